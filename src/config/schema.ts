@@ -1,0 +1,65 @@
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const count = z.coerce.number().int().positive();
+const bytes = z.coerce.number().int().positive();
+const milliseconds = z.coerce.number().int().positive();
+
+/**
+ * Every setting, once: its type, default and meaning. The descriptions are the reference page
+ * (docs/reference/settings.md). A setting `limits.maxBodyBytes` is `--limits-max-body-bytes` as a flag,
+ * `SLIPWAY_LIMITS_MAX_BODY_BYTES` in the environment and `{"limits":{"maxBodyBytes":…}}` in the file.
+ */
+export const configSchema = z.strictObject({
+  host: z.string().default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 to be reached from other machines.'),
+  port: port.default(8080).describe('Port of all HTTP routes; 0 takes a free one.'),
+  models: z.string().default('./models').describe('Folder of the model repository.'),
+  state: z.string().default('./state').describe('Folder for uploads under way and what later jobs keep.'),
+  logging: z
+    .strictObject({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').describe('Lowest level that is logged.'),
+      format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('`auto` is pretty on a terminal, else JSON.'),
+    })
+    .prefault({}),
+  repository: z
+    .strictObject({
+      watch: z.stringbool().or(z.boolean()).default(true).describe('Follow changes of the model folder by file-system events.'),
+      pollMs: milliseconds.default(2_000).describe('Also look at the model folder this often, for file systems without events, in milliseconds.'),
+      settleMs: milliseconds.default(300).describe('A new or changed version is loaded once its files have not changed for this long, in milliseconds.'),
+    })
+    .prefault({}),
+  runners: z
+    .strictObject({
+      threads: count.default(1).describe('Threads of an engine for one run.'),
+      loadTimeoutMs: milliseconds.default(60_000).describe('A runner that has not loaded its model by then is ended, in milliseconds.'),
+      heartbeatMs: milliseconds.default(1_000).describe('How often an idle runner is asked whether it lives, in milliseconds.'),
+      unresponsiveMs: milliseconds.default(30_000).describe('A runner that answers nothing for this long is ended, in milliseconds; also the longest that one run may take.'),
+      restartBackoffMs: milliseconds.default(200).describe('Wait before the first restart after a crash, in milliseconds; doubles with each further one, up to 30 s.'),
+      maxRestarts: z.coerce.number().int().min(0).default(5).describe('Crashes in a row after which the version is failed. A runner that lived for a minute starts the count anew.'),
+    })
+    .prefault({}),
+  scheduler: z
+    .strictObject({
+      maxQueueDepth: count.default(1_000).describe('Requests that may wait for one version; further ones are refused.'),
+      requestTimeoutMs: milliseconds.default(30_000).describe('Longest time from the arrival of a request to its answer, in milliseconds.'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      maxBodyBytes: bytes.default(64 * 1024 * 1024).describe('Largest body of a predict request, in bytes.'),
+      maxUploadBytes: bytes.default(4 * 1024 * 1024 * 1024).describe('Largest upload of a package, in bytes.'),
+      maxUnpackedBytes: bytes.default(8 * 1024 * 1024 * 1024).describe('Most bytes that a package may unpack to.'),
+      maxPackageFiles: count.default(10_000).describe('Most files that a package may hold.'),
+      maxImagePixels: count.default(25_000_000).describe('Most pixels of an image; more are refused before decoding.'),
+      maxJsonDepth: count.default(64).describe('Deepest nesting of a JSON body.'),
+    })
+    .prefault({}),
+  shutdown: z
+    .strictObject({
+      drainMs: milliseconds.default(10_000).describe('Work in flight may finish for this long after a stop signal, in milliseconds.'),
+      unreadyMs: z.coerce.number().int().min(0).default(0).describe('Stay up but not ready for this long first, so that load balancers notice, in milliseconds.'),
+    })
+    .prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;

@@ -1,0 +1,113 @@
+/**
+ * The vocabulary of failure inside Slipway. A kind says what went wrong in terms that every protocol knows;
+ * the protocols map kinds to their own statuses, so the core never speaks HTTP or gRPC.
+ */
+export const ERROR_KINDS = [
+  'invalid_argument',
+  'unauthenticated',
+  'permission_denied',
+  'not_found',
+  'already_exists',
+  'failed_precondition',
+  'payload_too_large',
+  'unsupported_media_type',
+  'method_not_allowed',
+  'unsupported',
+  'overloaded',
+  'deadline_exceeded',
+  'cancelled',
+  'unavailable',
+  'internal',
+] as const;
+
+export type ErrorKind = (typeof ERROR_KINDS)[number];
+
+interface CatalogueEntry {
+  readonly kind: ErrorKind;
+  /** One sentence for the reference page: when a client meets this code and what it can do. */
+  readonly meaning: string;
+}
+
+/** Every code that Slipway answers with. The reference page docs/reference/errors.md is generated from it. */
+export const CATALOGUE = {
+  INVALID_JSON: { kind: 'invalid_argument', meaning: 'The body is not valid JSON; the message gives the byte offset.' },
+  INVALID_REQUEST: {
+    kind: 'invalid_argument',
+    meaning: 'A field is missing, unknown or of the wrong type; `details` names each field.',
+  },
+  INVALID_TENSOR: {
+    kind: 'invalid_argument',
+    meaning: 'A tensor is ragged, has an element of the wrong type or out of range, or its data does not fill its shape.',
+  },
+  INPUT_MISMATCH: {
+    kind: 'invalid_argument',
+    meaning: "The inputs do not fit the model's signature: a name, a dtype or a dimension differs.",
+  },
+  OUTPUT_NOT_FOUND: { kind: 'invalid_argument', meaning: 'A requested output is not in the model’s signature.' },
+  INVALID_IMAGE: { kind: 'invalid_argument', meaning: 'The image cannot be decoded.' },
+  IMAGE_TOO_LARGE: {
+    kind: 'payload_too_large',
+    meaning: 'The image has more pixels than `limits.maxImagePixels` allows; it was refused before it was decoded.',
+  },
+  BODY_TOO_LARGE: { kind: 'payload_too_large', meaning: 'The body is over its limit; it was refused before it was read whole.' },
+  UNSUPPORTED_MEDIA_TYPE: { kind: 'unsupported_media_type', meaning: 'The route does not read this content type.' },
+  NO_PREPROCESSING: {
+    kind: 'failed_precondition',
+    meaning: 'The model does not say in its slipway.json how to read such a body; send its tensors instead.',
+  },
+  ROUTE_NOT_FOUND: { kind: 'not_found', meaning: 'There is no such route.' },
+  METHOD_NOT_ALLOWED: { kind: 'method_not_allowed', meaning: 'The route exists, but not with this method.' },
+  MODEL_NOT_FOUND: { kind: 'not_found', meaning: 'There is no model of this name in the model repository.' },
+  VERSION_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such version, or its version policy leaves it out.' },
+  LABEL_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such label.' },
+  VERSION_EXISTS: { kind: 'already_exists', meaning: 'The model has this version already; versions are never overwritten.' },
+  MODEL_NOT_READY: {
+    kind: 'unavailable',
+    meaning: 'The version is loading, restarting or draining; try again after `Retry-After`.',
+  },
+  MODEL_FAILED: {
+    kind: 'failed_precondition',
+    meaning: 'The version could not be loaded; the message carries the reason. Mend its files and it loads again.',
+  },
+  MODEL_UNLOADED: { kind: 'failed_precondition', meaning: 'The model was unloaded by request; load it first.' },
+  MODEL_BUSY: {
+    kind: 'failed_precondition',
+    meaning: 'Another change of the same model or version is under way; try again when it is done.',
+  },
+  INVALID_MODEL: { kind: 'invalid_argument', meaning: 'A model file is missing, damaged or not of a known format.' },
+  INVALID_MANIFEST: { kind: 'invalid_argument', meaning: 'A slipway.json or slipway-model.json does not follow its schema.' },
+  INVALID_NAME: {
+    kind: 'invalid_argument',
+    meaning: 'A model name, version or label is not allowed: names are letters, digits, `.`, `_` and `-`, 1 to 128 long.',
+  },
+  INVALID_ARCHIVE: {
+    kind: 'invalid_argument',
+    meaning: 'An uploaded archive is damaged, or holds links, absolute paths, `..` or a special file.',
+  },
+  ARCHIVE_TOO_LARGE: {
+    kind: 'payload_too_large',
+    meaning: 'An uploaded archive unpacks to more bytes or files than the limits allow.',
+  },
+  DIGEST_MISMATCH: { kind: 'invalid_argument', meaning: 'A file does not have the SHA-256 that the manifest states.' },
+  ENGINE_UNAVAILABLE: {
+    kind: 'unsupported',
+    meaning: 'No engine on this machine can run the format, operator or dtype; the message names it.',
+  },
+  INFERENCE_FAILED: { kind: 'internal', meaning: 'The engine failed while it ran the model on these inputs.' },
+  RUNNER_CRASHED: {
+    kind: 'unavailable',
+    meaning: 'The process that runs the model ended during the request; the request may be sent again.',
+  },
+  RUNNER_UNRESPONSIVE: {
+    kind: 'unavailable',
+    meaning: 'The process that runs the model stopped answering and was ended; the request may be sent again.',
+  },
+  QUEUE_FULL: { kind: 'overloaded', meaning: 'The queue of the model is full; try again after `Retry-After`.' },
+  DEADLINE_EXCEEDED: { kind: 'deadline_exceeded', meaning: 'The request was not answered within its time.' },
+  REQUEST_CANCELLED: { kind: 'cancelled', meaning: 'The client went away before the answer.' },
+  SHUTTING_DOWN: { kind: 'unavailable', meaning: 'The server is stopping and takes no new work.' },
+  STORAGE_FULL: { kind: 'unavailable', meaning: 'The disk is full; nothing was changed.' },
+  INTERNAL: { kind: 'internal', meaning: 'A defect in Slipway; the log has the cause under the same request id.' },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof CATALOGUE;

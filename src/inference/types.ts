@@ -1,0 +1,40 @@
+import type { NamedTensors } from '../tensor/tensor.ts';
+import type { ModelReference, ReadyVersion } from '../registry/types.ts';
+
+/** What every protocol turns its bytes into. */
+export interface InferenceRequest {
+  readonly reference: ModelReference;
+  readonly inputs: NamedTensors;
+  /** Names of the wanted outputs; all of them when undefined. */
+  readonly outputs: readonly string[] | undefined;
+  /** Moment by which the answer must be there, on the `performance.now()` clock; the server's limit when undefined. */
+  readonly deadline: number | undefined;
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Where the time of a request went, in milliseconds. */
+export interface PhaseTimes {
+  readonly queueMs: number;
+  readonly computeMs: number;
+  /** From the data plane's start to its end, both of the above and the way to the runner and back included. */
+  readonly totalMs: number;
+}
+
+export interface InferenceResponse {
+  readonly model: string;
+  readonly version: number;
+  readonly outputs: NamedTensors;
+  readonly times: PhaseTimes;
+}
+
+/** The one data plane behind every protocol. */
+export interface Inference {
+  /**
+   * The version that will answer; protocols need its signature to decode a body.
+   * @throws SlipwayError as `Registry.resolve`, and SHUTTING_DOWN.
+   */
+  resolve(reference: ModelReference): ReadyVersion;
+  /** Checks the inputs against the signature, waits for a place and runs. */
+  predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse>;
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { ConfigError, loadConfig } from './config/load.ts';
+import type { Config } from './config/schema.ts';
+import { messageOf } from './errors/slipway-error.ts';
+import { createLogger } from './observability/log.ts';
+import { createServer } from './server.ts';
+
+/** Exit statuses: 2 for a bad setting, as command-line tools do; 1 for a server that could not start. */
+const EXIT_USAGE = 2;
+const EXIT_FAILURE = 1;
+
+function readConfig(): Config | undefined {
+  try {
+    const loaded = loadConfig({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8') });
+    if (loaded.kind === 'run') return loaded.config;
+    process.stdout.write(`${loaded.text}\n`);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`slipway: ${error.message}\n`);
+    process.exitCode = EXIT_USAGE;
+  }
+  return undefined;
+}
+
+/** The process around the server: settings, log, signals and exit statuses. */
+async function run(): Promise<void> {
+  const config = readConfig();
+  if (config === undefined) return;
+  const logger = await createLogger(config.logging, { isTTY: process.stdout.isTTY });
+  const server = createServer(config, logger, process.env);
+
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    signals += 1;
+    if (signals > 1) process.exit(EXIT_FAILURE); // asked twice: do not wait for work in flight
+    logger.info({ signal }, `${signal}: stopping`);
+    void server.stop().then(
+      () => {
+        logger.info({}, 'stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.fatal({ err: error }, 'could not stop cleanly');
+        process.exit(EXIT_FAILURE);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  // A defect that nothing caught: the state is unknown, so end and let the supervisor start anew.
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ err: error }, 'uncaught exception');
+    process.exit(EXIT_FAILURE);
+  });
+
+  try {
+    await server.start();
+  } catch (error) {
+    logger.fatal({ err: error }, `could not start: ${messageOf(error)}`);
+    await server.stop().catch(() => {});
+    process.exit(EXIT_FAILURE);
+  }
+}
+
+await run();

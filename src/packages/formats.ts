@@ -1,0 +1,55 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+
+/** The model formats that a version folder can hold. */
+export const MODEL_FORMATS = ['onnx', 'tfjs-layers', 'tfjs-graph'] as const;
+export type ModelFormat = (typeof MODEL_FORMATS)[number];
+
+const ONNX_FILE = 'model.onnx';
+const TFJS_FILE = 'model.json';
+const SAVED_MODEL_FILE = 'saved_model.pb';
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `format` says which kind of TF.js model it is; files of early converters lack it, but their topologies differ. */
+async function tfjsFormat(file: string): Promise<ModelFormat> {
+  let model: unknown;
+  try {
+    model = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new SlipwayError('INVALID_MODEL', `${TFJS_FILE} is not valid JSON: ${messageOf(error)}.`);
+  }
+  if (isFields(model)) {
+    if (model['format'] === 'layers-model') return 'tfjs-layers';
+    if (model['format'] === 'graph-model') return 'tfjs-graph';
+    const topology = model['modelTopology'];
+    if (isFields(topology)) {
+      if ('node' in topology) return 'tfjs-graph';
+      if ('model_config' in topology || 'class_name' in topology) return 'tfjs-layers';
+    }
+  }
+  throw new SlipwayError('INVALID_MODEL', `${TFJS_FILE} is neither a TF.js layers model nor a TF.js graph model.`);
+}
+
+/**
+ * The format of the model in a version folder.
+ * @throws SlipwayError INVALID_MODEL when there is none or more than one; ENGINE_UNAVAILABLE for a SavedModel.
+ */
+export async function detectFormat(folder: string): Promise<ModelFormat> {
+  const names = await readdir(folder);
+  const found = [ONNX_FILE, TFJS_FILE, SAVED_MODEL_FILE].filter((name) => names.includes(name));
+  if (found.length > 1) throw new SlipwayError('INVALID_MODEL', `The version folder holds ${found.join(' and ')}; a version is one model.`);
+  switch (found[0]) {
+    case ONNX_FILE:
+      return 'onnx';
+    case TFJS_FILE:
+      return tfjsFormat(join(folder, TFJS_FILE));
+    case SAVED_MODEL_FILE:
+      throw new SlipwayError('ENGINE_UNAVAILABLE', `${SAVED_MODEL_FILE}: a SavedModel needs the native TensorFlow engine, which this server does not have.`);
+    default:
+      throw new SlipwayError('INVALID_MODEL', `The version folder holds none of ${ONNX_FILE}, ${TFJS_FILE} and ${SAVED_MODEL_FILE}.`);
+  }
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+
+/** Models, labels: 1 to 128 letters, digits, `.`, `_` or `-`, not starting with a dot. */
+export const nameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 letters, digits, ".", "_" or "-", not starting with "."');
+
+/** A version is a positive integer; as a folder name it has no leading zero. */
+export const versionSchema = z.int().positive();
+
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex');
+
+/** How to make the input tensor from an image file. Values are scaled first (value × scale), then normalised. */
+export const imagePreprocessingSchema = z.strictObject({
+  kind: z.literal('image'),
+  /** The input that takes the image; may be left out when the model has one input. */
+  input: z.string().optional(),
+  width: z.int().positive().max(16384),
+  height: z.int().positive().max(16384),
+  /** 1 = greyscale, 3 = RGB. */
+  channels: z.union([z.literal(1), z.literal(3)]),
+  /** Order of the dimensions after the batch dimension. */
+  layout: z.enum(['HWC', 'CHW']),
+  /** `fill` stretches, `contain` pads with `background`, `cover` crops. */
+  fit: z.enum(['fill', 'contain', 'cover']).default('fill'),
+  /** Grey level 0–255 behind transparent pixels and around a contained image. */
+  background: z.int().min(0).max(255).default(0),
+  /** Factor for pixel values 0–255; 1/255 gives 0–1. */
+  scale: z.number().default(1),
+  /** Subtracted per channel after scaling. */
+  mean: z.array(z.number()).optional(),
+  /** Divisor per channel after the mean is subtracted. */
+  std: z.array(z.number().refine((value) => value !== 0, 'must not be 0')).optional(),
+});
+
+export type ImagePreprocessing = z.infer<typeof imagePreprocessingSchema>;
+
+/** How to read the output of a classifier. */
+export const classificationSchema = z.strictObject({
+  /** The output with one score per class; may be left out when the model has one output. */
+  output: z.string().optional(),
+  /** `probabilities` are used as they are; `logits` go through softmax. */
+  scores: z.enum(['probabilities', 'logits']).default('probabilities'),
+  labels: z.array(z.string()).min(2),
+  /** How many classes `top` lists. */
+  top: z.int().positive().max(100).default(3),
+});
+
+export type Classification = z.infer<typeof classificationSchema>;
+
+/** `slipway.json` in a version folder: what the model file itself cannot say. Every field may be left out. */
+export const versionManifestSchema = z.strictObject({
+  description: z.string().max(10_000).optional(),
+  engine: z.enum(['onnx', 'tfjs']).optional(),
+  preprocessing: imagePreprocessingSchema.optional(),
+  classification: classificationSchema.optional(),
+  /** Measured quality, e.g. `{"accuracy": 0.989}`. */
+  metrics: z.record(z.string(), z.number()).optional(),
+  /** Where the version comes from: data, code, seed, parent. Free form, shown as it is. */
+  lineage: z.record(z.string(), z.json()).optional(),
+  /** SHA-256 of each file, by its path inside the version folder. Listed files are verified before loading. */
+  files: z.record(z.string(), sha256Schema).optional(),
+});
+
+export type VersionManifest = z.infer<typeof versionManifestSchema>;
+
+/** `slipway-model.json` in a model folder: what holds for all of its versions. */
+export const modelManifestSchema = z.strictObject({
+  /** Which versions are served: the latest N (default 1), all, or those listed. */
+  versionPolicy: z
+    .union([
+      z.literal('all'),
+      z.strictObject({ latest: z.int().positive() }),
+      z.strictObject({ versions: z.array(versionSchema).min(1) }),
+    ])
+    .default({ latest: 1 }),
+  labels: z.record(nameSchema, versionSchema).default({}),
+  /** Threads of the engine for one run of this model; the server's setting when left out. */
+  threads: z.int().positive().max(1024).optional(),
+});
+
+export type ModelManifest = z.infer<typeof modelManifestSchema>;
+
+export const VERSION_MANIFEST_FILE = 'slipway.json';
+export const MODEL_MANIFEST_FILE = 'slipway-model.json';

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, join, relative, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { z } from 'zod';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import { detectFormat, type ModelFormat } from './formats.ts';
+import { MODEL_MANIFEST_FILE, type ModelManifest, modelManifestSchema, VERSION_MANIFEST_FILE, type VersionManifest, versionManifestSchema } from './manifest.ts';
+
+/** What a version folder holds, read and checked. */
+export interface VersionFolder {
+  readonly format: ModelFormat;
+  readonly manifest: VersionManifest;
+  /** Bytes of all files. */
+  readonly bytes: number;
+  /** Paths inside the folder, with `/`, sorted. */
+  readonly files: readonly string[];
+}
+
+/** Manifests are written by people; one larger than this is something else. */
+const MAX_MANIFEST_BYTES = 1024 * 1024;
+
+/** Reads a JSON file by its schema; undefined when there is no such file. */
+async function readManifest<T>(file: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  const name = basename(file);
+  let text: string;
+  try {
+    if ((await stat(file)).size > MAX_MANIFEST_BYTES) throw new SlipwayError('INVALID_MANIFEST', `${name} is larger than ${MAX_MANIFEST_BYTES} bytes.`);
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new SlipwayError('INVALID_MANIFEST', `${name} is not valid JSON: ${messageOf(error)}.`);
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const details = result.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  const [first] = details;
+  throw new SlipwayError('INVALID_MANIFEST', `${name}: ${first!.path === '' ? '' : `${first!.path}: `}${first!.message}.`, { details });
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+async function checkDigests(folder: string, manifest: VersionManifest, files: readonly string[]): Promise<void> {
+  for (const [name, expected] of Object.entries(manifest.files ?? {})) {
+    if (!files.includes(name)) throw new SlipwayError('INVALID_MODEL', `${VERSION_MANIFEST_FILE} lists ${name}, which is not in the version folder.`);
+    const found = await sha256Of(join(folder, name));
+    if (found !== expected) throw new SlipwayError('DIGEST_MISMATCH', `${name} has the SHA-256 ${found}; ${VERSION_MANIFEST_FILE} states ${expected}.`);
+  }
+}
+
+/**
+ * Reads and checks a version folder: its manifest, its format, the digests of the files that the manifest lists.
+ * @throws SlipwayError INVALID_MODEL, INVALID_MANIFEST, DIGEST_MISMATCH, ENGINE_UNAVAILABLE
+ */
+export async function readVersionFolder(folder: string): Promise<VersionFolder> {
+  const root = await realpath(folder);
+  const files: string[] = [];
+  let bytes = 0;
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const name = relative(root, path).replaceAll(sep, '/');
+    if (entry.isSymbolicLink() && !(await realpath(path)).startsWith(root + sep)) {
+      throw new SlipwayError('INVALID_MODEL', `${name} is a symbolic link that leads out of the version folder.`);
+    }
+    const status = await stat(path);
+    if (!status.isFile()) continue;
+    files.push(name);
+    bytes += status.size;
+  }
+  files.sort();
+  const manifest = (await readManifest(join(root, VERSION_MANIFEST_FILE), versionManifestSchema)) ?? {};
+  const format = await detectFormat(root);
+  await checkDigests(root, manifest, files);
+  return { format, manifest, bytes, files };
+}
+
+/** The settings of a model; the defaults when it has no manifest. @throws SlipwayError INVALID_MANIFEST */
+export async function readModelManifest(modelFolder: string): Promise<ModelManifest> {
+  return (await readManifest(join(modelFolder, MODEL_MANIFEST_FILE), modelManifestSchema)) ?? modelManifestSchema.parse({});
+}
+
+/** Replaces the settings of a model as a whole: whoever reads the file sees the old or the new one. */
+export async function writeModelManifest(modelFolder: string, manifest: ModelManifest): Promise<void> {
+  const file = join(modelFolder, MODEL_MANIFEST_FILE);
+  const draft = `${file}.${process.pid}.tmp`;
+  try {
+    const handle = await open(draft, 'w');
+    try {
+      await handle.writeFile(`${JSON.stringify(manifest, null, 2)}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw new SlipwayError('STORAGE_FULL', 'The disk is full; the model’s settings were not changed.', { cause: error });
+    throw error;
+  }
+}

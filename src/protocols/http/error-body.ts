@@ -1,0 +1,35 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import { HTTP_STATUS } from '../http-status.ts';
+import type { ErrorAnswer } from './route.ts';
+
+/** The one shape of every error of the native API. What went wrong inside is logged, never sent. */
+export function encodeErrorAnswer(error: SlipwayError, requestId: string): ErrorAnswer {
+  const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8' };
+  // Retry-After counts whole seconds (RFC 9110 §10.2.3); rounded up, so that nobody comes back too early.
+  if (error.retryAfterMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000)));
+  const { code, message, details } = error;
+  return { status: HTTP_STATUS[error.kind], headers, body: JSON.stringify({ error: { code, message, details, requestId } }) };
+}
+
+/** What Fastify itself refuses, by its own codes. Everything else that is not coded is a defect. */
+const FASTIFY_CODES: Readonly<Record<string, (message: string) => SlipwayError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: () => new SlipwayError('BODY_TOO_LARGE', 'The body is larger than this route allows.'),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => new SlipwayError('INVALID_REQUEST', 'The body does not have the length that its Content-Length states.'),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: () => new SlipwayError('UNSUPPORTED_MEDIA_TYPE', 'The Content-Type header is not a media type.'),
+  FST_ERR_BAD_URL: () => new SlipwayError('INVALID_REQUEST', 'The path is not a valid URL path.'),
+  FST_ERR_MAX_PARAM_LENGTH: () => new SlipwayError('INVALID_NAME', 'A name in the path is too long.'),
+  FST_ERR_ASYNC_CONSTRAINT: (message) => new SlipwayError('INVALID_REQUEST', message),
+};
+
+/** Turns what Fastify or a handler threw into a coded error. */
+export function toCodedError(error: unknown): SlipwayError {
+  if (error instanceof SlipwayError) return error;
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    const make = FASTIFY_CODES[error.code];
+    if (make !== undefined) return make(error.message);
+    if (error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE') {
+      return new SlipwayError('REQUEST_CANCELLED', 'The client went away before the answer.', { cause: error });
+    }
+  }
+  return new SlipwayError('INTERNAL', 'Internal error.', { cause: error });
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { Logger } from '../../observability/log.ts';
+import { checkInput } from './check-input.ts';
+import { toCodedError } from './error-body.ts';
+import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
+
+export interface HttpServerOptions {
+  readonly logger: Logger;
+  /** In the order in which they are asked whether an unknown path is theirs; the last one takes what is left. */
+  readonly protocols: readonly HttpProtocol[];
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** A client may name its request for our log; anything but a short plain token is replaced. */
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+
+function requestIdOf(request: IncomingMessage): string {
+  const sent = request.headers['x-request-id'];
+  return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
+}
+
+function pathOf(request: FastifyRequest): string {
+  const end = request.url.indexOf('?');
+  return end === -1 ? request.url : request.url.slice(0, end);
+}
+
+function mediaTypeOf(request: FastifyRequest): string {
+  const header = request.headers['content-type'];
+  if (header === undefined) return '';
+  const end = header.indexOf(';');
+  return (end === -1 ? header : header.slice(0, end)).trim().toLowerCase();
+}
+
+function accepts(types: readonly string[], mediaType: string): boolean {
+  return types.some((type) => type === mediaType || (type.endsWith('/*') && mediaType.startsWith(type.slice(0, -1))));
+}
+
+/** Refuses a body by its headers alone, so that nothing of it is read. */
+function checkBodyHeaders(route: RouteDefinition, request: FastifyRequest): void {
+  const length = request.headers['content-length'];
+  const hasBody = (length !== undefined && length !== '0') || request.headers['transfer-encoding'] !== undefined;
+  if (!hasBody || route.body === undefined) return;
+  if (length !== undefined && Number(length) > route.body.maxBytes) {
+    throw new SlipwayError('BODY_TOO_LARGE', `The body has ${length} bytes; this route takes at most ${route.body.maxBytes}.`);
+  }
+  const mediaType = mediaTypeOf(request);
+  const types = Object.keys(route.body.content);
+  // A body without a type is taken for the first one that the route reads, as most servers do.
+  if (mediaType === '' || accepts(types, mediaType)) return;
+  throw new SlipwayError('UNSUPPORTED_MEDIA_TYPE', `This route does not read ${mediaType}; send one of: ${types.join(', ')} (curl: -H 'content-type: ${types[0]}').`);
+}
+
+/** The signal is made on demand: most routes answer before anyone could go away. */
+function signalOf(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  const { raw } = reply;
+  raw.once('close', () => {
+    if (!raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+
+function send(reply: FastifyReply, answer: RouteAnswer): FastifyReply {
+  reply.code(answer.status);
+  if (answer.contentType !== undefined) reply.header('content-type', answer.contentType);
+  if (answer.headers !== undefined) reply.headers(answer.headers);
+  return reply.send(answer.payload);
+}
+
+function fastifyPath(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, ':$1');
+}
+
+function addRoute(app: FastifyInstance, route: RouteDefinition): void {
+  app.route({
+    method: route.method,
+    url: fastifyPath(route.path),
+    ...(route.body?.kind === 'bytes' && { bodyLimit: route.body.maxBytes }),
+    onRequest: (request, _reply, done) => {
+      checkBodyHeaders(route, request);
+      done();
+    },
+    handler: async (request, reply) => {
+      const answer = await route.handle({
+        params: route.params === undefined ? undefined : checkInput(route.params, request.params, ''),
+        query: route.query === undefined ? undefined : checkInput(route.query, request.query, ''),
+        body: Buffer.isBuffer(request.body) ? request.body : EMPTY,
+        stream: request.raw,
+        mediaType: mediaTypeOf(request),
+        get signal() {
+          return signalOf(reply);
+        },
+      });
+      return send(reply, answer);
+    },
+  });
+}
+
+/** Whether a route takes this path. */
+function takesPath(route: RouteDefinition, path: string): boolean {
+  const pattern = route.path.split('/');
+  const parts = path.split('/');
+  return pattern.length === parts.length && pattern.every((part, index) => part.startsWith('{') || part === parts[index]);
+}
+
+/** A Fastify server over protocols. It reads bodies as bytes; each protocol answers errors in its own shape. */
+export function createHttpServer({ logger, protocols }: HttpServerOptions): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    genReqId: requestIdOf,
+    // Names may be 128 characters; percent-encoding makes up to three of each.
+    routerOptions: { maxParamLength: 512 },
+    // A client that dribbles its body in keeps a connection, not a request slot, for at most this long.
+    requestTimeout: 300_000,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => sendError(error, request, reply),
+  });
+
+  function protocolOf(path: string): HttpProtocol {
+    return protocols.find((protocol) => protocol.ownsPath(path)) ?? protocols.at(-1)!;
+  }
+
+  function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const coded = toCodedError(error);
+    if (coded.kind === 'internal') {
+      logger.error({ err: coded.cause ?? coded, requestId: request.id, method: request.method, url: request.url }, coded.message);
+    }
+    const answer = protocolOf(pathOf(request)).encodeError(coded, request.id);
+    return reply.code(answer.status).headers(answer.headers).send(answer.body);
+  }
+
+  app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request);
+    const allowed = protocols.flatMap(({ routes }) => routes.filter((route) => takesPath(route, path)).map((route) => route.method));
+    if (allowed.length === 0) {
+      return sendError(new SlipwayError('ROUTE_NOT_FOUND', `There is no route ${request.method} ${path}.`), request, reply);
+    }
+    const methods = [...new Set(allowed)].join(', ');
+    reply.header('allow', methods);
+    return sendError(new SlipwayError('METHOD_NOT_ALLOWED', `${path} does not take ${request.method}; it takes ${methods}.`), request, reply);
+  });
+
+  app.addHook('onSend', (request, reply, payload, done) => {
+    reply.header('x-request-id', request.id);
+    done(null, payload);
+  });
+
+  const routes = protocols.flatMap((protocol) => protocol.routes);
+  app.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
+    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route);
+    done();
+  });
+  app.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
+    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route);
+    done();
+  });
+  return app;
+}

@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { z } from 'zod';
+import type { SlipwayError } from '../../errors/slipway-error.ts';
+
+/** What a route reads. `bytes` is read whole, up to its limit; `stream` is handed over as it arrives. */
+export interface BodyDefinition {
+  readonly kind: 'bytes' | 'stream';
+  /** Accepted media types, e.g. `application/json` or `image/*`, each with its schema for the OpenAPI document. */
+  readonly content: Readonly<Record<string, { readonly schema?: z.ZodType; readonly description?: string; readonly example?: unknown }>>;
+  readonly maxBytes: number;
+  readonly required?: boolean;
+}
+
+export interface ResponseDefinition {
+  readonly description: string;
+  readonly contentType?: string;
+  readonly schema?: z.ZodType;
+  readonly example?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface RouteAnswer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly contentType?: string;
+  readonly payload?: string | Buffer | Readable;
+}
+
+export interface RouteContext<Params, Query> {
+  readonly params: Params;
+  readonly query: Query;
+  /** The whole body; empty unless the route's body is of kind `bytes`. */
+  readonly body: Buffer;
+  /** The body as it arrives, for routes whose body is of kind `stream`. */
+  readonly stream: IncomingMessage;
+  /** Media type of the body in lower case without parameters; empty when the client sent none. */
+  readonly mediaType: string;
+  /** Aborted when the client goes away before its answer. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One operation of an HTTP protocol: the schemas that check its input are those that describe it in openapi.yaml.
+ * Paths are written as OpenAPI writes them, `/models/{name}`.
+ */
+export interface RouteDefinition<Params = unknown, Query = unknown> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly operationId: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly params?: z.ZodType<Params>;
+  readonly query?: z.ZodType<Query>;
+  readonly body?: BodyDefinition;
+  readonly responses: Readonly<Record<number, ResponseDefinition>>;
+  /** Statuses of the coded errors that the route can answer. */
+  readonly errors: readonly number[];
+  handle(context: RouteContext<Params, Query>): Promise<RouteAnswer>;
+}
+
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** A wire protocol over HTTP: its routes, and how it says that something went wrong. */
+export interface HttpProtocol {
+  readonly routes: readonly RouteDefinition[];
+  /** Whether errors under this path, unknown routes included, are answered in this protocol's shape. */
+  ownsPath(path: string): boolean;
+  encodeError(error: SlipwayError, requestId: string): ErrorAnswer;
+}
+
+/** Keeps the types of a definition's schemas and handler together. */
+export function defineRoute<Params = unknown, Query = unknown>(definition: RouteDefinition<Params, Query>): RouteDefinition {
+  return definition as unknown as RouteDefinition;
+}
+
+export function json(status: number, value: unknown, headers?: Readonly<Record<string, string>>): RouteAnswer {
+  return { status, contentType: 'application/json; charset=utf-8', payload: JSON.stringify(value), ...(headers && { headers }) };
+}

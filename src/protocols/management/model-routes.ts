@@ -1,0 +1,154 @@
+import type { z } from 'zod';
+import { nameSchema } from '../../packages/manifest.ts';
+import { packVersion } from '../../packages/pack.ts';
+import type { Registry } from '../../registry/types.ts';
+import { parseJson, toPlain } from '../../tensor/json-scanner.ts';
+import { checkInput } from '../http/check-input.ts';
+import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
+import { modelParams, versionParams } from '../native/schemas.ts';
+import { encodeModel, encodeVersion, labelBody, modelAnswer, modelList, versionAnswer } from './schemas.ts';
+
+type ModelParams = z.infer<typeof modelParams>;
+type VersionParams = z.infer<typeof versionParams>;
+
+const labelParams = modelParams.extend({ label: nameSchema.meta({ description: 'Name of the label.', example: 'stable' }) });
+type LabelParams = z.infer<typeof labelParams>;
+
+const LABEL_BODY_BYTES = 4_096;
+
+function describeRoutes(registry: Registry): RouteDefinition[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/models',
+      operationId: 'listModels',
+      tag: 'models',
+      summary: 'List the models of the repository.',
+      responses: { 200: { description: 'All models, by name.', schema: modelList } },
+      errors: [500],
+      handle: async () => json(200, { models: registry.list().map(encodeModel) }),
+    }),
+    defineRoute<ModelParams>({
+      method: 'GET',
+      path: '/models/{name}',
+      operationId: 'describeModel',
+      tag: 'models',
+      summary: 'Describe a model: its versions, their states, and the engine and device that answer.',
+      params: modelParams,
+      responses: { 200: { description: 'The model.', schema: modelAnswer } },
+      errors: [400, 404, 500],
+      handle: async ({ params }) => json(200, encodeModel(registry.describe(params.name))),
+    }),
+    defineRoute<VersionParams>({
+      method: 'GET',
+      path: '/models/{name}/versions/{version}',
+      operationId: 'describeVersion',
+      tag: 'models',
+      summary: 'Describe one version of a model.',
+      params: versionParams,
+      responses: { 200: { description: 'The version.', schema: versionAnswer } },
+      errors: [400, 404, 500],
+      handle: async ({ params }) => json(200, encodeVersion(registry.describeVersion(params.name, params.version))),
+    }),
+    defineRoute<VersionParams>({
+      method: 'GET',
+      path: '/models/{name}/versions/{version}/package',
+      operationId: 'downloadPackage',
+      tag: 'models',
+      summary: 'Download a version as one archive.',
+      description: 'A gzipped tar that can be uploaded again. The same files always give the same bytes.',
+      params: versionParams,
+      responses: { 200: { description: 'The archive.', contentType: 'application/gzip' } },
+      errors: [400, 404, 500],
+      handle: async ({ params: { name, version } }) => ({
+        status: 200,
+        contentType: 'application/gzip',
+        headers: { 'content-disposition': `attachment; filename="${name}-${version}.tar.gz"` },
+        payload: packVersion(registry.folderOf(name, version)),
+      }),
+    }),
+  ];
+}
+
+function lifecycleRoutes(registry: Registry): RouteDefinition[] {
+  return [
+    defineRoute<ModelParams>({
+      method: 'POST',
+      path: '/models/{name}/load',
+      operationId: 'loadModel',
+      tag: 'models',
+      summary: 'Load what the version policy of a model selects; failed versions are tried again.',
+      params: modelParams,
+      responses: { 200: { description: 'The model once every version is ready or failed.', schema: modelAnswer } },
+      errors: [400, 404, 409, 500, 503],
+      handle: async ({ params }) => json(200, encodeModel(await registry.load(params.name))),
+    }),
+    defineRoute<ModelParams>({
+      method: 'POST',
+      path: '/models/{name}/unload',
+      operationId: 'unloadModel',
+      tag: 'models',
+      summary: 'Drain and unload a model. Its processes end and their memory is free again.',
+      description: 'The files stay. The model stays unloaded until it is loaded or the server starts anew.',
+      params: modelParams,
+      responses: { 200: { description: 'The model once it is unloaded.', schema: modelAnswer } },
+      errors: [400, 404, 409, 500, 503],
+      handle: async ({ params }) => json(200, encodeModel(await registry.unload(params.name))),
+    }),
+    defineRoute<VersionParams>({
+      method: 'DELETE',
+      path: '/models/{name}/versions/{version}',
+      operationId: 'deleteVersion',
+      tag: 'models',
+      summary: 'Drain a version and delete its files.',
+      params: versionParams,
+      responses: { 204: { description: 'The version is gone.' } },
+      errors: [400, 404, 409, 500, 503],
+      handle: async ({ params }) => {
+        await registry.remove(params.name, params.version);
+        return { status: 204 };
+      },
+    }),
+  ];
+}
+
+function labelRoutes(registry: Registry): RouteDefinition[] {
+  return [
+    defineRoute<LabelParams>({
+      method: 'PUT',
+      path: '/models/{name}/labels/{label}',
+      operationId: 'setLabel',
+      tag: 'models',
+      summary: 'Point a label at a version.',
+      params: labelParams,
+      body: {
+        kind: 'bytes',
+        required: true,
+        maxBytes: LABEL_BODY_BYTES,
+        content: { 'application/json': { schema: labelBody, example: { version: 1 } } },
+      },
+      responses: { 200: { description: 'The model.', schema: modelAnswer } },
+      errors: [400, 404, 409, 413, 415, 500, 503],
+      handle: async ({ params, body }) => {
+        const { version } = checkInput(labelBody, toPlain(parseJson(body)), '');
+        return json(200, encodeModel(await registry.setLabel(params.name, params.label, version)));
+      },
+    }),
+    defineRoute<LabelParams>({
+      method: 'DELETE',
+      path: '/models/{name}/labels/{label}',
+      operationId: 'removeLabel',
+      tag: 'models',
+      summary: 'Remove a label.',
+      params: labelParams,
+      responses: { 200: { description: 'The model.', schema: modelAnswer } },
+      errors: [400, 404, 409, 500, 503],
+      handle: async ({ params }) => json(200, encodeModel(await registry.removeLabel(params.name, params.label))),
+    }),
+  ];
+}
+
+/** Model management: what is there, its life, its labels, its packages. */
+export function createModelRoutes(registry: Registry): RouteDefinition[] {
+  return [...describeRoutes(registry), ...lifecycleRoutes(registry), ...labelRoutes(registry)];
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { ENGINE_NAMES } from '../../engines/engine.ts';
+import { MODEL_FORMATS } from '../../packages/formats.ts';
+import { modelManifestSchema, versionManifestSchema } from '../../packages/manifest.ts';
+import type { ModelDescription, VersionDescription } from '../../registry/types.ts';
+import { signatureSchema } from '../../tensor/signature.ts';
+
+export const versionAnswer = z
+  .object({
+    version: z.int(),
+    state: z.enum(['loading', 'ready', 'draining', 'unloaded', 'failed']),
+    reason: z.string().describe('Why the version is in this state; empty when there is nothing to say.'),
+    format: z.enum(MODEL_FORMATS).optional(),
+    engine: z.enum(ENGINE_NAMES).optional().describe('The engine that answers.'),
+    backend: z.string().optional().describe('What computes inside the engine.'),
+    device: z.string().optional().describe('The device that computes.'),
+    engineReason: z.string().optional().describe('Why this engine, backend and device.'),
+    memoryBytes: z.int().optional().describe('Resident memory of the process that runs the version, measured once it was loaded.'),
+    restarts: z.int().describe('How often the process was started again after a crash.'),
+    signature: signatureSchema.optional(),
+    manifest: versionManifestSchema.optional().describe('The version’s slipway.json.'),
+  })
+  .meta({ id: 'Version' });
+
+export const modelAnswer = z
+  .object({
+    name: z.string(),
+    defaultVersion: z.int().optional().describe('The version that answers when a request names none.'),
+    labels: z.record(z.string(), z.int()),
+    versionPolicy: modelManifestSchema.shape.versionPolicy,
+    reason: z.string().describe('What is wrong with the model’s slipway-model.json; empty when it is fine.'),
+    versions: z.array(versionAnswer),
+  })
+  .meta({ id: 'Model' });
+
+export const modelList = z.object({ models: z.array(modelAnswer) });
+
+export const labelBody = z.strictObject({ version: z.int().positive() });
+
+export function encodeVersion(description: VersionDescription): z.infer<typeof versionAnswer> {
+  const { version, state, reason, format, loaded, restarts, signature, manifest } = description;
+  return {
+    version,
+    state,
+    reason,
+    ...(format && { format }),
+    ...(loaded && {
+      engine: loaded.engine,
+      backend: loaded.backend,
+      device: loaded.device,
+      engineReason: loaded.reason,
+      memoryBytes: loaded.memoryBytes,
+    }),
+    restarts,
+    ...(signature && { signature }),
+    ...(manifest && { manifest }),
+  };
+}
+
+export function encodeModel(description: ModelDescription): z.infer<typeof modelAnswer> {
+  const { name, defaultVersion, labels, versionPolicy, reason, versions } = description;
+  return {
+    name,
+    ...(defaultVersion !== undefined && { defaultVersion }),
+    labels,
+    versionPolicy,
+    reason,
+    versions: versions.map(encodeVersion),
+  };
+}

@@ -1,0 +1,91 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { ReadyVersion } from '../../registry/types.ts';
+import { decodeJsonTensor } from '../../tensor/json-decode.ts';
+import { NumericArray, parseJson, type ScannedJson, toPlain } from '../../tensor/json-scanner.ts';
+import type { Signature, TensorSpec } from '../../tensor/signature.ts';
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
+import { checkInput } from '../http/check-input.ts';
+import { type PredictEnvelope, predictEnvelope } from './schemas.ts';
+
+export interface PredictRequest {
+  readonly envelope: PredictEnvelope;
+  /** The value of `inputs`, not yet read as tensors: their dtypes are the model's, which the envelope names. */
+  readonly inputs: ScannedJson;
+}
+
+function isObject(value: ScannedJson): value is { [key: string]: ScannedJson } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumericArray);
+}
+
+/** Reads the JSON body of a predict request: the envelope by its schema, `inputs` as scanned. */
+export function decodePredictRequest(body: Buffer, maxDepth: number): PredictRequest {
+  const value = parseJson(body, { maxDepth });
+  if (!isObject(value)) {
+    throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object such as {"model":"digits","inputs":[…]}.');
+  }
+  const { inputs, ...rest } = value;
+  const envelope = checkInput(predictEnvelope, toPlain(rest), '');
+  if (envelope.version !== undefined && envelope.label !== undefined) {
+    throw new SlipwayError('INVALID_REQUEST', 'Name a version or a label, not both.', {
+      details: [{ path: 'label', message: 'excludes version' }],
+    });
+  }
+  if (inputs === undefined) {
+    throw new SlipwayError('INVALID_REQUEST', 'inputs: is missing.', { details: [{ path: 'inputs', message: 'is missing' }] });
+  }
+  return { envelope, inputs };
+}
+
+/**
+ * Gives a tensor the leading dimensions that a client may leave out: those that the model allows to be 1. A single
+ * 28×28 image is a fine input for a model of [-1, 1, 28, 28].
+ */
+function withLeadingOnes(tensor: Tensor, spec: TensorSpec): Tensor {
+  if (spec.shape === null) return tensor;
+  const missing = spec.shape.length - tensor.shape.length;
+  if (missing <= 0) return tensor;
+  const leading = spec.shape.slice(0, missing);
+  if (!leading.every((size) => size === -1 || size === 1)) return tensor;
+  return { ...tensor, shape: [...leading.map(() => 1), ...tensor.shape] };
+}
+
+function decodeOne(value: ScannedJson, spec: TensorSpec, path: string): Tensor {
+  return withLeadingOnes(decodeJsonTensor(value, { dtype: spec.dtype, path }), spec);
+}
+
+/**
+ * Reads the value of `inputs` as the tensors of a signature. Names that the model does not have are kept out here and
+ * reported; missing ones are reported by the data plane.
+ * @throws SlipwayError INVALID_TENSOR, INPUT_MISMATCH
+ */
+export function decodeInputs(inputs: ScannedJson, { inputs: specs }: Signature): NamedTensors {
+  const tensors = new Map<string, Tensor>();
+  if (!isObject(inputs)) {
+    const [only] = specs;
+    if (only === undefined || specs.length > 1) {
+      const names = specs.map((spec) => `"${spec.name}"`).join(', ');
+      throw new SlipwayError('INPUT_MISMATCH', `The model has ${specs.length} inputs (${names}); send inputs as an object with these names.`, {
+        details: [{ path: 'inputs', message: `must be an object with ${names}` }],
+      });
+    }
+    return tensors.set(only.name, decodeOne(inputs, only, 'inputs'));
+  }
+  for (const [name, value] of Object.entries(inputs)) {
+    const spec = specs.find((each) => each.name === name);
+    if (spec === undefined) {
+      const names = specs.map((each) => `"${each.name}"`).join(', ');
+      throw new SlipwayError('INPUT_MISMATCH', `The model has no input "${name}"; it has ${names}.`, {
+        details: [{ path: `inputs.${name}`, message: 'is not an input of the model' }],
+      });
+    }
+    tensors.set(name, decodeOne(value, spec, `inputs.${name}`));
+  }
+  return tensors;
+}
+
+/** The input that takes an image. */
+export function imageInputOf(version: ReadyVersion): string {
+  const name = version.manifest.preprocessing?.input ?? version.signature.inputs[0]?.name;
+  if (name === undefined) throw new SlipwayError('NO_PREPROCESSING', `Model "${version.model}" has no input that could take an image.`);
+  return name;
+}

@@ -1,0 +1,33 @@
+import type { InferenceResponse } from '../../inference/types.ts';
+import type { Classification } from '../../packages/manifest.ts';
+import { classify } from '../../preprocessing/classification.ts';
+import { encodeJsonTensor } from '../../tensor/json-encode.ts';
+import type { RouteAnswer } from '../http/route.ts';
+
+/** `Server-Timing` (W3C) tells a client where its time went. */
+function serverTiming({ times }: InferenceResponse): string {
+  return `queue;dur=${times.queueMs.toFixed(3)}, compute;dur=${times.computeMs.toFixed(3)}, total;dur=${times.totalMs.toFixed(3)}`;
+}
+
+function predictionsText(response: InferenceResponse, classification: Classification | undefined): string {
+  if (classification === undefined) return '';
+  const [firstName] = response.outputs.keys();
+  const scores = response.outputs.get(classification.output ?? firstName ?? '');
+  // A client that asked for other outputs gets no predictions, since they are made from this one.
+  return scores === undefined ? '' : `,"predictions":${JSON.stringify(classify(scores, classification))}`;
+}
+
+/** The answer is put together as text: its numbers are written by the tensor codec, not through a schema. */
+export function encodePredictResponse(response: InferenceResponse, classification: Classification | undefined): RouteAnswer {
+  let outputs = '';
+  for (const [name, tensor] of response.outputs) {
+    outputs += `${outputs === '' ? '' : ','}${JSON.stringify(name)}:${encodeJsonTensor(tensor)}`;
+  }
+  const predictions = predictionsText(response, classification);
+  return {
+    status: 200,
+    contentType: 'application/json; charset=utf-8',
+    headers: { 'server-timing': serverTiming(response) },
+    payload: `{"model":${JSON.stringify(response.model)},"version":${response.version},"outputs":{${outputs}}${predictions}}`,
+  };
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { nameSchema, versionSchema } from '../../packages/manifest.ts';
+
+/** Version numbers in paths and query strings arrive as text. */
+export const versionText = z
+  .string()
+  .regex(/^[1-9][0-9]{0,14}$/, 'must be a positive whole number')
+  .transform(Number)
+  .meta({ description: 'A version: a positive whole number.', example: '1' });
+
+export const modelParams = z.object({ name: nameSchema.meta({ description: 'Name of the model.', example: 'digits' }) });
+export const versionParams = modelParams.extend({ version: versionText });
+
+/** The fields of a predict body beside the tensors; the tensors are read by a scanner, not by a schema. */
+export const predictEnvelope = z.strictObject({
+  model: nameSchema.optional().describe('Name of the model. Left out when the path names it.'),
+  version: versionSchema.optional().describe('Version; the latest ready one when left out.'),
+  label: nameSchema.optional().describe('Label of a version, instead of `version`.'),
+  outputs: z.array(z.string()).optional().describe('Names of the wanted outputs; all when left out.'),
+  parameters: z
+    .strictObject({ timeoutMs: z.number().positive().optional().describe('Longest time for the answer, in milliseconds; the server’s own limit holds too.') })
+    .optional(),
+});
+
+export type PredictEnvelope = z.infer<typeof predictEnvelope>;
+
+const nested = z.any().meta({ description: 'A nested array in the shape of the tensor, or a bare value for a scalar.' });
+
+/** The whole predict body, for the OpenAPI document. */
+export const predictBody = predictEnvelope.extend({
+  inputs: z
+    .union([nested, z.record(z.string(), nested)])
+    .meta({ description: 'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out.' }),
+});
+
+export const prediction = z.object({
+  label: z.string(),
+  probability: z.number(),
+  top: z.array(z.object({ label: z.string(), probability: z.number() })),
+});
+
+export const predictResponse = z.object({
+  model: z.string(),
+  version: z.int(),
+  outputs: z.record(z.string(), nested).meta({ description: 'Nested arrays by output name. Numbers that JSON cannot say (NaN, ±Infinity) are null.' }),
+  predictions: z.array(prediction).optional().meta({ description: 'One for each example, for models that declare their classes.' }),
+});
+
+export const predictQuery = z.strictObject({
+  model: nameSchema.optional(),
+  version: versionText.optional(),
+  label: nameSchema.optional(),
+});

@@ -1,0 +1,152 @@
+import { z } from 'zod';
+import { ERROR_KINDS } from '../../errors/catalogue.ts';
+import { HTTP_STATUS } from '../http-status.ts';
+import type { BodyDefinition, ResponseDefinition, RouteDefinition } from '../http/route.ts';
+
+type Json = { [key: string]: unknown };
+
+const errorAnswer = z
+  .object({
+    error: z.object({
+      code: z.string().describe('A code of the error catalogue, e.g. MODEL_NOT_FOUND.'),
+      message: z.string(),
+      details: z.array(z.object({ path: z.string(), message: z.string() })),
+      requestId: z.string(),
+    }),
+  })
+  .meta({ id: 'Error' });
+
+const ERROR_EXAMPLE = {
+  error: { code: 'MODEL_NOT_FOUND', message: 'There is no model named "digit".', details: [], requestId: '8f1c6a52-6a39-4b06-9a94-6f1f3c2d7e10' },
+};
+
+/** Collects the schemas that have an id as components, and refers to them. */
+function createSchemaWriter(): { components: Json; write(schema: z.ZodType, io: 'input' | 'output'): Json } {
+  const components: Json = {};
+
+  function rewrite(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map(rewrite);
+    if (typeof value !== 'object' || value === null) return value;
+    const written: Json = {};
+    for (const [key, each] of Object.entries(value)) {
+      if (key === '$defs') {
+        for (const [id, definition] of Object.entries(each as Json)) components[id] = rewrite(definition);
+      } else if (key === '$ref' && typeof each === 'string') written[key] = each.replace('#/$defs/', '#/components/schemas/');
+      else if (key !== '$schema' && key !== 'id') written[key] = rewrite(each);
+      else if (key === 'id' && typeof each !== 'string') written[key] = rewrite(each);
+    }
+    return written;
+  }
+
+  return {
+    components,
+    write(schema, io) {
+      const written = rewrite(z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' })) as Json;
+      const id = schema.meta()?.id;
+      if (id === undefined) return written;
+      components[id] = written;
+      return { $ref: `#/components/schemas/${id}` };
+    },
+  };
+}
+
+type SchemaWriter = ReturnType<typeof createSchemaWriter>;
+
+function parametersOf(route: RouteDefinition, writer: SchemaWriter): Json[] {
+  const parameters: Json[] = [];
+  for (const [place, schema] of [['path', route.params], ['query', route.query]] as const) {
+    if (schema === undefined) continue;
+    const { properties = {}, required = [] } = writer.write(schema, 'input') as { properties?: Json; required?: string[] };
+    for (const [name, property] of Object.entries(properties)) {
+      const { description, example, ...rest } = property as Json;
+      parameters.push({
+        name,
+        in: place,
+        required: required.includes(name),
+        ...(description !== undefined && { description }),
+        schema: rest,
+        ...(example !== undefined && { example }),
+      });
+    }
+  }
+  return parameters;
+}
+
+function requestBodyOf(body: BodyDefinition, writer: SchemaWriter): Json {
+  const content: Json = {};
+  for (const [type, { schema, description, example }] of Object.entries(body.content)) {
+    content[type] = {
+      schema: schema === undefined ? { type: 'string', format: 'binary', ...(description && { description }) } : writer.write(schema, 'input'),
+      ...(example !== undefined && { example }),
+    };
+  }
+  return { required: body.required ?? false, content };
+}
+
+function responseOf(response: ResponseDefinition, writer: SchemaWriter): Json {
+  const { description, schema, contentType, example, headers } = response;
+  const type = contentType ?? (schema === undefined ? undefined : 'application/json');
+  return {
+    description,
+    ...(headers && {
+      headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' } }])),
+    }),
+    ...(type !== undefined && {
+      content: {
+        [type]: {
+          schema: schema === undefined ? { type: 'string', format: 'binary' } : writer.write(schema, 'output'),
+          ...(example !== undefined && { example }),
+        },
+      },
+    }),
+  };
+}
+
+function errorResponse(status: number, writer: SchemaWriter): Json {
+  const kinds = ERROR_KINDS.filter((kind) => HTTP_STATUS[kind] === status).map((kind) => kind.replaceAll('_', ' '));
+  const retry = status === 503;
+  return {
+    description: `An error of the kind ${kinds.join(' or ')}.`,
+    ...(retry && { headers: { 'retry-after': { description: 'Seconds after which to try again.', schema: { type: 'integer' } } } }),
+    content: { 'application/json': { schema: writer.write(errorAnswer, 'output'), example: ERROR_EXAMPLE } },
+  };
+}
+
+/** The OpenAPI 3.1 document of a set of routes, made from the schemas that check their input. */
+export function describeRoutes(routes: readonly RouteDefinition[], version: string): Json {
+  const writer = createSchemaWriter();
+  const paths: { [path: string]: Json } = {};
+  for (const route of routes) {
+    const parameters = parametersOf(route, writer);
+    const responses: Json = {};
+    for (const [status, response] of Object.entries(route.responses)) responses[status] = responseOf(response, writer);
+    for (const status of route.errors) responses[status] ??= errorResponse(status, writer);
+    (paths[route.path] ??= {})[route.method.toLowerCase()] = {
+      operationId: route.operationId,
+      tags: [route.tag],
+      summary: route.summary,
+      ...(route.description && { description: route.description }),
+      ...(parameters.length > 0 && { parameters }),
+      ...(route.body && { requestBody: requestBodyOf(route.body, writer) }),
+      responses,
+    };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Slipway',
+      version,
+      description: 'Serves machine-learning models from a folder. Every error has the same shape and a code of the catalogue.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'predict', description: 'Running models.' },
+      { name: 'models', description: 'The model repository: versions, labels, packages, life cycle.' },
+      { name: 'operation', description: 'Health and documentation.' },
+    ],
+    security: [],
+    paths,
+    components: { schemas: writer.components },
+  };
+}

@@ -1,0 +1,310 @@
+import { rm } from 'node:fs/promises';
+import { messageOf } from '../errors/slipway-error.ts';
+import type { Logger } from '../observability/log.ts';
+import type { RunnerLauncher } from '../runners/runner.ts';
+import { createMutex, type Semaphore } from './concurrency.ts';
+import { fingerprintFolder, listVersionFolders, type ModelListing } from './scan.ts';
+import { createModelSettings, type ModelSettings } from './settings.ts';
+import type { ModelDescription, ReadyVersion, VersionState } from './types.ts';
+import { createVersion, type LoadSource, type Version } from './version.ts';
+import { NOTHING_SELECTED, retirable, selectVersions, type Selection } from './version-policy.ts';
+
+/** A version has another state or reason than before. */
+export interface StateChange {
+  readonly model: string;
+  readonly version: number;
+  readonly state: VersionState;
+  readonly reason: string;
+}
+
+/** How a model is brought to what its folder and settings ask for. */
+export interface RefreshOptions {
+  /** Versions to load without waiting for their files to settle. */
+  readonly atOnce?: 'all' | number;
+  /** Load again what failed before, though its files have not changed. */
+  readonly retry?: boolean;
+}
+
+/** One model: what is on disk, what its settings ask for, and the versions that live. */
+export interface Model {
+  readonly name: string;
+  readonly folder: string;
+  /** False while the model has no versions and never had. */
+  readonly visible: boolean;
+  /** True when the folder is gone and so are all versions. */
+  readonly gone: boolean;
+  readonly settings: ModelSettings;
+  readonly versions: ReadonlyMap<number, Version>;
+  /** What the version policy selects. */
+  readonly selected: ReadonlySet<number>;
+  /** The highest ready version among the selected, else the highest that still answers. */
+  readonly defaultAnswer: ReadyVersion | undefined;
+  readonly unloadedByRequest: boolean;
+  /** True when no change is under way or waits. */
+  readonly idle: boolean;
+  /** Runs a change after those before it. Everything below but `settled`, `describe` and `stop` is called inside one. */
+  exclusive<T>(change: () => Promise<T>): Promise<T>;
+  /** Looks at the folder and starts what is to be done. Never rejects, and does not wait for loads. */
+  refresh(options?: RefreshOptions): Promise<void>;
+  setUnloaded(unloaded: boolean): Promise<void>;
+  isOnDisk(version: number): boolean;
+  /** While a version is being removed it is not selected any more. */
+  setRemoving(version: number, removing: boolean): void;
+  isRemoving(version: number): boolean;
+  /** Resolves when no wanted version loads. */
+  settled(): Promise<void>;
+  describe(): ModelDescription;
+  /** Drains all versions; nothing is loaded from then on. */
+  stop(): Promise<void>;
+}
+
+interface Survey {
+  /** Versions on disk, those without a file left out. */
+  readonly present: ReadonlySet<number>;
+  /** Of the versions that are wanted or live. */
+  readonly fingerprints: ReadonlyMap<number, string>;
+  readonly selection: Selection;
+}
+
+export interface ModelOptions {
+  readonly name: string;
+  readonly folder: string;
+  readonly launcher: RunnerLauncher;
+  /** Threads of an engine when the model's settings do not say. */
+  readonly threads: number;
+  readonly settleMs: number;
+  readonly drainMs: number;
+  readonly now: () => number;
+  readonly loadSlots: Semaphore;
+  readonly logger: Logger;
+  readonly onStateChange: (event: StateChange) => void;
+  /** Called with the folders whose changes matter, after each look at the disk. */
+  readonly onFolders: (folders: readonly string[]) => void;
+  /** Called when the model should be looked at again: its files may have settled by then. */
+  readonly onDue: () => void;
+  /** Called when `gone` has become true. */
+  readonly onGone: () => void;
+}
+
+const UNLOADED = 'unloaded by request';
+const NOT_SELECTED = 'the version policy does not select it';
+
+export function createModel(options: ModelOptions): Model {
+  const { name, folder, logger, settleMs, now } = options;
+  const settings = createModelSettings(name, folder);
+  const mutex = createMutex();
+  const versions = new Map<number, Version>();
+  const removing = new Set<number>();
+  /** Files seen that are not loaded yet, and since when they are as they are. */
+  const settling = new Map<number, LoadSource & { readonly since: number }>();
+  let onDisk: ReadonlySet<number> = new Set();
+  let folderThere = false;
+  let known = false;
+  let selection = NOTHING_SELECTED;
+  let defaultAnswer: ReadyVersion | undefined;
+  let unloaded = false;
+  let stopped = false;
+  let dueTimer: NodeJS.Timeout | undefined;
+  let rebalancing = false;
+  /** Why the last look at the folder failed; empty when it did not. */
+  let unreadable = '';
+
+  function chooseDefault(): void {
+    let best: Version | undefined;
+    for (const version of versions.values()) {
+      if (version.answer === undefined) continue;
+      const preferred = Number(selection.selected.has(version.version)) - Number(best !== undefined && selection.selected.has(best.version));
+      if (best === undefined || preferred > 0 || (preferred === 0 && version.version > best.version)) best = version;
+    }
+    defaultAnswer = best?.answer;
+  }
+
+  function onVersionChange(version: Version): void {
+    chooseDefault();
+    options.onStateChange({ model: name, version: version.version, state: version.state, reason: version.reason });
+    if (rebalancing) return;
+    rebalancing = true;
+    // Not now: this is called in the middle of a version's own change.
+    queueMicrotask(() => {
+      rebalancing = false;
+      rebalance();
+    });
+  }
+
+  /** Retires what is not wanted any more, as far as what is wanted is ready, and forgets what is gone. */
+  function rebalance(): void {
+    for (const [number, version] of versions) {
+      if (onDisk.has(number)) continue;
+      const held = version.alive || version.state === 'loading' || version.state === 'draining';
+      if (!held) versions.delete(number);
+      else if (version.state !== 'draining') void version.drain('its folder is gone');
+    }
+    if (!unloaded && !stopped) {
+      const notReady = [...selection.selected].filter((number) => versions.get(number)?.answer === undefined);
+      const unwanted = [...versions.values()].filter(
+        ({ version, state }) => onDisk.has(version) && !selection.wanted.has(version) && state !== 'draining',
+      );
+      for (const number of retirable(unwanted, notReady.length + selection.missing)) void versions.get(number)?.drain(NOT_SELECTED);
+    }
+    chooseDefault();
+    known ||= versions.size > 0;
+    if (model.gone) options.onGone();
+  }
+
+  /** Applies the settings to what is on disk; a folder without files is as good as not there. */
+  async function survey(folders: ReadonlyMap<number, string>): Promise<Survey> {
+    const fingerprints = new Map<number, string>();
+    const present = new Set(folders.keys());
+    for (;;) {
+      const eligible = [...present].filter((number) => !removing.has(number));
+      const choice = selectVersions(settings.manifest.versionPolicy, settings.labels.values(), eligible);
+      const alive = [...versions.values()].filter((version) => version.alive).map(({ version }) => version);
+      const unseen = [...choice.wanted, ...alive].filter((number) => present.has(number) && !fingerprints.has(number));
+      if (unseen.length === 0) return { present, fingerprints, selection: choice };
+      for (const number of unseen) {
+        const fingerprint = await fingerprintFolder(folders.get(number) as string);
+        if (fingerprint === undefined) present.delete(number);
+        else fingerprints.set(number, fingerprint);
+      }
+    }
+  }
+
+  /** Loads what has changed. @returns how long until a version may have settled, in milliseconds. */
+  function consider(version: Version, fingerprint: string, { atOnce, retry }: RefreshOptions): number {
+    const number = version.version;
+    const source: LoadSource = { fingerprint, threads: settings.manifest.threads ?? options.threads };
+    if (version.source?.fingerprint === fingerprint) {
+      settling.delete(number);
+      const again = version.source.threads !== source.threads || (retry === true && version.loadFailed);
+      if (again) void version.load(source);
+      return Infinity;
+    }
+    if (atOnce !== 'all' && atOnce !== number) {
+      let seen = settling.get(number);
+      if (seen?.fingerprint !== fingerprint) settling.set(number, (seen = { ...source, since: now() }));
+      const remainingMs = seen.since + settleMs - now();
+      if (remainingMs > 0) {
+        version.announce('waits until its files have stopped changing');
+        return remainingMs;
+      }
+    }
+    settling.delete(number);
+    void version.load(source);
+    return Infinity;
+  }
+
+  function versionAt(number: number, path: string): Version {
+    let version = versions.get(number);
+    if (version === undefined) {
+      const { launcher, drainMs, loadSlots } = options;
+      const reason = unloaded ? UNLOADED : NOT_SELECTED;
+      version = createVersion({ model: name, version: number, folder: path, reason, launcher, drainMs, loadSlots, onChange: onVersionChange });
+      versions.set(number, version);
+    }
+    return version;
+  }
+
+  async function refresh(how: RefreshOptions = {}): Promise<void> {
+    if (stopped) return;
+    clearTimeout(dueTimer);
+    let listing: ModelListing | undefined;
+    let seen: Survey;
+    try {
+      listing = await listVersionFolders(folder);
+      const { reason } = settings;
+      await settings.refresh(listing?.manifestFingerprint);
+      if (settings.reason !== '' && settings.reason !== reason) {
+        logger.warn({ model: name, reason: settings.reason }, "a model's settings are broken; the last good ones stay");
+      }
+      seen = await survey(listing?.versions ?? new Map());
+    } catch (error) {
+      // A disk that fails for a moment must not take models down: all stays as it is until the next look.
+      if (messageOf(error) !== unreadable) logger.warn({ model: name, folder, reason: messageOf(error) }, 'a model folder could not be read');
+      unreadable = messageOf(error);
+      return;
+    }
+    unreadable = '';
+    if (stopped) return;
+    const { fingerprints } = seen;
+    ({ selection, present: onDisk } = seen);
+    folderThere = listing !== undefined;
+    for (const [number, path] of listing?.versions ?? []) if (onDisk.has(number)) versionAt(number, path);
+    for (const number of settling.keys()) if (!selection.wanted.has(number)) settling.delete(number);
+    let dueMs = Infinity;
+    if (!unloaded) {
+      for (const number of fingerprints.keys()) {
+        const version = versions.get(number);
+        // Stand-ins are not reloaded: they only wait for their end.
+        if (version === undefined || !selection.wanted.has(number)) continue;
+        dueMs = Math.min(dueMs, consider(version, fingerprints.get(number) as string, how));
+      }
+    }
+    rebalance();
+    if (dueMs !== Infinity) dueTimer = setTimeout(options.onDue, Math.ceil(dueMs));
+    options.onFolders(folderThere ? [folder, ...[...fingerprints.keys()].map((number) => versions.get(number)?.folder ?? folder)] : []);
+    for (const leftover of listing?.leftovers ?? []) await rm(leftover, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  const model: Model = {
+    name,
+    folder,
+    settings,
+    versions,
+    get visible() {
+      return versions.size > 0 || (known && folderThere);
+    },
+    get gone() {
+      return versions.size === 0 && !folderThere;
+    },
+    get selected() {
+      return selection.selected;
+    },
+    get defaultAnswer() {
+      return defaultAnswer;
+    },
+    get unloadedByRequest() {
+      return unloaded;
+    },
+    get idle() {
+      return mutex.idle;
+    },
+    exclusive: (change) => mutex.run(change),
+    refresh,
+    async setUnloaded(next) {
+      unloaded = next;
+      if (!unloaded) return;
+      clearTimeout(dueTimer);
+      settling.clear();
+      await Promise.all([...versions.values()].map((version) => version.drain(UNLOADED)));
+    },
+    isOnDisk: (version) => onDisk.has(version),
+    setRemoving(version, is) {
+      if (is) removing.add(version);
+      else removing.delete(version);
+    },
+    isRemoving: (version) => removing.has(version),
+    async settled() {
+      await Promise.all([...selection.wanted].map((number) => versions.get(number)?.settled()));
+    },
+    describe: () => ({
+      name,
+      defaultVersion: defaultAnswer?.version,
+      labels: Object.fromEntries(settings.labels),
+      versionPolicy: settings.manifest.versionPolicy,
+      reason: [settings.reason, ...danglingLabels(settings.labels, onDisk)].filter((each) => each !== '').join(' '),
+      versions: [...versions.values()].toSorted((a, b) => a.version - b.version).map((version) => version.describe()),
+    }),
+    async stop() {
+      stopped = true;
+      clearTimeout(dueTimer);
+      await Promise.all([...versions.values()].map((version) => version.drain('the server is stopping')));
+    },
+  };
+  return model;
+}
+
+function danglingLabels(labels: ReadonlyMap<string, number>, onDisk: ReadonlySet<number>): readonly string[] {
+  return [...labels]
+    .filter(([, version]) => !onDisk.has(version))
+    .map(([label, version]) => `Label "${label}" points at version ${version}, which is not there.`);
+}

@@ -1,0 +1,312 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import type { Config } from '../config/schema.ts';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import type { Logger } from '../observability/log.ts';
+import { nameSchema, versionSchema } from '../packages/manifest.ts';
+import { readVersionFolder } from '../packages/read-version.ts';
+import type { RunnerLauncher } from '../runners/runner.ts';
+import { createSemaphore } from './concurrency.ts';
+import { createModel, type Model, type RefreshOptions, type StateChange } from './model.ts';
+import { listModelFolders } from './scan.ts';
+import { deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';
+import type { ModelReference, ReadyVersion, Registry, VersionDescription } from './types.ts';
+import { labelNotFound, modelNotFound, unresolved, versionNotFound } from './unresolved.ts';
+import type { Version } from './version.ts';
+import { createWatch, type Watch } from './watch.ts';
+
+export type { StateChange } from './model.ts';
+
+export interface RegistryOptions {
+  /** Absolute path of the model repository; made when it is not there. */
+  readonly models: string;
+  readonly repository: Config['repository'];
+  /** Threads of an engine for one run, for models that do not say. */
+  readonly threads: number;
+  readonly launcher: RunnerLauncher;
+  readonly logger: Logger;
+  /** How long requests in flight may go on when a version is drained, in milliseconds. */
+  readonly drainMs: number;
+  /** The time in milliseconds by which files settle; `performance.now` by default. */
+  readonly clock?: () => number;
+  /** Called after each change of a version's state or reason. */
+  readonly onStateChange?: (event: StateChange) => void;
+}
+
+/** Loads that run at once; each is a process of its own that reads files and allocates. */
+const LOADS_AT_ONCE = 4;
+/** Model folders that are looked at side by side. */
+const SCANS_AT_ONCE = 16;
+
+/** The models on disk and their life: what is there is brought to what is asked for, again and again. */
+export function createRegistry(options: RegistryOptions): Registry {
+  const { models: repository, logger, drainMs } = options;
+  const models = new Map<string, Model>();
+  const loadSlots = createSemaphore(LOADS_AT_ONCE);
+  const scanSlots = createSemaphore(SCANS_AT_ONCE);
+  const refusedNames = new Set<string>();
+  /** Refreshes that wait for their turn: one more of the same model would find nothing else. */
+  const queued = new Map<string, Promise<void>>();
+  let watch: Watch | undefined;
+  let stopping: Promise<void> | undefined;
+  let rootReadable = true;
+
+  function onStateChange(event: StateChange): void {
+    if (event.state === 'failed') logger.error(event, 'a model version failed');
+    else if (event.state === 'ready' && event.reason !== '') logger.warn(event, 'a model version serves, but not its latest files');
+    else logger.info(event, `model version ${event.state}`);
+    options.onStateChange?.(event);
+  }
+
+  function ensure(name: string): Model {
+    const existing = models.get(name);
+    if (existing !== undefined) return existing;
+    const model = createModel({
+      name,
+      folder: join(repository, name),
+      launcher: options.launcher,
+      threads: options.threads,
+      settleMs: options.repository.settleMs,
+      drainMs,
+      now: options.clock ?? (() => performance.now()),
+      loadSlots,
+      logger,
+      onStateChange,
+      onFolders: (folders) => watch?.follow(name, folders),
+      onDue: () => void refresh(model),
+      onGone: () => forget(model),
+    });
+    models.set(name, model);
+    return model;
+  }
+
+  /** Drops the record of a model that is gone, unless a change of it waits; then a later look drops it. */
+  function forget(model: Model): void {
+    if (!model.gone || !model.idle || models.get(model.name) !== model) return;
+    models.delete(model.name);
+    void model.stop(); // who still holds the record can do no harm with it
+    watch?.follow(model.name, []);
+  }
+
+  function refresh(model: Model, how: RefreshOptions = {}): Promise<void> {
+    const waiting = queued.get(model.name);
+    if (waiting !== undefined && how.atOnce === undefined) return waiting;
+    const done = model
+      .exclusive(async () => {
+        queued.delete(model.name);
+        const release = await scanSlots.acquire();
+        await model.refresh(how).finally(release);
+      })
+      .then(
+        () => forget(model),
+        (error: unknown) => logger.error({ model: model.name, reason: messageOf(error) }, 'a model could not be looked at'),
+      );
+    queued.set(model.name, done);
+    return done;
+  }
+
+  function isAllowed(name: string): boolean {
+    if (nameSchema.safeParse(name).success) return true;
+    if (!refusedNames.has(name)) {
+      refusedNames.add(name);
+      logger.warn({ folder: join(repository, name) }, 'a folder is ignored: its name is not allowed for a model');
+    }
+    return false;
+  }
+
+  async function scan(how: RefreshOptions = {}): Promise<void> {
+    let names: readonly string[] = [];
+    try {
+      names = await listModelFolders(repository);
+      rootReadable = true;
+    } catch (error) {
+      // All models go on: a repository that can't be read is more likely unmounted than emptied.
+      if (rootReadable) logger.error({ folder: repository, reason: messageOf(error) }, 'the model repository could not be read');
+      rootReadable = false;
+      return;
+    }
+    if (stopping !== undefined) return;
+    for (const name of names) if (isAllowed(name)) ensure(name);
+    // A change that takes long, such as a drain, holds up the look at its own model only.
+    const looks = [...models.values()].map((model) => (model.idle ? refresh(model, how) : void refresh(model, how)));
+    await Promise.all(looks);
+  }
+
+  function onModels(names: readonly string[]): void {
+    for (const name of names) if (nameSchema.safeParse(name).success) void refresh(ensure(name));
+  }
+
+  function assertRunning(): void {
+    if (stopping !== undefined) throw new SlipwayError('SHUTTING_DOWN', 'The server is stopping.', { retryAfterMs: 1_000 });
+  }
+
+  function visible(name: string): Model {
+    const model = models.get(name);
+    if (model === undefined || !model.visible) throw modelNotFound(name, visibleNames());
+    return model;
+  }
+
+  function* visibleNames(): Iterable<string> {
+    for (const model of models.values()) if (model.visible) yield model.name;
+  }
+
+  function versionOf(model: Model, version: number): Version {
+    const found = model.versions.get(version);
+    if (found === undefined) throw versionNotFound(model, version, false);
+    return found;
+  }
+
+  function versionOnDisk(model: Model, version: number): Version {
+    if (!model.isOnDisk(version)) throw versionNotFound(model, version, false);
+    if (model.isRemoving(version)) throw new SlipwayError('MODEL_BUSY', `Version ${version} of model "${model.name}" is being removed.`);
+    return versionOf(model, version);
+  }
+
+  async function change<T>(model: Model, task: () => Promise<T>): Promise<T> {
+    try {
+      return await model.exclusive(() => {
+        assertRunning();
+        return task();
+      });
+    } finally {
+      forget(model);
+    }
+  }
+
+  function resolve(reference: ModelReference): ReadyVersion {
+    const model = models.get(reference.model);
+    if (model === undefined) throw modelNotFound(reference.model, visibleNames());
+    let answer: ReadyVersion | undefined;
+    if (reference.version !== undefined) {
+      answer = model.versions.get(reference.version)?.answer;
+    } else if (reference.label !== undefined) {
+      const version = model.settings.labels.get(reference.label);
+      if (version !== undefined) answer = model.versions.get(version)?.answer;
+    } else {
+      answer = model.defaultAnswer;
+    }
+    if (answer !== undefined) return answer;
+    assertRunning();
+    throw unresolved(visible(reference.model), reference);
+  }
+
+  return {
+    async start() {
+      await mkdir(repository, { recursive: true }).catch((error: unknown) => {
+        throw new Error(`The model repository ${repository} can't be made: ${messageOf(error)}`, { cause: error });
+      });
+      const { pollMs, watch: events } = options.repository;
+      assertRunning();
+      watch = createWatch({ repository, events, pollMs, logger, onModels, onPoll: () => scan() });
+      await scan({ atOnce: 'all' });
+      await Promise.all([...models.values()].map((model) => model.settled()));
+    },
+    stop() {
+      stopping ??= (async () => {
+        await Promise.resolve(); // `stopping` is set before anything below looks at it
+        watch?.stop();
+        const all = [...models.values()];
+        await Promise.all(all.map((model) => model.stop()));
+        await Promise.all(all.map((model) => model.exclusive(() => Promise.resolve())));
+      })();
+      return stopping;
+    },
+    resolve,
+    list: () => [...visibleNames()].toSorted().map((name) => visible(name).describe()),
+    describe: (name) => visible(name).describe(),
+    describeVersion(name, version): VersionDescription {
+      return versionOf(visible(name), version).describe();
+    },
+    async load(name) {
+      if (!nameSchema.safeParse(name).success) throw modelNotFound(name, visibleNames());
+      assertRunning();
+      const model = ensure(name); // its folder may be newer than the last look
+      await change(model, async () => {
+        await model.setUnloaded(false);
+        await model.refresh({ atOnce: 'all', retry: true });
+      });
+      await model.settled();
+      return visible(name).describe();
+    },
+    async unload(name) {
+      const model = visible(name);
+      await change(model, () => model.setUnloaded(true));
+      return model.describe();
+    },
+    async setLabel(name, label, version) {
+      check(nameSchema, label, 'label');
+      const model = visible(name);
+      await change(model, async () => {
+        await model.refresh();
+        versionOnDisk(model, version);
+        await model.settings.writeLabels(new Map(model.settings.labels).set(label, version));
+        await model.refresh({ atOnce: version });
+      });
+      return model.describe();
+    },
+    async removeLabel(name, label) {
+      const model = visible(name);
+      await change(model, async () => {
+        await model.refresh();
+        const labels = new Map(model.settings.labels);
+        if (!labels.delete(label)) throw labelNotFound(model, label);
+        await model.settings.writeLabels(labels);
+        await model.refresh();
+      });
+      return model.describe();
+    },
+    async publish(name, version, preparedFolder) {
+      assertRunning();
+      check(nameSchema, name, 'model name');
+      if (version !== undefined) check(versionSchema, version, 'version');
+      await readVersionFolder(preparedFolder); // what can't be read never enters the repository
+      const model = ensure(name);
+      const published = await change(model, async () => {
+        const number = await placeVersion(name, model.folder, version, preparedFolder);
+        await model.refresh({ atOnce: number });
+        assertRunning();
+        return versionOf(model, number);
+      });
+      await published.settled();
+      return published.describe();
+    },
+    async remove(name, version) {
+      const model = visible(name);
+      await change(model, async () => {
+        await model.refresh();
+        versionOnDisk(model, version);
+        model.setRemoving(version, true);
+        await model.refresh({ atOnce: 'all' }); // starts to load what takes its place
+      });
+      try {
+        await model.settled();
+        await change(model, async () => {
+          if (models.get(name) === model) await removeVersion(model, version);
+        });
+      } finally {
+        model.setRemoving(version, false);
+        void refresh(model); // when it could not be removed, it is to serve again
+      }
+    },
+    folderOf: (name, version) => versionOf(visible(name), version).folder,
+  };
+}
+
+async function removeVersion(model: Model, version: number): Promise<void> {
+  await model.versions.get(version)?.drain('it is being removed');
+  const kept = [...model.settings.labels].filter(([, target]) => target !== version);
+  if (kept.length < model.settings.labels.size && model.settings.reason === '') await model.settings.writeLabels(new Map(kept));
+  await deleteVersion(model.folder, version);
+  await model.refresh();
+  if (model.versions.size === 0) {
+    await deleteEmptyModel(model.folder);
+    await model.refresh();
+  }
+}
+
+function check(schema: z.ZodType, value: unknown, what: string): void {
+  const { error } = schema.safeParse(value);
+  if (error === undefined) return;
+  throw new SlipwayError('INVALID_NAME', `"${String(value)}" is not allowed as a ${what}: ${error.issues.map(({ message }) => message).join('; ')}.`);
+}

@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import { MODEL_MANIFEST_FILE, modelManifestSchema, type ModelManifest } from '../packages/manifest.ts';
+import { readModelManifest, writeModelManifest } from '../packages/read-version.ts';
+import { fingerprintFile } from './scan.ts';
+
+/** A model's slipway-model.json, as last read. */
+export interface ModelSettings {
+  /** The last good one; the defaults when there is no file, or none was ever good. */
+  readonly manifest: ModelManifest;
+  readonly labels: ReadonlyMap<string, number>;
+  /** What is wrong with the file; empty when it is fine. */
+  readonly reason: string;
+  /** Reads the file again when its fingerprint has changed. */
+  refresh(fingerprint: string | undefined): Promise<void>;
+  /**
+   * Replaces the labels and writes the file.
+   * @throws SlipwayError INVALID_MANIFEST when the file on disk is broken: it is not for Slipway to overwrite.
+   */
+  writeLabels(labels: ReadonlyMap<string, number>): Promise<void>;
+}
+
+export function createModelSettings(model: string, modelFolder: string): ModelSettings {
+  let manifest = modelManifestSchema.parse({});
+  let labels: ReadonlyMap<string, number> = new Map();
+  let reason = '';
+  let known: string | undefined;
+
+  function take(next: ModelManifest): void {
+    manifest = next;
+    labels = new Map(Object.entries(next.labels));
+    reason = '';
+  }
+
+  return {
+    get manifest() {
+      return manifest;
+    },
+    get labels() {
+      return labels;
+    },
+    get reason() {
+      return reason;
+    },
+    async refresh(fingerprint) {
+      if (fingerprint === known) return;
+      known = fingerprint;
+      try {
+        take(fingerprint === undefined ? modelManifestSchema.parse({}) : await readModelManifest(modelFolder));
+      } catch (error) {
+        reason = messageOf(error);
+      }
+    },
+    async writeLabels(next) {
+      if (reason !== '') {
+        throw new SlipwayError('INVALID_MANIFEST', `The labels of model "${model}" can't be changed before its file is mended. ${reason}`);
+      }
+      const changed: ModelManifest = { ...manifest, labels: Object.fromEntries(next) };
+      await writeModelManifest(modelFolder, changed);
+      take(changed);
+      known = await fingerprintFile(join(modelFolder, MODEL_MANIFEST_FILE));
+    },
+  };
+}

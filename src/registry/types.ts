@@ -1,0 +1,84 @@
+import type { Signature } from '../tensor/signature.ts';
+import type { VersionManifest, ModelManifest } from '../packages/manifest.ts';
+import type { ModelFormat } from '../packages/formats.ts';
+import type { Runner, LoadedInfo } from '../runners/runner.ts';
+
+export type VersionState = 'loading' | 'ready' | 'draining' | 'unloaded' | 'failed';
+
+/** How a request names a model: by the latest ready version, a version or a label. */
+export interface ModelReference {
+  readonly model: string;
+  readonly version?: number;
+  readonly label?: string;
+}
+
+/** A version that can answer now. Hold it with `acquire` while a request uses it, so that draining waits. */
+export interface ReadyVersion {
+  readonly model: string;
+  readonly version: number;
+  readonly signature: Signature;
+  readonly manifest: VersionManifest;
+  readonly runner: Runner;
+  /** Marks one request in flight; the returned function ends it, once. */
+  acquire(): () => void;
+}
+
+export interface VersionDescription {
+  readonly version: number;
+  readonly state: VersionState;
+  /** Why the version is in this state, in words; empty when there is nothing to say. */
+  readonly reason: string;
+  readonly format: ModelFormat | undefined;
+  /** Engine, backend, device, memory and why; present once the version was loaded. */
+  readonly loaded: LoadedInfo | undefined;
+  readonly signature: Signature | undefined;
+  readonly manifest: VersionManifest | undefined;
+  readonly restarts: number;
+}
+
+export interface ModelDescription {
+  readonly name: string;
+  /** The version that answers when a request names none. */
+  readonly defaultVersion: number | undefined;
+  readonly labels: Readonly<Record<string, number>>;
+  readonly versionPolicy: ModelManifest['versionPolicy'];
+  /** What is wrong with the model's own manifest; empty when it is fine. */
+  readonly reason: string;
+  /** In ascending order. */
+  readonly versions: readonly VersionDescription[];
+}
+
+/** The models on disk and their life. */
+export interface Registry {
+  /** Scans the repository and begins to load. Resolves when each version found is ready or failed. */
+  start(): Promise<void>;
+  /** Drains and ends every version. */
+  stop(): Promise<void>;
+  /**
+   * The version that answers a reference now.
+   * @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_NOT_FOUND, MODEL_NOT_READY, MODEL_FAILED, MODEL_UNLOADED.
+   */
+  resolve(reference: ModelReference): ReadyVersion;
+  list(): readonly ModelDescription[];
+  /** @throws SlipwayError MODEL_NOT_FOUND */
+  describe(model: string): ModelDescription;
+  /** @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND */
+  describeVersion(model: string, version: number): VersionDescription;
+  /** Loads what the model's version policy selects, failed versions again too. Resolves when that is done. */
+  load(model: string): Promise<ModelDescription>;
+  /** Drains and unloads the whole model until `load` is called or the server starts anew. */
+  unload(model: string): Promise<ModelDescription>;
+  /** Points a label at a version that is on disk and writes it to slipway-model.json. */
+  setLabel(model: string, label: string, version: number): Promise<ModelDescription>;
+  removeLabel(model: string, label: string): Promise<ModelDescription>;
+  /**
+   * Takes a prepared version folder (same file system) into the repository by one atomic rename and loads it by the
+   * model's policy. Without a version it takes the next free number. Creates the model if it is new.
+   * @throws SlipwayError VERSION_EXISTS
+   */
+  publish(model: string, version: number | undefined, preparedFolder: string): Promise<VersionDescription>;
+  /** Drains a version and deletes its folder. */
+  remove(model: string, version: number): Promise<void>;
+  /** Absolute path of a version's folder, for download. */
+  folderOf(model: string, version: number): string;
+}

@@ -1,0 +1,289 @@
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import type { VersionManifest } from '../packages/manifest.ts';
+import type { ModelFormat } from '../packages/formats.ts';
+import { readVersionFolder } from '../packages/read-version.ts';
+import type { Runner, RunnerLauncher, RunnerStatus } from '../runners/runner.ts';
+import type { Semaphore } from './concurrency.ts';
+import { createInstance, type Instance } from './instance.ts';
+import type { ReadyVersion, VersionDescription, VersionState } from './types.ts';
+
+/** What a version was last loaded from; a difference means that it must be loaded again. */
+export interface LoadSource {
+  readonly fingerprint: string;
+  readonly threads: number;
+}
+
+/** One version of a model: `loading → ready → draining → unloaded`, or `failed`. None of its methods rejects. */
+export interface Version {
+  readonly version: number;
+  readonly folder: string;
+  readonly state: VersionState;
+  readonly reason: string;
+  /** What answers requests now; undefined unless the state is `ready`. */
+  readonly answer: ReadyVersion | undefined;
+  /** True while a runner serves or is being restarted. */
+  readonly alive: boolean;
+  /** True when the last load failed, also when an earlier one still serves. */
+  readonly loadFailed: boolean;
+  /** When a client may try again, in milliseconds, while the version loads. */
+  readonly retryAfterMs: number;
+  /** The last thing that was loaded, or tried; undefined when unloaded. */
+  readonly source: LoadSource | undefined;
+  /** Says that a load is to come; shown as `loading` when nothing else is to be said. */
+  announce(reason: string): void;
+  /**
+   * Loads the folder in a new runner. One that serves already goes on until the new one is ready, and stays when the
+   * new one fails. A load under way of another source is given up.
+   */
+  load(source: LoadSource): Promise<void>;
+  /** Resolves when no load is under way. */
+  settled(): Promise<void>;
+  /** Gives up a load under way, lets the requests in flight end and unloads. `reason` is shown while and after. */
+  drain(reason: string): Promise<void>;
+  describe(): VersionDescription;
+}
+
+export interface VersionOptions {
+  readonly model: string;
+  readonly version: number;
+  readonly folder: string;
+  /** Why it is unloaded to begin with. */
+  readonly reason: string;
+  readonly launcher: RunnerLauncher;
+  /** Longest wait for requests in flight, in milliseconds. */
+  readonly drainMs: number;
+  /** Keeps the loads that start at once few. */
+  readonly loadSlots: Semaphore;
+  /** Called after each change of state or reason. */
+  readonly onChange: (version: Version) => void;
+}
+
+/** A load that takes longer than this gives its slot to the next, in milliseconds: one that hangs must not stop others. */
+const SLOT_MS = 10_000;
+/** What a client is told to wait for a version that loads, in milliseconds. */
+const LOADING_RETRY_MS = 1_000;
+
+interface Attempt {
+  readonly source: LoadSource;
+  readonly givenUp: AbortController;
+  runner?: Runner;
+  done: Promise<void>;
+}
+
+export function createVersion(options: VersionOptions): Version {
+  const { model, version, folder, launcher, drainMs, loadSlots } = options;
+  let current: Instance | undefined;
+  let attempt: Attempt | undefined;
+  let draining: Promise<void> | undefined;
+  let source: LoadSource | undefined;
+  let failure = '';
+  let reloadFailure = '';
+  let announced = '';
+  /** What `unloaded` and `draining` are explained with. */
+  let idleReason = options.reason;
+  let contents: { readonly format: ModelFormat; readonly manifest: VersionManifest } | undefined;
+  /** Instances that were replaced and still answer their last requests. */
+  const retiring = new Set<Promise<void>>();
+
+  let state: VersionState = 'unloaded';
+  let { reason } = options;
+  let answer: ReadyVersion | undefined;
+
+  function derive(): [VersionState, string] {
+    if (draining !== undefined) return ['draining', idleReason];
+    if (current !== undefined) {
+      const { status } = current.runner;
+      if (status.state === 'ready') return ['ready', reloadFailure];
+      if (status.state === 'restarting') return ['loading', status.reason];
+      return ['loading', ''];
+    }
+    if (attempt !== undefined) {
+      const status = attempt.runner?.status;
+      return ['loading', status?.state === 'restarting' ? status.reason : ''];
+    }
+    if (failure !== '') return ['failed', failure];
+    if (announced !== '') return ['loading', announced];
+    return ['unloaded', idleReason];
+  }
+
+  function update(): void {
+    const [nextState, nextReason] = derive();
+    answer = nextState === 'ready' ? current?.answer : undefined;
+    if (nextState === state && nextReason === reason) return;
+    state = nextState;
+    reason = nextReason;
+    options.onChange(self);
+  }
+
+  function retire(instance: Instance): Promise<void> {
+    const retired = instance
+      .drain(drainMs)
+      .catch(() => undefined) // the runner's end is the launcher's to report
+      .finally(() => retiring.delete(retired));
+    retiring.add(retired);
+    return retired;
+  }
+
+  function onCurrentStatus(instance: Instance, status: RunnerStatus): void {
+    if (instance !== current || draining !== undefined) return;
+    if (status.state === 'failed' || status.state === 'stopped') {
+      current = undefined;
+      failure = status.state === 'failed' ? status.error.message : 'its runner was stopped';
+      void retire(instance);
+    }
+    update();
+  }
+
+  async function launch(self: Attempt): Promise<void> {
+    const { signal } = self.givenUp;
+    let runner: Runner | undefined;
+    try {
+      const release = await whileWanted(loadSlots.acquire(), signal, (late) => late());
+      const slotTimer = setTimeout(release, SLOT_MS);
+      signal.addEventListener('abort', release, { once: true });
+      try {
+        const read = await readVersionFolder(folder);
+        signal.throwIfAborted();
+        // What still serves is described by its own contents.
+        if (current === undefined) contents = { format: read.format, manifest: read.manifest };
+        runner = launcher.launch({ folder, format: read.format, engine: read.manifest.engine, threads: self.source.threads });
+        self.runner = runner;
+        const launched = runner;
+        launched.onStatus((status) => {
+          if (status.state === 'restarting') release(); // what crashes while it loads must not hold up others
+          if (current?.runner === launched) onCurrentStatus(current, status);
+          else if (attempt === self) update();
+        });
+        update();
+        const info = await whileWanted(launched.ready(), signal);
+        signal.throwIfAborted();
+        const replaced = current;
+        contents = { format: read.format, manifest: read.manifest };
+        current = createInstance({ model, version, manifest: read.manifest, runner: launched, info });
+        failure = reloadFailure = '';
+        if (replaced !== undefined) void retire(replaced);
+        onCurrentStatus(current, launched.status); // it may have crashed in between
+      } finally {
+        clearTimeout(slotTimer);
+        release();
+      }
+    } catch (error) {
+      if (!signal.aborted) {
+        if (current === undefined) failure = messageOf(error);
+        else reloadFailure = `serves its earlier files; loading the changed ones failed: ${messageOf(error)}`;
+      }
+      await runner?.stop().catch(() => undefined);
+    } finally {
+      if (attempt === self) attempt = undefined;
+      update();
+    }
+  }
+
+  const self: Version = {
+    version,
+    folder,
+    get state() {
+      return state;
+    },
+    get reason() {
+      return reason;
+    },
+    get answer() {
+      return answer;
+    },
+    get alive() {
+      return current !== undefined && draining === undefined;
+    },
+    get loadFailed() {
+      return attempt === undefined && (failure !== '' || reloadFailure !== '');
+    },
+    get retryAfterMs() {
+      const status = (current?.runner ?? attempt?.runner)?.status;
+      return status?.state === 'restarting' ? status.retryAfterMs : LOADING_RETRY_MS;
+    },
+    get source() {
+      return source;
+    },
+    announce(why) {
+      announced = why;
+      update();
+    },
+    load(next) {
+      if (attempt !== undefined) {
+        if (attempt.source.fingerprint === next.fingerprint && attempt.source.threads === next.threads) return attempt.done;
+        attempt.givenUp.abort();
+      }
+      // Only a drain that is under way already: one that comes later waits for this load to be given up.
+      const before = Promise.all([attempt?.done, draining]);
+      source = next;
+      announced = '';
+      const begun: Attempt = { source: next, givenUp: new AbortController(), done: Promise.resolve() };
+      attempt = begun;
+      begun.done = before.then(() => launch(begun));
+      update();
+      return begun.done;
+    },
+    async settled() {
+      while (attempt !== undefined) await attempt.done;
+    },
+    drain(why) {
+      idleReason = why;
+      source = undefined;
+      failure = reloadFailure = announced = '';
+      if (draining !== undefined) {
+        attempt?.givenUp.abort();
+        attempt = undefined;
+        update();
+        return draining;
+      }
+      const ending: Promise<unknown>[] = [...retiring];
+      if (attempt !== undefined) {
+        attempt.givenUp.abort();
+        ending.push(attempt.done);
+      }
+      if (current !== undefined) ending.push(retire(current));
+      if (ending.length > 0) {
+        attempt = undefined;
+        draining = Promise.all(ending).then(() => {
+          current = undefined;
+          draining = undefined;
+          update();
+        });
+      }
+      update();
+      return draining ?? Promise.resolve();
+    },
+    describe: () => ({
+      version,
+      state,
+      reason,
+      format: contents?.format,
+      loaded: current === undefined ? undefined : infoOf(current),
+      signature: current?.info.signature,
+      manifest: contents?.manifest,
+      restarts: (current?.runner ?? attempt?.runner)?.restarts ?? 0,
+    }),
+  };
+  return self;
+}
+
+/** After a restart the process id and memory differ from those of the first load. */
+function infoOf(instance: Instance) {
+  const { status } = instance.runner;
+  return status.state === 'ready' ? status.info : instance.info;
+}
+
+/** Waits for `result`, but no longer than it is wanted; what comes after that goes to `late`. */
+function whileWanted<T>(result: Promise<T>, signal: AbortSignal, late?: (value: T) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(new SlipwayError('MODEL_NOT_READY', 'The load was given up.'));
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    result
+      .then((value) => {
+        if (signal.aborted) late?.(value);
+        resolve(value);
+      }, reject)
+      .finally(() => signal.removeEventListener('abort', giveUp));
+  });
+}

@@ -1,0 +1,154 @@
+import type { Socket } from 'node:net';
+import { decodeError } from '../../errors/encode.ts';
+import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
+import type { NamedTensors } from '../../tensor/tensor.ts';
+import { createFrameReader, writeFrame } from '../frames.ts';
+import { type ChildMessage, type HostMessage, PROTOCOL_VERSION } from '../messages.ts';
+import type { LoadedInfo, Placement, RunResult } from '../runner.ts';
+import { bodyBytesOf, packTensors, unpackTensors } from '../tensors.ts';
+import { createHeartbeat } from './heartbeat.ts';
+import { readChildMessage } from './read-message.ts';
+
+/** What a connection finds wrong with its runner: it misbehaves, or it hangs. */
+export type Fault = 'crashed' | 'unresponsive';
+
+export interface RunnerConnectionOptions {
+  readonly socket: Socket;
+  readonly maxFrameBytes: number;
+  readonly heartbeatMs: number;
+  readonly unresponsiveMs: number;
+  readonly onLoaded: (info: Omit<LoadedInfo, 'pid'>) => void;
+  readonly onLoadFailed: (error: SlipwayError) => void;
+  /** The runner reports a defect of its own; its end follows. */
+  readonly onFatal: (message: string) => void;
+  /** The runner can't be trusted any more and must be ended; `how` goes after "the process". */
+  readonly onFault: (fault: Fault, how: string) => void;
+}
+
+export interface RunnerConnection {
+  /** Runs sent and not answered yet. */
+  readonly inFlight: number;
+  load(placement: Placement): void;
+  run(inputs: NamedTensors, outputs: readonly string[]): Promise<RunResult>;
+  /** Asks the runner to finish its run and end. */
+  requestStop(): void;
+  /** Fails all runs in flight and ignores whatever still arrives. */
+  close(error: SlipwayError): void;
+}
+
+interface PendingRun {
+  readonly resolve: (result: RunResult) => void;
+  readonly reject: (error: SlipwayError) => void;
+}
+
+/** The host's side of the border: messages to one runner process, and the table of runs that it has to answer. */
+export function createRunnerConnection(options: RunnerConnectionOptions): RunnerConnection {
+  const { socket, maxFrameBytes, heartbeatMs, unresponsiveMs, onLoaded, onLoadFailed, onFatal, onFault } = options;
+  const pending = new Map<number, PendingRun>();
+  let lastId = 0;
+  /** A runner answers in order, so the answer that must come next is known. */
+  let nextAnswer = 1;
+  let greeted = false;
+  let loading = true;
+  let closedBy: SlipwayError | undefined;
+
+  function send(message: HostMessage, sections: readonly Uint8Array[] = []): void {
+    writeFrame(socket, message, sections, maxFrameBytes);
+  }
+
+  const heartbeat = createHeartbeat({
+    heartbeatMs,
+    unresponsiveMs,
+    isBusy: () => pending.size > 0,
+    ping: () => send({ kind: 'ping', id: 0 }),
+    onSilent: () => onFault('unresponsive', `did not answer for ${unresponsiveMs} ms and was ended`),
+  });
+
+  function takePending(id: number): PendingRun {
+    const run = pending.get(id);
+    if (run === undefined || id !== nextAnswer) throw new Error(`it answered run ${id}, the next in order is ${nextAnswer}`);
+    pending.delete(id);
+    nextAnswer += 1;
+    return run;
+  }
+
+  function endLoading(): void {
+    if (!loading) throw new Error('it reported a second time that it has loaded');
+    loading = false;
+  }
+
+  function receive(message: ChildMessage, body: Uint8Array): void {
+    if (closedBy !== undefined) return;
+    if (!greeted && message.kind !== 'hello') throw new Error(`its first message is "${message.kind}" instead of "hello"`);
+    switch (message.kind) {
+      case 'hello':
+        if (message.protocol !== PROTOCOL_VERSION) throw new Error(`it speaks protocol version ${message.protocol}, the server ${PROTOCOL_VERSION}`);
+        greeted = true;
+        return;
+      case 'result': {
+        const outputs = unpackTensors(message.tensors, body);
+        return takePending(message.id).resolve({ outputs, computeNs: message.computeNs });
+      }
+      case 'error':
+        return takePending(message.id).reject(decodeError(message.error));
+      case 'loaded':
+        endLoading();
+        heartbeat.start();
+        return onLoaded(message.info);
+      case 'load-failed':
+        endLoading();
+        return onLoadFailed(decodeError(message.error));
+      case 'pong':
+        return;
+      case 'fatal':
+        return onFatal(message.message);
+    }
+  }
+
+  const reader = createFrameReader({ maxFrameBytes, readHeader: readChildMessage, bodyBytesOf, onFrame: receive });
+
+  socket.on('data', (chunk: Buffer) => {
+    if (closedBy !== undefined) return;
+    heartbeat.alive();
+    try {
+      reader.push(chunk);
+    } catch (error) {
+      onFault('crashed', `broke the runner protocol and was ended: ${messageOf(error)}`);
+    }
+  });
+  // A broken pipe means that the process has ended, and its end says more than the pipe's error.
+  socket.on('error', () => {});
+
+  return {
+    get inFlight() {
+      return pending.size;
+    },
+    load(placement) {
+      send({ kind: 'load', protocol: PROTOCOL_VERSION, placement });
+    },
+    run(inputs, outputs) {
+      return new Promise((resolve, reject) => {
+        if (closedBy !== undefined) return reject(closedBy);
+        const { headers, sections } = packTensors(inputs);
+        const id = lastId + 1;
+        try {
+          send({ kind: 'run', id, outputs, tensors: headers }, sections);
+        } catch (error) {
+          return reject(new SlipwayError('BODY_TOO_LARGE', messageOf(error), { cause: error }));
+        }
+        lastId = id;
+        pending.set(id, { resolve, reject });
+      });
+    },
+    requestStop() {
+      if (socket.writable) send({ kind: 'stop' });
+    },
+    close(error) {
+      if (closedBy !== undefined) return;
+      closedBy = error;
+      heartbeat.stop();
+      for (const run of pending.values()) run.reject(error);
+      pending.clear();
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import type { ChildProcess } from 'node:child_process';
+import { basename, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from '../../observability/log.ts';
+import { DEFAULT_MAX_FRAME_BYTES } from '../frames.ts';
+import type { Placement, RunnerLauncher } from '../runner.ts';
+import { runnerEnvironment } from './environment.ts';
+import { superviseRunner } from './supervisor.ts';
+
+export interface RunnerLauncherOptions {
+  /** As the setting `runners.loadTimeoutMs`. */
+  readonly loadTimeoutMs: number;
+  /** As the setting `runners.heartbeatMs`. */
+  readonly heartbeatMs: number;
+  /** As the setting `runners.unresponsiveMs`. */
+  readonly unresponsiveMs: number;
+  /** As the setting `runners.restartBackoffMs`. */
+  readonly restartBackoffMs: number;
+  /** As the setting `runners.maxRestarts`: so many restarts in a row are tried; 0 gives up at the first crash. */
+  readonly maxRestarts: number;
+  readonly logger: Logger;
+  /** The server's environment; a runner gets the part of it that it needs. */
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+  /**
+   * Folder for code that Node has compiled, kept from one start to the next: it saves a runner that starts from
+   * TypeScript 18 MB and a third of its start. Default: `NODE_COMPILE_CACHE`, else Node's own folder under the
+   * system's folder for temporary files.
+   */
+  readonly compileCacheFolder?: string;
+  /** Time that a runner has served after which crashes are counted anew, in milliseconds. Default one minute. */
+  readonly settledAfterMs?: number;
+  /** Time that a runner may take to end when asked to, in milliseconds; it is killed then. Default 2 s. */
+  readonly stopGraceMs?: number;
+  /** Largest frame to or from a runner, in bytes. Default 2 GiB − 1. */
+  readonly maxFrameBytes?: number;
+  /** The program that is started; Slipway's own unless a test needs one that misbehaves. */
+  readonly childProgram?: URL;
+  /** Flags for Node. Default none. */
+  readonly execArgv?: readonly string[];
+}
+
+/** The child program as it lies beside this file: TypeScript when run from source, JavaScript when compiled. */
+function ownChildProgram(): URL {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new URL(`../child/main.${extension}`, import.meta.url);
+}
+
+/**
+ * Processes that must not outlive this one. They end by themselves when their connection does, but one that is stuck
+ * in native code would not notice, so they are killed as well when this process exits.
+ */
+function createExitGuard(): (child: ChildProcess) => () => void {
+  const live = new Set<ChildProcess>();
+  const killAll = (): void => {
+    for (const child of live) child.kill('SIGKILL');
+  };
+  return (child) => {
+    if (live.size === 0) process.once('exit', killAll);
+    live.add(child);
+    return () => {
+      live.delete(child);
+      if (live.size === 0) process.off('exit', killAll);
+    };
+  };
+}
+
+/** `digits/1` of `…/models/digits/1`. */
+function labelOf({ folder }: Placement): string {
+  return `${basename(dirname(folder))}/${basename(folder)}`;
+}
+
+/** Launches runners as child processes of this one. */
+export function createRunnerLauncher(options: RunnerLauncherOptions): RunnerLauncher {
+  const { logger, restartBackoffMs, maxRestarts, settledAfterMs = 60_000 } = options;
+  const track = createExitGuard();
+  const processSettings = {
+    execPath: process.execPath,
+    execArgv: options.execArgv ?? [],
+    childProgram: fileURLToPath(options.childProgram ?? ownChildProgram()),
+    env: runnerEnvironment(options.env, options.compileCacheFolder),
+    loadTimeoutMs: options.loadTimeoutMs,
+    heartbeatMs: options.heartbeatMs,
+    unresponsiveMs: options.unresponsiveMs,
+    stopGraceMs: options.stopGraceMs ?? 2_000,
+    maxFrameBytes: options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
+  };
+  return {
+    launch: (placement) =>
+      superviseRunner({ placement, label: labelOf(placement), process: processSettings, restartBackoffMs, maxRestarts, settledAfterMs, logger, track }),
+  };
+}

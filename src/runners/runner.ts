@@ -1,0 +1,71 @@
+import type { NamedTensors } from '../tensor/tensor.ts';
+import type { Signature } from '../tensor/signature.ts';
+import type { EngineName } from '../engines/engine.ts';
+import type { ModelFormat } from '../packages/formats.ts';
+import type { SlipwayError } from '../errors/slipway-error.ts';
+
+/** What a runner is to load. */
+export interface Placement {
+  /** Absolute path of the version folder. */
+  readonly folder: string;
+  readonly format: ModelFormat;
+  /** Engine named by the manifest; the first that can run the format when undefined. */
+  readonly engine: EngineName | undefined;
+  readonly threads: number;
+}
+
+/** What a runner says of the model it has loaded. */
+export interface LoadedInfo {
+  readonly signature: Signature;
+  readonly engine: EngineName;
+  readonly backend: string;
+  readonly device: string;
+  /** Why this engine and backend, in words for users. */
+  readonly reason: string;
+  /** Resident memory of the runner process once the model is loaded, in bytes. */
+  readonly memoryBytes: number;
+  readonly pid: number;
+}
+
+export interface RunResult {
+  readonly outputs: NamedTensors;
+  /** Time inside the engine, in nanoseconds. */
+  readonly computeNs: number;
+}
+
+export type RunnerStatus =
+  | { readonly state: 'starting' }
+  | { readonly state: 'ready'; readonly info: LoadedInfo }
+  /** The process crashed and will be started again; `reason` says how it ended and when the next try is. */
+  | { readonly state: 'restarting'; readonly reason: string; readonly retryAfterMs: number; readonly info: LoadedInfo | undefined }
+  /** Given up: the model can't be loaded, or crashed too often. */
+  | { readonly state: 'failed'; readonly error: SlipwayError }
+  | { readonly state: 'stopped' };
+
+/**
+ * A model in a process of its own, kept alive. Crashes fail only the requests that were in the process, with
+ * RUNNER_CRASHED; the process is started again with back-off until it crashes too often in a row.
+ */
+export interface Runner {
+  readonly status: RunnerStatus;
+  /** Restarts since the runner was made. */
+  readonly restarts: number;
+  /** Requests sent to the process and not answered yet. */
+  readonly inFlight: number;
+  /** Called at each change of `status`, after it changed. */
+  onStatus(listener: (status: RunnerStatus) => void): void;
+  /** Resolves once the model is loaded; rejects with the coded reason when it is failed or stopped first. */
+  ready(): Promise<LoadedInfo>;
+  /**
+   * Runs the model on inputs that fit its signature.
+   * @throws SlipwayError RUNNER_CRASHED, RUNNER_UNRESPONSIVE, MODEL_NOT_READY, INFERENCE_FAILED and what else the engine codes.
+   */
+  run(inputs: NamedTensors, outputs: readonly string[]): Promise<RunResult>;
+  /** Ends the process and waits for its end. Requests in flight fail with RUNNER_CRASHED; drain first. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/** Starts runners; the registry knows them only by this. */
+export interface RunnerLauncher {
+  launch(placement: Placement): Runner;
+}

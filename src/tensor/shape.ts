@@ -1,0 +1,34 @@
+import { SlipwayError } from '../errors/slipway-error.ts';
+
+/** A shape as users read it: `[-1, 28, 28]`; any rank is `[...]`. */
+export function formatShape(shape: readonly number[] | null): string {
+  return shape === null ? '[...]' : `[${shape.join(', ')}]`;
+}
+
+/**
+ * The number of elements of a shape; 1 for a scalar.
+ * @param path where the shape stands in the request, for the error.
+ * @throws SlipwayError INVALID_TENSOR for a dimension that is no whole number ≥ 0, or a product over 2^53 − 1.
+ */
+export function elementCount(shape: readonly number[], path: string): number {
+  let count = 1;
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new SlipwayError('INVALID_TENSOR', `${path}: ${formatShape(shape)} is not a shape; each dimension must be a whole number, 0 or more.`, {
+        details: [{ path, message: `has the dimension ${size}` }],
+      });
+    }
+    count *= size;
+  }
+  if (!Number.isSafeInteger(count)) {
+    throw new SlipwayError('INVALID_TENSOR', `${path}: the shape ${formatShape(shape)} has more elements than can be counted.`, {
+      details: [{ path, message: 'has too many elements' }],
+    });
+  }
+  return count;
+}
+
+/** A tensor error at one place of the request. */
+export function tensorError(path: string, message: string): SlipwayError {
+  return new SlipwayError('INVALID_TENSOR', `${path}: ${message}.`, { details: [{ path, message }] });
+}
