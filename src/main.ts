@@ -9,9 +9,11 @@ import { createServer } from './server.ts';
 const EXIT_USAGE = 2;
 const EXIT_FAILURE = 1;
 
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
 function readConfig(): Config | undefined {
   try {
-    const loaded = loadConfig({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8') });
+    const loaded = loadConfig({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8'), version });
     if (loaded.kind === 'run') return loaded.config;
     process.stdout.write(`${loaded.text}\n`);
   } catch (error) {

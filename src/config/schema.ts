@@ -35,7 +35,7 @@ export const configSchema = z.strictObject({
       heartbeatMs: milliseconds.default(1_000).describe('How often an idle runner is asked whether it lives, in milliseconds.'),
       unresponsiveMs: milliseconds.default(30_000).describe('A runner that answers nothing for this long is ended, in milliseconds; also the longest that one run may take.'),
       restartBackoffMs: milliseconds.default(200).describe('Wait before the first restart after a crash, in milliseconds; doubles with each further one, up to 30 s.'),
-      maxRestarts: z.coerce.number().int().min(0).default(5).describe('Crashes in a row after which the version is failed. A runner that lived for a minute starts the count anew.'),
+      maxRestarts: z.coerce.number().int().min(0).default(5).describe('Restarts in a row after crashes; one crash more and the version is failed. A runner that lived for a minute starts the count anew.'),
     })
     .prefault({}),
   scheduler: z

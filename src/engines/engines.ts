@@ -1,34 +1,55 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
 import type { ModelFormat } from '../packages/formats.ts';
-import { ENGINE_NAMES, type Engine, type EngineName, type LoadedModel, type LoadOptions } from './engine.ts';
+import type { Engine, EngineName, LoadedModel, LoadOptions } from './engine.ts';
 
-/** Loaded on demand: a runner reads one engine and its native library from disk, not all of them. */
-const ENGINES: Readonly<Record<EngineName, () => Promise<Engine>>> = {
-  onnx: async () => (await import('./onnx/onnx-engine.ts')).onnxEngine,
-  tfjs: async () => (await import('./tfjs/tfjs-engine.ts')).tfjsEngine,
-};
-
-/** Which engines run a format, the fastest first. */
-const BY_FORMAT: Readonly<Record<ModelFormat, readonly EngineName[]>> = {
-  onnx: ['onnx'],
-  'tfjs-layers': ['tfjs'],
-  'tfjs-graph': ['tfjs'],
-};
-
-/**
- * The engine for a format: the preferred one, else the fastest that can run it.
- * @throws SlipwayError ENGINE_UNAVAILABLE when the preferred engine can't.
- */
-export function chooseEngine(format: ModelFormat, preferred: EngineName | undefined): EngineName {
-  const candidates = BY_FORMAT[format];
-  if (preferred === undefined) return candidates[0]!;
-  if (candidates.includes(preferred)) return preferred;
-  throw new SlipwayError('ENGINE_UNAVAILABLE', `The engine ${preferred} does not run ${format} models; ${candidates.join(', ')} does (engines: ${ENGINE_NAMES.join(', ')}).`);
+interface EngineEntry {
+  readonly formats: readonly ModelFormat[];
+  /** Loaded on demand: a runner must not pay for the libraries of an engine that it does not use. */
+  readonly open: () => Promise<Engine>;
 }
 
-/** Loads a version folder on the engine that its manifest names, else on the fastest that can run it. */
-export async function loadModel(options: LoadOptions & { readonly engine: EngineName | undefined }): Promise<{ engine: EngineName; model: LoadedModel }> {
-  const name = chooseEngine(options.format, options.engine);
-  const engine = await ENGINES[name]();
-  return { engine: name, model: await engine.load(options) };
+/** The engines, fastest first. */
+const ENGINES: Readonly<Record<EngineName, EngineEntry>> = {
+  onnx: { formats: ['onnx'], open: async () => (await import('./onnx/onnx-engine.ts')).onnxEngine },
+  tfjs: { formats: ['tfjs-layers', 'tfjs-graph'], open: async () => (await import('./tfjs/tfjs-engine.ts')).createTfjsEngine() },
+};
+
+export interface EngineChoice {
+  readonly engine: EngineName;
+  /** Why this engine, in words for users. */
+  readonly reason: string;
+}
+
+/**
+ * The engine for a format: the preferred one, else the first that can run it.
+ * @throws SlipwayError ENGINE_UNAVAILABLE when the preferred engine cannot run the format.
+ */
+export function chooseEngine(format: ModelFormat, preferred?: EngineName): EngineChoice {
+  const able = (Object.keys(ENGINES) as EngineName[]).filter((name) => ENGINES[name].formats.includes(format));
+  if (preferred !== undefined) {
+    if (able.includes(preferred)) return { engine: preferred, reason: `The engine ${preferred}, as slipway.json asks.` };
+    const others = able.length > 0 ? ` The format runs on: ${able.join(', ')}.` : '';
+    throw new SlipwayError(
+      'ENGINE_UNAVAILABLE',
+      `slipway.json asks for the engine "${preferred}", which cannot run the format "${format}".${others}`,
+    );
+  }
+  const [engine] = able;
+  if (engine === undefined) throw new SlipwayError('ENGINE_UNAVAILABLE', `No engine can run the format "${format}".`);
+  const only = able.length === 1 ? 'the only' : 'the fastest';
+  return { engine, reason: `The engine ${engine}, ${only} one for the format ${format}.` };
+}
+
+/**
+ * Loads a version folder with the engine that fits it.
+ * @throws SlipwayError INVALID_MODEL with the file and what is wrong, or ENGINE_UNAVAILABLE.
+ */
+export async function loadModel(
+  options: LoadOptions & { readonly engine?: EngineName | undefined },
+): Promise<{ readonly engine: EngineName; readonly model: LoadedModel }> {
+  const { engine: preferred, ...loadOptions } = options;
+  const choice = chooseEngine(loadOptions.format, preferred);
+  const engine = await ENGINES[choice.engine].open();
+  const model = await engine.load(loadOptions);
+  return { engine: choice.engine, model: { ...model, reason: `${choice.reason} ${model.reason}` } };
 }

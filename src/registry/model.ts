@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { messageOf } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
 import type { RunnerLauncher } from '../runners/runner.ts';
@@ -9,7 +10,7 @@ import type { ModelDescription, ReadyVersion, VersionState } from './types.ts';
 import { createVersion, type LoadSource, type Version } from './version.ts';
 import { NOTHING_SELECTED, retirable, selectVersions, type Selection } from './version-policy.ts';
 
-/** A version has another state or reason than before. */
+/** A version has another state or reason than before, or was reloaded. */
 export interface StateChange {
   readonly model: string;
   readonly version: number;
@@ -217,6 +218,9 @@ export function createModel(options: ModelOptions): Model {
         logger.warn({ model: name, reason: settings.reason }, "a model's settings are broken; the last good ones stay");
       }
       seen = await survey(listing?.versions ?? new Map());
+      const { present } = seen;
+      // What seems to be gone may be so because the whole repository is, which is for no model to conclude from.
+      if ([...versions.keys()].some((number) => !present.has(number))) await access(dirname(folder));
     } catch (error) {
       // A disk that fails for a moment must not take models down: all stays as it is until the next look.
       if (messageOf(error) !== unreadable) logger.warn({ model: name, folder, reason: messageOf(error) }, 'a model folder could not be read');

@@ -30,7 +30,7 @@ export interface RegistryOptions {
   readonly drainMs: number;
   /** The time in milliseconds by which files settle; `performance.now` by default. */
   readonly clock?: () => number;
-  /** Called after each change of a version's state or reason. */
+  /** Called after each change of a version's state or reason; a reload is one more `ready`. */
   readonly onStateChange?: (event: StateChange) => void;
 }
 

@@ -54,7 +54,7 @@ export interface VersionOptions {
   readonly drainMs: number;
   /** Keeps the loads that start at once few. */
   readonly loadSlots: Semaphore;
-  /** Called after each change of state or reason. */
+  /** Called after each change of state or reason, and after a reload. */
   readonly onChange: (version: Version) => void;
 }
 
@@ -108,8 +108,9 @@ export function createVersion(options: VersionOptions): Version {
 
   function update(): void {
     const [nextState, nextReason] = derive();
-    answer = nextState === 'ready' ? current?.answer : undefined;
-    if (nextState === state && nextReason === reason) return;
+    const nextAnswer = nextState === 'ready' ? current?.answer : undefined;
+    if (nextState === state && nextReason === reason && nextAnswer === answer) return;
+    answer = nextAnswer;
     state = nextState;
     reason = nextReason;
     options.onChange(self);

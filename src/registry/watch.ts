@@ -111,7 +111,7 @@ export function createWatch({ repository, events, pollMs, logger, onModels, onPo
       stopped = true;
       clearTimeout(gatherTimer);
       clearTimeout(pollTimer);
-      for (const folder of [...watchers.keys()]) close(folder);
+      for (const folder of watchers.keys()) close(folder);
     },
   };
 }

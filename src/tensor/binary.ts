@@ -26,7 +26,8 @@ function decodeFixed(bytes: Uint8Array, dtype: FixedDType, shape: readonly numbe
   }
   // A typed array must start at a multiple of its element size; offsets into a request body need not.
   const aligned = bytes.byteOffset % size === 0;
-  const source = copy || !aligned ? bytes.slice() : bytes;
+  // `new Uint8Array` copies; `slice` would not, on a Buffer.
+  const source = copy || !aligned ? new Uint8Array(bytes) : bytes;
   return { dtype, shape, data: new STORAGE[dtype](source.buffer as ArrayBuffer, source.byteOffset, count) };
 }
 
@@ -45,7 +46,8 @@ function decodeBytes(bytes: Uint8Array, shape: readonly number[], count: number,
     if (offset + length > bytes.byteLength) {
       throw tensorError(path, `says that element ${index} has ${length} bytes; ${bytes.byteLength - offset} are left`);
     }
-    elements.push(copy ? bytes.slice(offset, offset + length) : bytes.subarray(offset, offset + length));
+    const element = bytes.subarray(offset, offset + length);
+    elements.push(copy ? new Uint8Array(element) : element);
     offset += length;
   }
   if (offset !== bytes.byteLength) throw tensorError(path, `has ${bytes.byteLength - offset} bytes after its last element`);

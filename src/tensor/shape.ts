@@ -5,6 +5,11 @@ export function formatShape(shape: readonly number[] | null): string {
   return shape === null ? '[...]' : `[${shape.join(', ')}]`;
 }
 
+/** A tensor error at one place of the request. */
+export function tensorError(path: string, message: string): SlipwayError {
+  return new SlipwayError('INVALID_TENSOR', `${path}: ${message}.`, { details: [{ path, message }] });
+}
+
 /**
  * The number of elements of a shape; 1 for a scalar.
  * @param path where the shape stands in the request, for the error.
@@ -14,21 +19,21 @@ export function elementCount(shape: readonly number[], path: string): number {
   let count = 1;
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || size < 0) {
-      throw new SlipwayError('INVALID_TENSOR', `${path}: ${formatShape(shape)} is not a shape; each dimension must be a whole number, 0 or more.`, {
-        details: [{ path, message: `has the dimension ${size}` }],
-      });
+      throw tensorError(path, `the shape ${formatShape(shape)} has the dimension ${size}; each must be a whole number, 0 or more`);
     }
     count *= size;
   }
-  if (!Number.isSafeInteger(count)) {
-    throw new SlipwayError('INVALID_TENSOR', `${path}: the shape ${formatShape(shape)} has more elements than can be counted.`, {
-      details: [{ path, message: 'has too many elements' }],
-    });
-  }
+  if (!Number.isSafeInteger(count)) throw tensorError(path, `the shape ${formatShape(shape)} has more elements than can be counted`);
   return count;
 }
 
-/** A tensor error at one place of the request. */
-export function tensorError(path: string, message: string): SlipwayError {
-  return new SlipwayError('INVALID_TENSOR', `${path}: ${message}.`, { details: [{ path, message }] });
+/** The path of an element by its row-major index: `inputs[0][3]`. */
+export function elementPath(path: string, shape: readonly number[], index: number): string {
+  let rest = index;
+  let indexes = '';
+  for (const size of shape.toReversed()) {
+    indexes = `[${rest % size}]${indexes}`;
+    rest = Math.floor(rest / size);
+  }
+  return path + indexes;
 }

@@ -1,5 +1,6 @@
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InferenceSession, type Tensor as OrtTensor } from 'onnxruntime-node';
+import { env, InferenceSession, type OnnxValue, type Tensor as OrtTensor } from 'onnxruntime-node';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
@@ -9,52 +10,75 @@ import { fromOrtValue, toOrtValue } from './values.ts';
 
 const MODEL_FILE = 'model.onnx';
 
-async function createSession(file: string, { folder, threads }: LoadOptions): Promise<InferenceSession> {
+/** ONNX Runtime's level "fatal". What it logs as errors it also throws, and Slipway reports that once, cleaned up. */
+const LOG_FATAL = 4;
+
+async function openSession(file: string, { folder, threads }: LoadOptions): Promise<InferenceSession> {
+  try {
+    await access(file);
+  } catch (error) {
+    throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} is missing or cannot be read.`, { cause: error });
+  }
+  // Read when ONNX Runtime starts, at the first session of the process.
+  env.logLevel = 'fatal';
   try {
     return await InferenceSession.create(file, {
+      executionProviders: ['cpu'],
+      executionMode: 'sequential',
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
-      executionMode: 'sequential',
-      logSeverityLevel: 4,
+      logSeverityLevel: LOG_FATAL,
     });
   } catch (error) {
-    const text = cleanErrorText(messageOf(error), folder);
-    if (saysUnsupported(messageOf(error))) {
-      refuseUnsupportedTypes(file);
-      throw new SlipwayError('ENGINE_UNAVAILABLE', `${MODEL_FILE}: ${text}`, { cause: error });
-    }
-    throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE}: ${text}`, { cause: error });
+    const message = messageOf(error);
+    if (message.startsWith('Unsupported data type')) refuseUnsupportedTypes(file);
+    const text = cleanErrorText(message, folder);
+    if (saysUnsupported(message)) throw new SlipwayError('ENGINE_UNAVAILABLE', `ONNX Runtime cannot run ${MODEL_FILE}: ${text}`, { cause: error });
+    throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} cannot be loaded. ONNX Runtime says: ${text}`, { cause: error });
   }
 }
 
-/** ONNX models on ONNX Runtime's CPU provider. */
-export const onnxEngine: Engine = {
-  name: 'onnx',
-  formats: ['onnx'],
-  async load(options: LoadOptions): Promise<LoadedModel> {
-    const file = join(options.folder, MODEL_FILE);
-    const session = await createSession(file, options);
-    const { signature, leftOut } = readSignature(session, file);
-    const unserved = leftOut.length === 0 ? '' : ` Outputs that are no tensors are left out: ${leftOut.join(', ')}.`;
-    return {
-      signature,
-      backend: 'cpu',
-      device: 'cpu',
-      reason: `ONNX Runtime runs ONNX models; its CPU provider is the one used here.${unserved}`,
-      async run(inputs: NamedTensors, outputs: readonly string[]): Promise<NamedTensors> {
-        const feeds: InferenceSession.OnnxValueMapType = {};
-        for (const [name, tensor] of inputs) (feeds as Record<string, unknown>)[name] = toOrtValue(name, tensor);
-        let results: InferenceSession.OnnxValueMapType;
-        try {
-          results = await session.run(feeds, outputs);
-        } catch (error) {
-          throw new SlipwayError('INFERENCE_FAILED', cleanErrorText(messageOf(error), options.folder), { cause: error });
-        }
-        const tensors = new Map<string, Tensor>();
-        for (const name of outputs) tensors.set(name, fromOrtValue(results[name] as OrtTensor));
-        return tensors;
-      },
-      dispose: () => session.release(),
-    };
-  },
-};
+function reasonOf(leftOut: readonly string[]): string {
+  const reason = 'ONNX Runtime on its CPU provider; Slipway does not use its GPU providers yet.';
+  if (leftOut.length === 0) return reason;
+  return `${reason} Not served, because they are no tensors: ${leftOut.join(', ')}.`;
+}
+
+async function load(options: LoadOptions): Promise<LoadedModel> {
+  const { folder } = options;
+  const file = join(folder, MODEL_FILE);
+  const session = await openSession(file, options);
+  const { signature, leftOut } = readSignature(session, file);
+  const outputCount = session.outputNames.length;
+
+  return {
+    signature,
+    backend: 'cpu',
+    device: 'cpu',
+    reason: reasonOf(leftOut),
+    async run(inputs, outputs): Promise<NamedTensors> {
+      if (outputs.length === 0) return new Map();
+      // Without a prototype, so that an input may be named `__proto__`.
+      const feeds = Object.create(null) as Record<string, OnnxValue>;
+      for (const [name, tensor] of inputs) feeds[name] = toOrtValue(name, tensor);
+      let results: InferenceSession.ReturnType;
+      try {
+        // Naming no outputs computes all and skips a search of the names.
+        results = await (outputs.length === outputCount ? session.run(feeds) : session.run(feeds, outputs));
+      } catch (error) {
+        throw new SlipwayError('INFERENCE_FAILED', `ONNX Runtime failed: ${cleanErrorText(messageOf(error), folder)}`, { cause: error });
+      }
+      const answer = new Map<string, Tensor>();
+      for (const name of outputs) {
+        const value = results[name] as OrtTensor | undefined;
+        if (value === undefined) throw new SlipwayError('INFERENCE_FAILED', `ONNX Runtime gave no output "${name}".`);
+        answer.set(name, fromOrtValue(value));
+      }
+      return answer;
+    },
+    dispose: () => session.release(),
+  };
+}
+
+/** ONNX models on ONNX Runtime. It computes on the calling thread and event loop, so it belongs into a runner process. */
+export const onnxEngine: Engine = { name: 'onnx', formats: ['onnx'], load };

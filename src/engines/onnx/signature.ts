@@ -33,6 +33,15 @@ function specOf(direction: Direction, metadata: Metadata, declared: () => Declar
   return { name, dtype, shape: metadata.shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1)) };
 }
 
+function declaredValuesOf(file: string): DeclaredValues {
+  try {
+    return readDeclaredValues(file);
+  } catch {
+    // ONNX Runtime also loads its own file format under this name; open ranks are the safe reading there.
+    return { inputs: [], outputs: [] };
+  }
+}
+
 /**
  * The signature of a loaded session.
  * @throws SlipwayError ENGINE_UNAVAILABLE when an input, or every output, has a type that cannot be passed.
@@ -40,7 +49,7 @@ function specOf(direction: Direction, metadata: Metadata, declared: () => Declar
 export function readSignature(session: InferenceSession, file: string): ReadSignature {
   let values: DeclaredValues | undefined;
   const declaredIn = (side: keyof DeclaredValues, name: string) => (): DeclaredValue | undefined => {
-    values ??= readDeclaredValues(file);
+    values ??= declaredValuesOf(file);
     return values[side].find((value) => value.name === name);
   };
   const served = session.outputMetadata.filter((metadata) => metadata.isTensor);
@@ -61,7 +70,7 @@ export function readSignature(session: InferenceSession, file: string): ReadSign
  * @throws SlipwayError ENGINE_UNAVAILABLE when there is one.
  */
 export function refuseUnsupportedTypes(file: string): void {
-  const values = readDeclaredValues(file);
+  const values = declaredValuesOf(file);
   const sides = { input: values.inputs, output: values.outputs } as const;
   for (const direction of ['input', 'output'] as const) {
     for (const { name, type } of sides[direction]) if (dtypeOf(type) === undefined) refuseType(direction, name, type);

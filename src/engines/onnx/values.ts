@@ -29,13 +29,13 @@ export function toOrtValue(name: string, tensor: Tensor): OnnxValue {
   return { type, dims: tensor.shape, data, location: 'cpu' } as unknown as OnnxValue;
 }
 
-function dataOf(value: OrtTensor): TensorData {
-  if (value.type === 'string') return value.data.map((text) => utf8Encoder.encode(text));
-  if (value.type === 'float16') {
-    const { buffer, byteOffset, length } = value.data;
+function dataOf({ type, data }: OrtTensor): TensorData {
+  if (type === 'string') return (data as string[]).map((text) => utf8Encoder.encode(text));
+  if (type === 'float16') {
+    const { buffer, byteOffset, length } = data as unknown as Float16Array;
     return new Uint16Array(buffer, byteOffset, length);
   }
-  return value.data as NumericData;
+  return data as NumericData;
 }
 
 /** An output as a Slipway tensor. Its memory belongs to this output alone, so it is handed on without a copy. */

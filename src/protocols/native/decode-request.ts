@@ -1,7 +1,9 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ReadyVersion } from '../../registry/types.ts';
 import { decodeJsonTensor } from '../../tensor/json-decode.ts';
-import { NumericArray, parseJson, type ScannedJson, toPlain } from '../../tensor/json-scanner.ts';
+import { NumericArray } from '../../tensor/numeric-array.ts';
+import { parseJson, type ScannedJson } from '../../tensor/json-scanner.ts';
+import { toPlain } from '../../tensor/plain-json.ts';
 import type { Signature, TensorSpec } from '../../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import { checkInput } from '../http/check-input.ts';

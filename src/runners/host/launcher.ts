@@ -35,9 +35,16 @@ export interface RunnerLauncherOptions {
   readonly maxFrameBytes?: number;
   /** The program that is started; Slipway's own unless a test needs one that misbehaves. */
   readonly childProgram?: URL;
-  /** Flags for Node. Default none. */
+  /** Flags for Node in place of Slipway's own. */
   readonly execArgv?: readonly string[];
 }
+
+/**
+ * A small young generation. Tensors are memory outside of the JavaScript heap that only a collection gives back, and a
+ * runner makes little else, so with Node's default it collects too seldom: after some 50,000 requests of 3 to 100 kB,
+ * 1 MiB left a runner of ONNX Runtime at 130 MB resident instead of 177, without being slower.
+ */
+const NODE_FLAGS = ['--max-semi-space-size=1'];
 
 /** The child program as it lies beside this file: TypeScript when run from source, JavaScript when compiled. */
 function ownChildProgram(): URL {
@@ -47,7 +54,8 @@ function ownChildProgram(): URL {
 
 /**
  * Processes that must not outlive this one. They end by themselves when their connection does, but one that is stuck
- * in native code would not notice, so they are killed as well when this process exits.
+ * in native code would not notice, so they are killed as well when this process exits. When this process itself is
+ * killed with SIGKILL while a runner is stuck, the runner stays; only the system can end it then.
  */
 function createExitGuard(): (child: ChildProcess) => () => void {
   const live = new Set<ChildProcess>();
@@ -75,7 +83,7 @@ export function createRunnerLauncher(options: RunnerLauncherOptions): RunnerLaun
   const track = createExitGuard();
   const processSettings = {
     execPath: process.execPath,
-    execArgv: options.execArgv ?? [],
+    execArgv: options.execArgv ?? NODE_FLAGS,
     childProgram: fileURLToPath(options.childProgram ?? ownChildProgram()),
     env: runnerEnvironment(options.env, options.compileCacheFolder),
     loadTimeoutMs: options.loadTimeoutMs,

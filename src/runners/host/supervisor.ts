@@ -92,7 +92,6 @@ export function superviseRunner(options: SupervisorOptions): Runner {
         start();
       });
     }, retryAfterMs);
-    restartTimer.unref();
     logger.warn({ runner: label, reason, retryAfterMs, crashesInRow }, 'runner is started again');
     setStatus({ state: 'restarting', reason: `${reason} It is started again in ${retryAfterMs} ms.`, retryAfterMs, info: lastInfo });
     return retryAfterMs;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createSemaphore, type Semaphore } from '../../../src/registry/concurrency.ts';
 import { createVersion, type Version } from '../../../src/registry/version.ts';
+import { readVersionFolder } from '../../../src/packages/read-version.ts';
 import type { RunnerLauncher } from '../../../src/runners/runner.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 import { createFakeLauncher, type FakeLauncher } from './fake-launcher.ts';
@@ -102,11 +103,12 @@ describe('createVersion', () => {
     expect(version.state).toBe('unloaded');
   });
 
-  it('does not serve a runner that became ready in the moment of the drain', async () => {
+  it.each([0, 1, 2, 3, 4, 5, 6])('does not serve a runner that became ready %i turns before the drain', async (turns) => {
     const { version, fake } = await setUp('held');
     const loading = version.load(source('a'));
     await launched(fake, 1);
     fake.runners[0]?.becomeReady();
+    for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
     const drained = version.drain('changed my mind');
     await Promise.all([loading, drained]);
     expect(version.state).toBe('unloaded');
@@ -120,6 +122,7 @@ describe('createVersion', () => {
     const drained = version.drain('for now');
     const loading = version.load(source('a'));
     expect(version.state).toBe('draining');
+    for (let round = 0; round < 5; round += 1) await readVersionFolder(version.folder); // longer than a load takes to begin
     expect(fake.runners).toHaveLength(1);
     release?.();
     await Promise.all([drained, loading]);

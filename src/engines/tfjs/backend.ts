@@ -1,0 +1,52 @@
+import { createRequire } from 'node:module';
+import { dirname, sep } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { messageOf } from '../../errors/slipway-error.ts';
+
+/** The backends of tfjs that Slipway uses, fastest first. */
+export const BACKENDS = ['wasm', 'cpu'] as const;
+export type BackendName = (typeof BACKENDS)[number];
+
+const PROCESS_EVENTS = ['uncaughtException', 'unhandledRejection'] as const;
+
+/**
+ * Emscripten adds process-wide handlers that throw; they would end a runner before it can report what happened.
+ * Whatever `work` adds is taken away again.
+ */
+async function withoutNewHandlers<Result>(work: () => Promise<Result>): Promise<Result> {
+  const before = new Map(PROCESS_EVENTS.map((event) => [event, new Set<unknown>(process.rawListeners(event))]));
+  try {
+    return await work();
+  } finally {
+    for (const event of PROCESS_EVENTS) {
+      for (const listener of process.rawListeners(event)) {
+        if (before.get(event)?.has(listener) !== true) process.removeListener(event, listener as (...args: unknown[]) => void);
+      }
+    }
+  }
+}
+
+async function startWasm(): Promise<void> {
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  setWasmPaths(dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm')) + sep);
+}
+
+/**
+ * Makes a backend the one that computes. tfjs has one for the whole process, as it has one engine.
+ * @returns undefined, or what went wrong, in words.
+ */
+export async function activateBackend(name: BackendName): Promise<string | undefined> {
+  // Ends the banners and warnings that tfjs prints to the console for developers.
+  tf.enableProdMode();
+  try {
+    await (name === 'wasm' ? startWasm() : import('@tensorflow/tfjs-backend-cpu'));
+    return (await withoutNewHandlers(() => tf.setBackend(name))) ? undefined : 'it does not start on this machine';
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** Whether a backend is the one that computes now. */
+export function isActive(name: BackendName): boolean {
+  return tf.getBackend() === name;
+}

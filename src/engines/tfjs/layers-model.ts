@@ -1,0 +1,80 @@
+import type { Tensor } from '@tensorflow/tfjs-core';
+import { type LayersModel, loadLayersModel, type SymbolicTensor } from '@tensorflow/tfjs-layers';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { Signature, TensorSpec } from '../../tensor/signature.ts';
+import { MODEL_FILE, type ModelFile } from './model-file.ts';
+import type { TfjsModel } from './tfjs-model.ts';
+import { dtypeOf } from './values.ts';
+import type { Weights } from './weights.ts';
+
+const ZEROS = { class_name: 'Zeros', config: {} };
+
+/**
+ * The topology with every initializer set to zeros. All weights are loaded from the shards, and making first values
+ * only for them to be replaced takes seconds for the orthogonal ones of a large RNN.
+ */
+function withoutInitializers(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutInitializers);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, field]) => [
+      key,
+      key.endsWith('_initializer') && typeof field === 'object' && field !== null ? ZEROS : withoutInitializers(field),
+    ]),
+  );
+}
+
+function specOf(direction: string, name: string, { dtype, shape }: SymbolicTensor): TensorSpec {
+  const slipwayDtype = dtypeOf(dtype);
+  if (slipwayDtype === undefined) {
+    throw new SlipwayError('ENGINE_UNAVAILABLE', `${MODEL_FILE}: the ${direction} "${name}" is ${dtype}, which Slipway has no dtype for.`);
+  }
+  return { name, dtype: slipwayDtype, shape: shape.map((dimension) => dimension ?? -1) };
+}
+
+/** A layer may give several outputs, all under its one name; the further ones take `_1`, `_2`, … */
+function uniqueNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let unique = name;
+    for (let suffix = 1; taken.has(unique); suffix += 1) unique = `${name}_${suffix}`;
+    taken.add(unique);
+    return unique;
+  });
+}
+
+function signatureOf(model: LayersModel): Signature {
+  // By the layers, since a Sequential model has no lists of names.
+  const inputNames = uniqueNames(model.inputs.map(({ sourceLayer }) => sourceLayer.name));
+  const outputNames = uniqueNames(model.outputs.map(({ sourceLayer }) => sourceLayer.name));
+  return {
+    inputs: model.inputs.map((input, index) => specOf('input', inputNames[index]!, input)),
+    outputs: model.outputs.map((output, index) => specOf('output', outputNames[index]!, output)),
+  };
+}
+
+/** Loads a TF.js layers model. Its inputs and outputs are named as tfjs names them, after their layers. */
+export async function loadLayers(file: ModelFile, weights: Weights): Promise<TfjsModel> {
+  const model = await loadLayersModel({
+    load: async () => ({
+      modelTopology: withoutInitializers(file.modelTopology) as object,
+      weightSpecs: weights.specs,
+      weightData: weights.data,
+    }),
+  });
+  const signature = signatureOf(model);
+  const positions = new Map(signature.outputs.map(({ name }, index) => [name, index]));
+
+  return {
+    signature,
+    execute(inputs, outputs) {
+      const ordered = signature.inputs.map(({ name }) => inputs.get(name)!);
+      // tfjs would cut a batch into pieces of 32 in `predict`.
+      const results = model.predictOnBatch(ordered.length === 1 ? ordered[0]! : ordered);
+      const all: readonly Tensor[] = Array.isArray(results) ? results : [results];
+      return outputs.map((name) => all[positions.get(name)!]!);
+    },
+    reset: () => model.resetStates(),
+    dispose: () => void model.dispose(),
+  };
+}

@@ -1,0 +1,122 @@
+import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
+import type { Signature } from '../../tensor/signature.ts';
+import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
+import { activateBackend, type BackendName, BACKENDS, isActive } from './backend.ts';
+import { createExecution, type Execution } from './execution.ts';
+import { MODEL_FILE, readModelFile } from './model-file.ts';
+import type { TfjsModel } from './tfjs-model.ts';
+import { tryModel, type TrialResult } from './trial.ts';
+import { readWeights } from './weights.ts';
+
+export interface TfjsEngineOptions {
+  /** Backends to try, in this order; by default all, fastest first. */
+  readonly backends?: readonly BackendName[];
+}
+
+interface Passed {
+  readonly backend: BackendName;
+  /** Why the backends before it were not taken; empty for the first. */
+  readonly passedOver: string;
+}
+
+/** Activates the first backend that starts. @throws SlipwayError ENGINE_UNAVAILABLE when none does. */
+async function firstBackend(backends: readonly BackendName[]): Promise<Passed> {
+  const problems: string[] = [];
+  for (const backend of backends) {
+    const problem = await activateBackend(backend);
+    if (problem === undefined) return { backend, passedOver: problems.join(' ') };
+    problems.push(`Its ${backend} backend was not taken: ${problem}.`);
+  }
+  throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs has no backend here. ${problems.join(' ')}`);
+}
+
+async function readModel({ folder, format }: LoadOptions): Promise<TfjsModel> {
+  const file = await readModelFile(folder);
+  const weights = await readWeights(folder, file.weightsManifest);
+  try {
+    if (format === 'tfjs-layers') return await (await import('./layers-model.ts')).loadLayers(file, weights);
+    return await (await import('./graph-model.ts')).loadGraph(file, weights);
+  } catch (error) {
+    if (error instanceof SlipwayError) throw error;
+    const message = messageOf(error);
+    if (message.includes('Unknown layer')) throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${message}`, { cause: error });
+    throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} cannot be loaded. tfjs says: ${message}`, { cause: error });
+  }
+}
+
+/** The signature with the dtypes that a run gave; not every file states those of its outputs, or states them right. */
+function withTriedDtypes(signature: Signature, trial: TrialResult): Signature {
+  if (trial.outcome !== 'ran') return signature;
+  return {
+    inputs: signature.inputs,
+    outputs: signature.outputs.map((spec) => ({ ...spec, dtype: trial.outputs.get(spec.name)?.dtype ?? spec.dtype })),
+  };
+}
+
+function lastSentence(message: string): string {
+  return message.replace(/^tfjs failed: /, '').replace(/\.?\s*$/, '');
+}
+
+function reasonOf({ backend, passedOver }: Passed, threads: number): string {
+  const used =
+    backend === 'cpu'
+      ? 'tfjs in plain JavaScript, which is slow.'
+      : `tfjs on WebAssembly with SIMD.${threads > 1 ? ' It runs on one thread: tfjs has no WebAssembly threads under Node.' : ''}`;
+  return passedOver === '' ? used : `${used} ${passedOver}`;
+}
+
+/** Tries the model on the active backend and, when that fails, on those after it. Leaves the chosen one active. */
+async function chooseBackend(
+  backends: readonly BackendName[],
+  started: Passed,
+  signature: Signature,
+  execute: Execution,
+): Promise<Passed & { readonly trial: TrialResult }> {
+  const trial = await tryModel(signature, execute);
+  if (trial.outcome === 'ran') return { ...started, trial };
+  for (const backend of backends.slice(backends.indexOf(started.backend) + 1)) {
+    if ((await activateBackend(backend)) !== undefined) continue;
+    const next = await tryModel(signature, execute);
+    if (next.outcome === 'ran') {
+      const passedOver = `Its ${started.backend} backend was not taken for this model: ${lastSentence(trial.error.message)}.`;
+      return { backend, passedOver, trial: next };
+    }
+  }
+  if (/Unknown op '/.test(trial.error.message)) {
+    throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${lastSentence(trial.error.message)}.`, { cause: trial.error });
+  }
+  // No backend liked zeros of these sizes; that says nothing about real inputs.
+  await activateBackend(started.backend);
+  return { ...started, trial };
+}
+
+/** TF.js layers and graph models. It computes on the calling thread and event loop, so it belongs into a runner process. */
+export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}): Engine {
+  async function load(options: LoadOptions): Promise<LoadedModel> {
+    const started = await firstBackend(backends);
+    const loaded = await readModel(options);
+    const execute = createExecution(loaded);
+    let chosen: Awaited<ReturnType<typeof chooseBackend>>;
+    try {
+      chosen = await chooseBackend(backends, started, loaded.signature, execute);
+    } catch (error) {
+      loaded.dispose();
+      throw error;
+    }
+    loaded.reset?.();
+    return {
+      signature: withTriedDtypes(loaded.signature, chosen.trial),
+      backend: chosen.backend,
+      device: 'cpu',
+      reason: reasonOf(chosen, options.threads),
+      async run(inputs, outputs) {
+        // tfjs has one backend for the whole process; another model may have changed it.
+        if (!isActive(chosen.backend)) await activateBackend(chosen.backend);
+        return execute(inputs, outputs);
+      },
+      dispose: async () => loaded.dispose(),
+    };
+  }
+
+  return { name: 'tfjs', formats: ['tfjs-layers', 'tfjs-graph'], load };
+}

@@ -1,0 +1,34 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { DType, TensorData } from '../../tensor/dtype.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+
+const TFJS_DTYPES = { FP32: 'float32', INT32: 'int32', BOOL: 'bool', BYTES: 'string' } as const satisfies Partial<Record<DType, tf.DataType>>;
+const DTYPES = { float32: 'FP32', int32: 'INT32', bool: 'BOOL', string: 'BYTES' } as const satisfies Partial<Record<tf.DataType, DType>>;
+
+/** Slipway's dtype for one of tfjs; undefined for complex64. */
+export function dtypeOf(dtype: tf.DataType): DType | undefined {
+  return dtype === 'complex64' ? undefined : DTYPES[dtype];
+}
+
+/** A new tfjs tensor, to be disposed by the caller or its scope. */
+export function toTfjsTensor(name: string, { dtype, shape, data }: Tensor): tf.Tensor {
+  if (!Object.hasOwn(TFJS_DTYPES, dtype)) throw new SlipwayError('INFERENCE_FAILED', `tfjs cannot take "${name}": its dtype is ${dtype}.`);
+  // Strings are handed over as their bytes: tfjs keeps them as they are.
+  return tf.tensor(data as tf.TypedArray, [...shape], TFJS_DTYPES[dtype as keyof typeof TFJS_DTYPES]);
+}
+
+function dataOf(tensor: tf.Tensor): TensorData {
+  // `dataSync` would decode strings as UTF-8, and lose what is none.
+  if (tensor.dtype === 'string') return tf.engine().readSync(tensor.dataId) as Uint8Array[];
+  const data = tensor.dataSync<'float32' | 'int32' | 'bool'>();
+  // wasm answers a copy already; the cpu backend its own memory, which may be that of an input or a weight.
+  return tf.getBackend() === 'cpu' ? data.slice() : data;
+}
+
+/** Copies a tensor out of tfjs; the tensor itself stays to be disposed. */
+export function fromTfjsTensor(name: string, tensor: tf.Tensor): Tensor {
+  const dtype = dtypeOf(tensor.dtype);
+  if (dtype === undefined) throw new SlipwayError('INFERENCE_FAILED', `The output "${name}" is ${tensor.dtype}, which Slipway has no dtype for.`);
+  return { dtype, shape: [...tensor.shape], data: dataOf(tensor) };
+}

@@ -1,0 +1,83 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { isAbsolute, join, relative, sep } from 'node:path';
+import type { io } from '@tensorflow/tfjs-core';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import { MODEL_FILE, type ModelFile, type WeightSpec } from './model-file.ts';
+
+/** Bytes of one value on disk. Strings carry their own lengths. */
+const BYTES_PER_VALUE = { float32: 4, int32: 4, bool: 1, complex64: 8, uint8: 1, uint16: 2, float16: 2 } as const;
+
+export interface Weights {
+  readonly specs: io.WeightsManifestEntry[];
+  /** One buffer for each shard; together they are the weights in the order of `specs`. */
+  readonly data: ArrayBuffer[];
+}
+
+function invalid(message: string, cause?: unknown): SlipwayError {
+  return new SlipwayError('INVALID_MODEL', message, { cause });
+}
+
+/** Shards come from uploads too, so a path must never lead out of the version folder, by its text or by a link. */
+async function resolveShard(folder: string, path: string): Promise<string> {
+  const refuse = (problem: string): SlipwayError => invalid(`${MODEL_FILE} names the weight file "${path}", which ${problem}.`);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) throw refuse('is a URL; weight files must lie beside it');
+  if (path.includes('\0')) throw refuse('is no file name');
+  if (isAbsolute(path) || /^[a-z]:/i.test(path)) throw refuse('is an absolute path; weight files must lie beside it');
+  if (path.split(/[/\\]/).includes('..')) throw refuse('leads out of the version folder');
+  let file: string;
+  try {
+    file = await realpath(join(folder, path));
+  } catch (error) {
+    throw invalid(`The weight file "${path}" is missing or cannot be read; ${MODEL_FILE} names it.`, error);
+  }
+  const inside = relative(await realpath(folder), file);
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) throw refuse('is a link that leads out of the version folder');
+  return file;
+}
+
+async function readShard(folder: string, path: string): Promise<ArrayBuffer> {
+  const file = await resolveShard(folder, path);
+  try {
+    const bytes = await readFile(file);
+    // tfjs takes whole ArrayBuffers; a small Buffer may be a slice of Node's pool.
+    if (bytes.byteLength === bytes.buffer.byteLength) return bytes.buffer as ArrayBuffer;
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+  } catch (error) {
+    throw invalid(`The weight file "${path}" is missing or cannot be read; ${MODEL_FILE} names it.`, error);
+  }
+}
+
+/** Bytes that the weights take on disk; undefined when some are strings, whose lengths stand in the data. */
+function expectedBytes(weights: readonly WeightSpec[]): number | undefined {
+  let total = 0;
+  for (const { dtype, quantization, shape } of weights) {
+    const stored = quantization?.dtype ?? dtype;
+    if (stored === 'string') return undefined;
+    total += shape.reduce((product, size) => product * size, 1) * BYTES_PER_VALUE[stored];
+  }
+  return total;
+}
+
+/**
+ * Reads the weights that `model.json` lists.
+ * @throws SlipwayError INVALID_MODEL naming the file, when one is missing, lies elsewhere or has the wrong size.
+ */
+export async function readWeights(folder: string, manifest: ModelFile['weightsManifest']): Promise<Weights> {
+  const specs: io.WeightsManifestEntry[] = [];
+  const data: ArrayBuffer[] = [];
+  for (const { paths, weights } of manifest) {
+    const shards: ArrayBuffer[] = [];
+    for (const path of paths) shards.push(await readShard(folder, path));
+    const actual = shards.reduce((total, shard) => total + shard.byteLength, 0);
+    const expected = expectedBytes(weights);
+    if (expected !== undefined && actual !== expected) {
+      const files = paths.map((path, index) => `"${path}" (${shards[index]!.byteLength} bytes)`).join(', ');
+      throw invalid(
+        `The weight ${paths.length === 1 ? 'file' : 'files'} ${files} must have ${expected} bytes in all for the weights in ${MODEL_FILE}, not ${actual}.`,
+      );
+    }
+    specs.push(...(weights as io.WeightsManifestEntry[]));
+    data.push(...shards);
+  }
+  return { specs, data };
+}

@@ -1,0 +1,127 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { extract } from 'tar-stream';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import { entryParts, invalidEntry } from './entry-names.ts';
+import { createEntryWriter, type EntryWriter, type Unpacked, type UnpackLimits } from './entry-writer.ts';
+import { readZipEntries } from './zip.ts';
+
+async function unpackTar(source: Readable, writer: EntryWriter): Promise<void> {
+  const archive = extract();
+  const reading = pipeline(source, archive);
+  reading.catch(() => {}); // awaited below, but may fail first
+  for await (const entry of archive) {
+    const { name, type } = entry.header;
+    if (type === 'directory') {
+      if (name !== './' && name !== '.') entryParts(name);
+      entry.resume();
+    } else if (type === 'file' || type === 'contiguous-file') await writer.write(name, entry as unknown as Readable);
+    else throw invalidEntry(name, `is a ${type ?? 'special file'}; only files and folders are taken`);
+  }
+  await reading;
+}
+
+/** The first bytes of a stream, and the whole stream again. */
+async function peek(source: AsyncIterable<Uint8Array>, count: number): Promise<{ head: Buffer; whole: Readable }> {
+  const iterator = source[Symbol.asyncIterator]();
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < count) {
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  async function* rest(): AsyncGenerator<Uint8Array> {
+    try {
+      if (head.length > 0) yield head;
+      for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return { head, whole: Readable.from(rest(), { objectMode: false }) };
+}
+
+function limitCompressed(maxBytes: number): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) done(new SlipwayError('BODY_TOO_LARGE', `The upload has more than ${maxBytes} bytes.`));
+      else done(null, chunk);
+    },
+  });
+}
+
+const TAR_MAGIC_OFFSET = 257;
+
+async function unpackAny(source: AsyncIterable<Uint8Array>, folder: string, limits: UnpackLimits, writer: EntryWriter): Promise<void> {
+  const { head, whole } = await peek(source, TAR_MAGIC_OFFSET + 5);
+  const limited = limitCompressed(limits.maxCompressedBytes);
+  const counting = pipeline(whole, limited);
+  counting.catch(() => {}); // whoever reads `limited` meets the same error
+  if (head[0] === 0x1f && head[1] === 0x8b) {
+    const inflated = createGunzip();
+    const inflating = pipeline(limited, inflated);
+    inflating.catch(() => {});
+    await unpackTar(inflated, writer);
+    await inflating;
+  } else if (head.toString('latin1', 0, 2) === 'PK') await readZipEntries(limited, `${folder}.zip`, writer);
+  else if (head.toString('latin1', TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5) === 'ustar') await unpackTar(limited, writer);
+  else throw new SlipwayError('INVALID_ARCHIVE', 'The body is not a tar, tar.gz or zip archive.');
+  await counting;
+}
+
+/** Archives are often made of a folder, not of its content; the files of a lone top folder are the version's. */
+async function stripTopFolder(folder: string): Promise<void> {
+  const [only, ...more] = await readdir(folder, { withFileTypes: true });
+  if (only === undefined || more.length > 0 || !only.isDirectory()) return;
+  const top = join(folder, only.name);
+  const aside = `${folder}.top`;
+  await rename(top, aside);
+  await rmdir(folder);
+  await rename(aside, folder);
+}
+
+function toArchiveError(error: unknown): unknown {
+  if (error instanceof SlipwayError) return error;
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code === 'ENOSPC') return new SlipwayError('STORAGE_FULL', 'The disk is full; nothing was kept of the upload.', { cause: error });
+  if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ABORT_ERR') {
+    return new SlipwayError('INVALID_ARCHIVE', 'The archive ends too early.', { cause: error });
+  }
+  if (code.startsWith('E') && 'syscall' in (error as object)) return error;
+  return new SlipwayError('INVALID_ARCHIVE', `The archive is damaged: ${messageOf(error)}.`, { cause: error });
+}
+
+/**
+ * Unpacks a tar, tar.gz or zip archive into a new folder. On any error nothing is left of it.
+ * @throws SlipwayError INVALID_ARCHIVE, ARCHIVE_TOO_LARGE, BODY_TOO_LARGE, STORAGE_FULL
+ */
+export async function unpackArchive(source: AsyncIterable<Uint8Array>, folder: string, limits: UnpackLimits): Promise<Unpacked> {
+  await mkdir(folder, { recursive: true });
+  const writer = createEntryWriter(folder, limits);
+  try {
+    await unpackAny(source, folder, limits, writer);
+    if (writer.unpacked.files === 0) throw new SlipwayError('INVALID_ARCHIVE', 'The archive holds no files.');
+    await stripTopFolder(folder);
+    return writer.unpacked;
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw toArchiveError(error);
+  }
+}
+
+/** Stores a body as the one file of a new folder. @throws SlipwayError BODY_TOO_LARGE, STORAGE_FULL */
+export async function storeSingleFile(source: AsyncIterable<Uint8Array>, folder: string, name: string, { maxBytes }: { readonly maxBytes: number }): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  try {
+    await pipeline(source, limitCompressed(maxBytes), createWriteStream(join(folder, name), { flags: 'wx', mode: 0o644 }));
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw toArchiveError(error);
+  }
+}

@@ -1,0 +1,49 @@
+import { SlipwayError } from '../errors/slipway-error.ts';
+import type { Classification } from '../packages/manifest.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+export interface ClassProbability {
+  readonly label: string;
+  readonly probability: number;
+}
+
+/** What a classifier says of one example: its likeliest class, and the few likeliest in order. */
+export interface Prediction extends ClassProbability {
+  readonly top: readonly ClassProbability[];
+}
+
+/** Softmax, with the largest score taken off first so that no exponential overflows. */
+function softmax(scores: readonly number[]): number[] {
+  const largest = Math.max(...scores);
+  const weights = scores.map((score) => Math.exp(score - largest));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+}
+
+/**
+ * Reads the scores of a classifier.
+ * @param scores shape [N, classes] or [classes].
+ * @returns one prediction for each example.
+ * @throws SlipwayError INFERENCE_FAILED when the scores are not one number for each label of the manifest.
+ */
+export function classify(scores: Tensor, { labels, scores: kind, top }: Classification): Prediction[] {
+  const { shape, data, dtype } = scores;
+  const classes = shape.at(-1);
+  const values = dtype === 'FP32' || dtype === 'FP64' ? (data as Float32Array | Float64Array) : undefined;
+  if (values === undefined || shape.length < 1 || shape.length > 2 || classes !== labels.length) {
+    throw new SlipwayError(
+      'INFERENCE_FAILED',
+      `The manifest declares ${labels.length} classes, so the scores must be floats of the shape [N, ${labels.length}]; the model gave ${dtype} [${shape.join(', ')}].`,
+    );
+  }
+  const predictions: Prediction[] = [];
+  for (let start = 0; start < values.length; start += classes) {
+    const row = Array.from(values.subarray(start, start + classes));
+    const probabilities = kind === 'logits' ? softmax(row) : row;
+    const ranked = probabilities
+      .map((probability, index) => ({ label: labels[index]!, probability }))
+      .sort((a, b) => (Number.isNaN(a.probability) ? 1 : Number.isNaN(b.probability) ? -1 : b.probability - a.probability));
+    predictions.push({ ...ranked[0]!, top: ranked.slice(0, top) });
+  }
+  return predictions;
+}

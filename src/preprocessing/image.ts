@@ -1,0 +1,74 @@
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import type { ImagePreprocessing } from '../packages/manifest.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Raster formats that are decoded. SVG and PDF are not: they can refer to files and addresses outside the body. */
+const FORMATS = ['png', 'jpeg', 'webp', 'gif', 'tiff'];
+
+export interface ImageLimits {
+  /** Most pixels of an image; checked on its header, before anything is decoded. */
+  readonly maxImagePixels: number;
+}
+
+/** Loaded with the first image: servers without image models pay neither its start nor its memory. */
+async function loadSharp(): Promise<(typeof import('sharp'))['default']> {
+  const { default: sharp } = await import('sharp');
+  // Every image is another one, so a cache of decoded ones only holds memory; and one image is one core's work.
+  sharp.cache(false);
+  sharp.concurrency(1);
+  return sharp;
+}
+
+function invalid(error: unknown): SlipwayError {
+  return new SlipwayError('INVALID_IMAGE', `The image cannot be decoded: ${messageOf(error)}.`, { cause: error });
+}
+
+function toTensor(pixels: Uint8Array, { width, height, channels, layout, scale, mean, std }: ImagePreprocessing): Tensor {
+  const area = width * height;
+  const data = new Float32Array(area * channels);
+  for (let channel = 0; channel < channels; channel += 1) {
+    const offset = mean?.[channel] ?? 0;
+    const divisor = std?.[channel] ?? 1;
+    for (let index = 0; index < area; index += 1) {
+      const value = (pixels[index * channels + channel]! * scale - offset) / divisor;
+      data[layout === 'CHW' ? channel * area + index : index * channels + channel] = value;
+    }
+  }
+  const shape = layout === 'CHW' ? [1, channels, height, width] : [1, height, width, channels];
+  return { dtype: 'FP32', shape, data };
+}
+
+/**
+ * Makes the input tensor of a model from an image file: FP32, shape [1, channels, height, width] or
+ * [1, height, width, channels], values (pixel × scale − mean) ÷ std.
+ * @throws SlipwayError INVALID_IMAGE, IMAGE_TOO_LARGE
+ */
+export async function preprocessImage(bytes: Uint8Array, preprocessing: ImagePreprocessing, { maxImagePixels }: ImageLimits): Promise<Tensor> {
+  const sharp = await loadSharp();
+  const { width, height, channels, fit, background: grey } = preprocessing;
+  const background = { r: grey, g: grey, b: grey };
+  const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxImagePixels });
+  let header: Awaited<ReturnType<typeof image.metadata>>;
+  try {
+    header = await sharp(bytes, { limitInputPixels: false }).metadata();
+  } catch (error) {
+    throw invalid(error);
+  }
+  if (!FORMATS.includes(header.format)) throw invalid(new Error(`${header.format} is not read; send one of ${FORMATS.join(', ')}`));
+  const pixels = header.width * header.height;
+  if (pixels > maxImagePixels) {
+    throw new SlipwayError('IMAGE_TOO_LARGE', `The image has ${header.width}×${header.height} = ${pixels} pixels; at most ${maxImagePixels} are decoded.`);
+  }
+  try {
+    let oriented = image.autoOrient().flatten({ background });
+    const turned = (header.orientation ?? 1) >= 5;
+    const [ownWidth, ownHeight] = turned ? [header.height, header.width] : [header.width, header.height];
+    // An image of the right size keeps its exact pixels.
+    if (ownWidth !== width || ownHeight !== height) oriented = oriented.resize(width, height, { fit, background });
+    const raw = await (channels === 1 ? oriented.greyscale() : oriented.toColourspace('srgb')).raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    if (raw.info.channels !== channels) throw new Error(`it has ${raw.info.channels} channels after conversion, not ${channels}`);
+    return toTensor(raw.data, preprocessing);
+  } catch (error) {
+    throw invalid(error);
+  }
+}
