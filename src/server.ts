@@ -52,6 +52,19 @@ function incomingFolderOf(config: Config): string {
   return join(resolve(config.models), '.incoming');
 }
 
+/** What a person wants to know first: which models answer, on which engine and device, and which do not. */
+function readyLine(registry: Registry): string {
+  const ready: string[] = [];
+  const failed: string[] = [];
+  for (const { name, versions } of registry.list()) {
+    for (const { version, state, reason, loaded } of versions) {
+      if (state === 'ready' && loaded !== undefined) ready.push(`${name}/${version} (${loaded.engine} on ${loaded.device})`);
+      if (state === 'failed') failed.push(`${name}/${version} (${reason})`);
+    }
+  }
+  return `ready: ${ready.join(', ') || 'no models'}${failed.length === 0 ? '' : `; failed: ${failed.join(', ')}`}`;
+}
+
 /**
  * Builds every part and hands them to each other.
  * @param env the process's environment; runners get the part of it that they need.
@@ -69,6 +82,10 @@ export function createServer(config: Config, logger: Logger, env: Readonly<NodeJ
     drainMs: config.shutdown.drainMs,
     launcher,
     logger,
+    // Until the server is ready, the line that says so speaks for all.
+    onStateChange: (event) => {
+      if (phase === 'ready' && event.state !== 'failed') logger.info(event, `${event.model}/${event.version} is ${event.state}`);
+    },
   });
   const inference = createInference({ registry, ...config.scheduler });
   const native: HttpProtocol = {
@@ -103,7 +120,9 @@ export function createServer(config: Config, logger: Logger, env: Readonly<NodeJ
       address = await http.listen({ host: config.host, port: config.port });
       logger.info({ address }, `listening on ${address}`);
       await loading;
-      if (stopping === undefined) phase = 'ready';
+      if (stopping !== undefined) return;
+      phase = 'ready';
+      logger.info({ models: registry.list().length }, readyLine(registry));
     },
     stop() {
       stopping ??= stop();

@@ -6,7 +6,7 @@ import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
 import { nameSchema, versionSchema } from '../packages/manifest.ts';
 import { readVersionFolder } from '../packages/read-version.ts';
-import type { RunnerLauncher } from '../runners/runner.ts';
+import type { Placement, RunnerLauncher } from '../runners/runner.ts';
 import { createSemaphore } from './concurrency.ts';
 import { createModel, type Model, type RefreshOptions, type StateChange } from './model.ts';
 import { listModelFolders } from './scan.ts';
@@ -55,7 +55,7 @@ export function createRegistry(options: RegistryOptions): Registry {
   function onStateChange(event: StateChange): void {
     if (event.state === 'failed') logger.error(event, 'a model version failed');
     else if (event.state === 'ready' && event.reason !== '') logger.warn(event, 'a model version serves, but not its latest files');
-    else logger.info(event, `model version ${event.state}`);
+    else logger.debug(event, `model version ${event.state}`);
     options.onStateChange?.(event);
   }
 
@@ -260,7 +260,11 @@ export function createRegistry(options: RegistryOptions): Registry {
       assertRunning();
       check(nameSchema, name, 'model name');
       if (version !== undefined) check(versionSchema, version, 'version');
-      await readVersionFolder(preparedFolder); // what can't be read never enters the repository
+      // What can't be read or loaded never enters the repository.
+      const { format, manifest } = await readVersionFolder(preparedFolder);
+      const release = await loadSlots.acquire();
+      await tryLoad(options.launcher, { folder: preparedFolder, format, engine: manifest.engine, threads: options.threads }).finally(release);
+      assertRunning();
       const model = ensure(name);
       const published = await change(model, async () => {
         const number = await placeVersion(name, model.folder, version, preparedFolder);
@@ -291,6 +295,16 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
     folderOf: (name, version) => versionOf(visible(name), version).folder,
   };
+}
+
+/** Loads a model in a process of its own, only to see that it can be. @throws SlipwayError why it can't. */
+async function tryLoad(launcher: RunnerLauncher, placement: Placement): Promise<void> {
+  const runner = launcher.launch(placement);
+  try {
+    await runner.ready();
+  } finally {
+    await runner.stop();
+  }
 }
 
 async function removeVersion(model: Model, version: number): Promise<void> {

@@ -73,8 +73,9 @@ export interface Registry {
   removeLabel(model: string, label: string): Promise<ModelDescription>;
   /**
    * Takes a prepared version folder (same file system) into the repository by one atomic rename and loads it by the
-   * model's policy. Without a version it takes the next free number. Creates the model if it is new.
-   * @throws SlipwayError VERSION_EXISTS
+   * model's policy, once it was read and loaded on trial. Without a version it takes the next free number. Creates the
+   * model if it is new.
+   * @throws SlipwayError VERSION_EXISTS, INVALID_MODEL and what else keeps the folder from being read or loaded
    */
   publish(model: string, version: number | undefined, preparedFolder: string): Promise<VersionDescription>;
   /** Drains a version and deletes its folder. */

@@ -1,6 +1,6 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { jsonError } from './json-error.ts';
-import { readNumber, readNumbers, startsNumber } from './json-number.ts';
+import { readNumbers, startsNumber } from './json-number.ts';
 import { endOfString, readString } from './json-string.ts';
 import { NumberStore, NumericArray } from './numeric-array.ts';
 import type { ScannedJson } from './scanned-json.ts';
@@ -140,7 +140,7 @@ class Scanner {
 
   /** Reads one number, or one of the words for numbers, onto the end of the store. */
   #number(): void {
-    if (!this.#startsWord()) this.#offset = readNumber(this.#bytes, this.#offset, this.#numbers, this.#length);
+    if (!this.#startsWord()) this.#offset = readNumbers(this.#bytes, this.#offset, this.#numbers, this.#length, true);
     else if (this.#peek() === UPPER_N) this.#numbers.push(this.#word('NaN', Number.NaN));
     else if (this.#peek() === UPPER_I) this.#numbers.push(this.#word('Infinity', Number.POSITIVE_INFINITY));
     else this.#numbers.push(this.#word('-Infinity', Number.NEGATIVE_INFINITY));
@@ -204,7 +204,7 @@ class Scanner {
     if (!this.#startsNumber()) return this.#list(depth, start);
     do {
       if (this.#startsWord()) this.#number();
-      else this.#offset = readNumbers(this.#bytes, this.#offset, store, this.#length);
+      else this.#offset = readNumbers(this.#bytes, this.#offset, store, this.#length, false);
       if (this.#listEnds(CLOSE_ARRAY, '"," or "]"')) return new NumericArray([store.length - start], store, start);
     } while (this.#startsNumber());
     // Something else among the numbers: it is an ordinary list.

@@ -20,9 +20,24 @@ function signatureOfGraph(model: GraphModel): GraphSignature {
   };
 }
 
+/** A tensor of a graph is named after its node, with the number of the node's output: `x:0`. */
+function checkTensorsExist(file: ModelFile, signature: GraphSignature): void {
+  const nodes = new Set<unknown>();
+  const listed = file.modelTopology['node'];
+  for (const node of Array.isArray(listed) ? (listed as unknown[]) : []) {
+    if (typeof node === 'object' && node !== null && 'name' in node) nodes.add(node.name);
+  }
+  for (const { spec, tensor } of [...signature.inputs, ...signature.outputs]) {
+    if (!nodes.has(tensor.replace(/:\d+$/, ''))) {
+      throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE}: its signature says that "${spec.name}" is the tensor "${tensor}", which is not in the graph.`);
+    }
+  }
+}
+
 /** Loads a TF.js graph model. Inputs and outputs have the names of its signature, not those of its nodes. */
 export async function loadGraph(file: ModelFile, weights: Weights): Promise<TfjsModel> {
   const declared = readGraphSignature(file);
+  if (declared !== undefined) checkTensorsExist(file, declared);
   const model = await loadGraphModel({
     load: async () => ({
       // tfjs reads the producer's version without a look whether it is there.

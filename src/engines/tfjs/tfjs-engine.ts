@@ -13,14 +13,18 @@ export interface TfjsEngineOptions {
   readonly backends?: readonly BackendName[];
 }
 
-interface Passed {
+interface Started {
   readonly backend: BackendName;
   /** Why the backends before it were not taken; empty for the first. */
   readonly passedOver: string;
 }
 
+interface Chosen extends Started {
+  readonly trial: TrialResult;
+}
+
 /** Activates the first backend that starts. @throws SlipwayError ENGINE_UNAVAILABLE when none does. */
-async function firstBackend(backends: readonly BackendName[]): Promise<Passed> {
+async function firstBackend(backends: readonly BackendName[]): Promise<Started> {
   const problems: string[] = [];
   for (const backend of backends) {
     const problem = await activateBackend(backend);
@@ -53,37 +57,38 @@ function withTriedDtypes(signature: Signature, trial: TrialResult): Signature {
   };
 }
 
-function lastSentence(message: string): string {
+/** What tfjs said, to end a sentence with. */
+function saidBy(message: string): string {
   return message.replace(/^tfjs failed: /, '').replace(/\.?\s*$/, '');
 }
 
-function reasonOf({ backend, passedOver }: Passed, threads: number): string {
-  const used =
-    backend === 'cpu'
-      ? 'tfjs in plain JavaScript, which is slow.'
-      : `tfjs on WebAssembly with SIMD.${threads > 1 ? ' It runs on one thread: tfjs has no WebAssembly threads under Node.' : ''}`;
-  return passedOver === '' ? used : `${used} ${passedOver}`;
+function reasonOf({ backend, passedOver, trial }: Chosen, threads: number): string {
+  const sentences = [backend === 'cpu' ? 'tfjs in plain JavaScript, which is slow.' : 'tfjs on WebAssembly with SIMD.'];
+  if (backend === 'wasm' && threads > 1) sentences.push('It runs on one thread: tfjs has no WebAssembly threads under Node.');
+  if (passedOver !== '') sentences.push(passedOver);
+  if (trial.outcome === 'failed') sentences.push(`A trial run on zeros failed, and requests may fail too: ${saidBy(trial.error.message)}.`);
+  return sentences.join(' ');
 }
 
 /** Tries the model on the active backend and, when that fails, on those after it. Leaves the chosen one active. */
 async function chooseBackend(
   backends: readonly BackendName[],
-  started: Passed,
+  started: Started,
   signature: Signature,
   execute: Execution,
-): Promise<Passed & { readonly trial: TrialResult }> {
+): Promise<Chosen> {
   const trial = await tryModel(signature, execute);
   if (trial.outcome === 'ran') return { ...started, trial };
   for (const backend of backends.slice(backends.indexOf(started.backend) + 1)) {
     if ((await activateBackend(backend)) !== undefined) continue;
     const next = await tryModel(signature, execute);
     if (next.outcome === 'ran') {
-      const passedOver = `Its ${started.backend} backend was not taken for this model: ${lastSentence(trial.error.message)}.`;
+      const passedOver = `Its ${started.backend} backend was not taken for this model: ${saidBy(trial.error.message)}.`;
       return { backend, passedOver, trial: next };
     }
   }
   if (/Unknown op '/.test(trial.error.message)) {
-    throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${lastSentence(trial.error.message)}.`, { cause: trial.error });
+    throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${saidBy(trial.error.message)}.`, { cause: trial.error });
   }
   // No backend liked zeros of these sizes; that says nothing about real inputs.
   await activateBackend(started.backend);
@@ -96,7 +101,7 @@ export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}
     const started = await firstBackend(backends);
     const loaded = await readModel(options);
     const execute = createExecution(loaded);
-    let chosen: Awaited<ReturnType<typeof chooseBackend>>;
+    let chosen: Chosen;
     try {
       chosen = await chooseBackend(backends, started, loaded.signature, execute);
     } catch (error) {

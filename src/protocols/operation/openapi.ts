@@ -43,7 +43,7 @@ function createSchemaWriter(): { components: Json; write(schema: z.ZodType, io: 
     write(schema, io) {
       const written = rewrite(z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' })) as Json;
       const id = schema.meta()?.id;
-      if (id === undefined) return written;
+      if (id === undefined || '$ref' in written) return written;
       components[id] = written;
       return { $ref: `#/components/schemas/${id}` };
     },

@@ -70,7 +70,7 @@ export function superviseRunner(options: SupervisorOptions): Runner {
   function onLoaded(info: LoadedInfo): void {
     lastInfo = info;
     readyAt = performance.now();
-    logger.info({ runner: label, pid: info.pid, engine: info.engine, device: info.device, memoryBytes: info.memoryBytes }, 'runner is ready');
+    logger.debug({ runner: label, pid: info.pid, engine: info.engine, device: info.device, memoryBytes: info.memoryBytes }, 'runner is ready');
     setStatus({ state: 'ready', info });
     settleWaiters((waiter) => waiter.resolve(info));
   }

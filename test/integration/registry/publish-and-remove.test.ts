@@ -74,11 +74,11 @@ describe('publish', () => {
     expect(registry.list()).toEqual([]);
   });
 
-  it('tells of a version that does not load; the one before goes on', async () => {
-    const { registry, prepare } = await setUp({ digits: { 1: 'good' } }, { repository: slow });
+  it('refuses a version that does not load; the one before goes on', async () => {
+    const { registry, prepare, models } = await setUp({ digits: { 1: 'good' } }, { repository: slow });
     await registry.start();
-    const published = await registry.publish('digits', undefined, await prepare('broken'));
-    expect(published).toMatchObject({ version: 2, state: 'failed', reason: 'model.onnx: broken' });
+    await expect(registry.publish('digits', undefined, await prepare('broken'))).rejects.toMatchObject({ code: 'INVALID_MODEL', message: 'model.onnx: broken' });
+    expect(await readdir(join(models, 'digits'))).toEqual(['1']);
     expect(registry.resolve({ model: 'digits' }).version).toBe(1);
   });
 
@@ -86,8 +86,9 @@ describe('publish', () => {
     const { registry, prepare, launcher } = await setUp({ digits: { 1: 'good' } }, { repository: slow });
     await registry.start();
     await registry.unload('digits');
+    const running = (): unknown[] => launcher.runners.filter(({ stopped }) => !stopped);
     expect(await registry.publish('digits', undefined, await prepare())).toMatchObject({ version: 2, state: 'unloaded', reason: 'unloaded by request' });
-    expect(launcher.runners).toHaveLength(1);
+    expect(running()).toEqual([]);
   });
 });
 
