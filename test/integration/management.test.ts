@@ -76,8 +76,9 @@ describe('the model repository', () => {
     for (const name of ['times-three-layers', 'times-three-graph']) {
       await cp(join(FIXTURES, name), join(models, name), { recursive: true });
     }
-    for (const name of ['times-three-layers', 'times-three-graph']) {
-      await vi.waitFor(async () => expect((await post(address, `/models/${name}/predict`, '{"inputs":[[2]]}')).status).toBe(200), { timeout: 15_000, interval: 50 });
+    for (const [name, inputs] of [['times-three-layers', '[[2]]'], ['times-three-graph', '[2]']]) {
+      const answers = async (): Promise<void> => expect((await post(address, `/models/${name}/predict`, `{"inputs":${inputs}}`)).status).toBe(200);
+      await vi.waitFor(answers, { timeout: 15_000, interval: 50 });
     }
     await rm(join(models, 'times-three-layers'), { recursive: true });
     await vi.waitFor(async () => expect((await fetch(`${address}/models/times-three-layers`)).status).toBe(404), { timeout: 15_000, interval: 50 });

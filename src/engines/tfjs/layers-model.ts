@@ -7,23 +7,6 @@ import type { TfjsModel } from './tfjs-model.ts';
 import { dtypeOf } from './values.ts';
 import type { Weights } from './weights.ts';
 
-const ZEROS = { class_name: 'Zeros', config: {} };
-
-/**
- * The topology with every initializer set to zeros. All weights are loaded from the shards, and making first values
- * only for them to be replaced takes seconds for the orthogonal ones of a large RNN.
- */
-function withoutInitializers(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutInitializers);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, field]) => [
-      key,
-      key.endsWith('_initializer') && typeof field === 'object' && field !== null ? ZEROS : withoutInitializers(field),
-    ]),
-  );
-}
-
 function specOf(direction: string, name: string, { dtype, shape }: SymbolicTensor): TensorSpec {
   const slipwayDtype = dtypeOf(dtype);
   if (slipwayDtype === undefined) {
@@ -57,7 +40,7 @@ function signatureOf(model: LayersModel): Signature {
 export async function loadLayers(file: ModelFile, weights: Weights): Promise<TfjsModel> {
   const model = await loadLayersModel({
     load: async () => ({
-      modelTopology: withoutInitializers(file.modelTopology) as object,
+      modelTopology: file.modelTopology,
       weightSpecs: weights.specs,
       weightData: weights.data,
     }),

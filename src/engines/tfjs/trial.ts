@@ -4,8 +4,8 @@ import type { Signature, TensorSpec } from '../../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { Execution } from './execution.ts';
 
-/** Sizes tried for the open dimensions after the batch: one is cheapest, but too small for some convolutions. */
-const OPEN_SIZES = [1, 32] as const;
+/** Sizes tried for the open dimensions after the batch: 32 is enough for most convolutions, 1 fits more broadcasts. */
+const OPEN_SIZES = [32, 1] as const;
 
 /** One tensor of zeros, or of empty strings, that fits the spec. An open first dimension is taken as a batch of one. */
 function zerosOf({ dtype, shape }: TensorSpec, openSize: number): Tensor {

@@ -26,9 +26,16 @@ function dataOf(tensor: tf.Tensor): TensorData {
   return tf.getBackend() === 'cpu' ? data.slice() : data;
 }
 
-/** Copies a tensor out of tfjs; the tensor itself stays to be disposed. */
+/**
+ * Copies a tensor out of tfjs; the tensor itself stays to be disposed.
+ * @throws SlipwayError INFERENCE_FAILED when it is none that Slipway can hold.
+ */
 export function fromTfjsTensor(name: string, tensor: tf.Tensor): Tensor {
   const dtype = dtypeOf(tensor.dtype);
   if (dtype === undefined) throw new SlipwayError('INFERENCE_FAILED', `The output "${name}" is ${tensor.dtype}, which Slipway has no dtype for.`);
+  // A convolution over an input smaller than its kernel gives such shapes, with data that means nothing.
+  if (tensor.shape.some((size) => size < 0)) {
+    throw new SlipwayError('INFERENCE_FAILED', `The output "${name}" would have the shape [${tensor.shape.join(', ')}]: the inputs are too small for the model.`);
+  }
   return { dtype, shape: [...tensor.shape], data: dataOf(tensor) };
 }

@@ -117,6 +117,8 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     // A client that dribbles its body in keeps a connection, not a request slot, for at most this long.
     requestTimeout: 300_000,
     forceCloseConnections: 'idle',
+    // Requests on open connections get a coded answer of their protocol instead.
+    return503OnClosing: false,
     frameworkErrors: (error, request, reply) => sendError(error, request, reply),
   });
 
@@ -145,8 +147,15 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     return sendError(new SlipwayError('METHOD_NOT_ALLOWED', `${path} does not take ${request.method}; it takes ${methods}.`), request, reply);
   });
 
+  let closing = false;
+  app.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
   app.addHook('onSend', (request, reply, payload, done) => {
     reply.header('x-request-id', request.id);
+    // Clients keep connections open for long; those that were busy when the server began to close end with their answer.
+    if (closing) reply.header('connection', 'close');
     done(null, payload);
   });
 

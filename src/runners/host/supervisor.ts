@@ -76,7 +76,7 @@ export function superviseRunner(options: SupervisorOptions): Runner {
   }
 
   function fail(error: SlipwayError): void {
-    logger.error({ runner: label, code: error.code, reason: error.message }, 'runner has failed and is not started again');
+    logger.debug({ runner: label, code: error.code, reason: error.message }, 'runner has failed and is not started again');
     setStatus({ state: 'failed', error });
     settleWaiters((waiter) => waiter.reject(error));
   }

@@ -82,7 +82,7 @@ describe('layers models', () => {
     expect(answer.get('embedding')).toEqual(fp32([20, 21, 10, 11], [1, 2, 2]));
   });
 
-  it('are tried with larger open sizes when one is too small for a convolution', async () => {
+  it('are tried with sizes that are enough for a convolution', async () => {
     const model = await load(
       [{ class_name: 'Conv2D', config: { name: 'conv', batch_input_shape: [null, null, null, 1], filters: 1, kernel_size: [3, 3], padding: 'valid', use_bias: false } }],
       [floats('conv/kernel', [3, 3, 1, 1], Array(9).fill(1))],
@@ -100,6 +100,10 @@ describe('layers models', () => {
     expect(model).toMatchObject({ backend: 'wasm', reason: expect.stringContaining('trial run on zeros failed') });
     const answer = await model.run(new Map([['conv_input', fp32(Array(1600).fill(2), [1, 40, 40, 1])]]), ['conv']);
     expect(answer.get('conv')).toEqual(fp32([3200], [1, 1, 1, 1]));
+    await expect(model.run(new Map([['conv_input', fp32([1, 2, 3, 4], [1, 2, 2, 1])]]), ['conv'])).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      message: expect.stringContaining('too small'),
+    });
   });
 
   it('refuse a layer that tfjs does not know, and name it', async () => {
