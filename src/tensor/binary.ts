@@ -21,8 +21,9 @@ function decodeFixed(bytes: Uint8Array, dtype: FixedDType, shape: readonly numbe
     throw tensorError(path, `has ${bytes.byteLength} bytes; ${dtype} ${formatShape(shape)} takes ${count * size}`);
   }
   if (dtype === 'BOOL') {
-    const wrong = bytes.findIndex((byte) => byte > 1);
-    if (wrong !== -1) throw tensorError(path, `has the byte ${bytes[wrong]} at ${wrong}; BOOL is 0 or 1`);
+    for (let index = 0; index < count; index += 1) {
+      if (bytes[index]! > 1) throw tensorError(path, `has the byte ${bytes[index]} at ${index}; BOOL is 0 or 1`);
+    }
   }
   // A typed array must start at a multiple of its element size; offsets into a request body need not.
   const aligned = bytes.byteOffset % size === 0;
@@ -36,7 +37,9 @@ function decodeBytes(bytes: Uint8Array, shape: readonly number[], count: number,
   if (count * LENGTH_BYTES > bytes.byteLength) {
     throw tensorError(path, `has ${bytes.byteLength} bytes; BYTES ${formatShape(shape)} takes at least ${count * LENGTH_BYTES}`);
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // One copy for all: an allocation for each element costs more than its bytes.
+  const source = copy ? new Uint8Array(bytes) : bytes;
+  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
   const elements: Uint8Array[] = [];
   let offset = 0;
   for (let index = 0; index < count; index += 1) {
@@ -46,8 +49,7 @@ function decodeBytes(bytes: Uint8Array, shape: readonly number[], count: number,
     if (offset + length > bytes.byteLength) {
       throw tensorError(path, `says that element ${index} has ${length} bytes; ${bytes.byteLength - offset} are left`);
     }
-    const element = bytes.subarray(offset, offset + length);
-    elements.push(copy ? new Uint8Array(element) : element);
+    elements.push(source.subarray(offset, offset + length));
     offset += length;
   }
   if (offset !== bytes.byteLength) throw tensorError(path, `has ${bytes.byteLength - offset} bytes after its last element`);

@@ -17,74 +17,117 @@ const MOST_EMPTY_ARRAYS = 1_000_000;
 /** Usual length of a number and its comma. */
 const NUMBER_BYTES = 12;
 
-/** Writes element `index` at the end of the text. */
-type WriteElement = (text: TextBuffer, index: number) => void;
+/** Writes the elements from `start` to before `end`, with commas between them. */
+type WriteRow = (start: number, end: number) => void;
 
-/** Writes elements with the brackets of `shape`, which has no dimension of 0, around and between them. */
-function writeNested(text: TextBuffer, shape: readonly number[], count: number, write: WriteElement): void {
+/**
+ * Writes `count` elements with the brackets of `shape`, which has no dimension of 0, around and between its rows.
+ * @param write adds a piece of text.
+ */
+function writeNested(shape: readonly number[], count: number, write: (text: string) => void, writeRow: WriteRow): void {
   const rank = shape.length;
   const row = shape.at(-1) ?? 1;
-  text.text('['.repeat(rank));
-  let untilRowEnd = row;
-  for (let index = 0; index < count; index += 1) {
-    if (untilRowEnd === 0) {
+  write('['.repeat(rank));
+  for (let start = 0; start < count; start += row) {
+    if (start > 0) {
       // As many arrays end here as there are axes, from the last on, that have run through.
       let ending = 0;
-      for (let rest = index; rest % shape[rank - 1 - ending]! === 0; ending += 1) rest /= shape[rank - 1 - ending]!;
-      text.text(`${']'.repeat(ending)},${'['.repeat(ending)}`);
-      untilRowEnd = row;
-    } else if (index > 0) text.text(',');
-    untilRowEnd -= 1;
-    write(text, index);
+      for (let rest = start; rest % shape[rank - 1 - ending]! === 0; ending += 1) rest /= shape[rank - 1 - ending]!;
+      write(`${']'.repeat(ending)},${'['.repeat(ending)}`);
+    }
+    writeRow(start, start + row);
   }
-  text.text(']'.repeat(rank));
+  write(']'.repeat(rank));
 }
 
-function writeBytes(elements: readonly Uint8Array[]): WriteElement {
-  return (text, index) => {
-    const element = elements[index]!;
-    const bytes = Buffer.from(element.buffer, element.byteOffset, element.byteLength);
-    text.text(isUtf8(bytes) ? JSON.stringify(bytes.toString('utf8')) : `{"b64":"${bytes.toString('base64')}"}`);
+function rowOfBooleans(text: TextBuffer, flags: Uint8Array): WriteRow {
+  return (start, end) => {
+    for (let index = start; index < end; index += 1) {
+      if (index > start) text.comma();
+      text.text(flags[index] === 0 ? 'false' : 'true');
+    }
   };
 }
 
 /** Most 64-bit integers are small: as a number they are written without making a bigint of each. */
-function writeBigIntegers(integers: BigInt64Array | BigUint64Array): WriteElement {
+function rowOfBigIntegers(text: TextBuffer, integers: BigInt64Array | BigUint64Array): WriteRow {
   const low = new Uint32Array(integers.buffer, integers.byteOffset, integers.length * 2);
   const high = integers instanceof BigInt64Array ? new Int32Array(low.buffer, low.byteOffset, low.length) : low;
-  return (text, index) => {
-    const value = high[2 * index + 1]! * 2 ** 32 + low[2 * index]!;
-    if (Number.isSafeInteger(value)) text.double(value);
-    else text.text(String(integers[index]));
+  return (start, end) => {
+    for (let index = start; index < end; index += 1) {
+      if (index > start) text.comma();
+      const value = high[2 * index + 1]! * 2 ** 32 + low[2 * index]!;
+      if (Number.isSafeInteger(value)) text.double(value);
+      else text.text(String(integers[index]));
+    }
   };
 }
 
-function writeNumbers(numbers: ArrayLike<number>, nonFinite: boolean, precision: 'single' | 'double'): WriteElement {
-  return (text, index) => {
-    const value = numbers[index]!;
-    if (Number.isFinite(value)) text[precision](value);
-    else text.text(nonFinite ? String(value) : 'null');
+function rowOfSingles(text: TextBuffer, numbers: Float32Array | Float16Array, nonFinite: boolean): WriteRow {
+  return (start, end) => {
+    for (let index = start; index < end; index += 1) {
+      if (index > start) text.comma();
+      const value = numbers[index]!;
+      if (Number.isFinite(value)) text.single(value);
+      else text.text(nonFinite ? String(value) : 'null');
+    }
   };
 }
 
-function elementWriter({ dtype, data }: Tensor, nonFinite: boolean): WriteElement {
+function rowOfDoubles(text: TextBuffer, numbers: ArrayLike<number>, nonFinite: boolean): WriteRow {
+  return (start, end) => {
+    for (let index = start; index < end; index += 1) {
+      if (index > start) text.comma();
+      const value = numbers[index]!;
+      if (Number.isFinite(value)) text.double(value);
+      else text.text(nonFinite ? String(value) : 'null');
+    }
+  };
+}
+
+function rowWriter(text: TextBuffer, { dtype, data }: Tensor, nonFinite: boolean): WriteRow {
   switch (dtype) {
-    case 'BYTES':
-      return writeBytes(data as readonly Uint8Array[]);
     case 'BOOL':
-      return (text, index) => text.text(data[index] === 0 ? 'false' : 'true');
+      return rowOfBooleans(text, data as Uint8Array);
     case 'INT64':
     case 'UINT64':
-      return writeBigIntegers(data as BigInt64Array | BigUint64Array);
+      return rowOfBigIntegers(text, data as BigInt64Array | BigUint64Array);
     case 'FP16':
-      return writeNumbers(decodeFp16(data as Uint16Array), nonFinite, 'single');
+      return rowOfSingles(text, decodeFp16(data as Uint16Array), nonFinite);
     case 'BF16':
-      return writeNumbers(decodeBf16(data as Uint16Array), nonFinite, 'single');
+      return rowOfSingles(text, decodeBf16(data as Uint16Array), nonFinite);
     case 'FP32':
-      return writeNumbers(data as Float32Array, nonFinite, 'single');
+      return rowOfSingles(text, data as Float32Array, nonFinite);
     default:
-      return writeNumbers(data as Float64Array, nonFinite, 'double');
+      return rowOfDoubles(text, data as Float64Array, nonFinite);
   }
+}
+
+/** Byte strings as JSON: text where they are UTF-8. */
+function byteStringText(element: Uint8Array): string {
+  const bytes = Buffer.from(element.buffer, element.byteOffset, element.byteLength);
+  return isUtf8(bytes) ? JSON.stringify(bytes.toString('utf8')) : `{"b64":"${bytes.toString('base64')}"}`;
+}
+
+/** Texts with the brackets of a shape. */
+function nestTexts(shape: readonly number[], count: number, textOf: (index: number) => string): string {
+  let written = '';
+  const write = (text: string): void => {
+    written += text;
+  };
+  writeNested(shape, count, write, (start, end) => {
+    for (let index = start; index < end; index += 1) written += index > start ? `,${textOf(index)}` : textOf(index);
+  });
+  return written;
+}
+
+function encodeEmpty(shape: readonly number[]): string {
+  const outer = shape.slice(0, shape.indexOf(0));
+  const arrays = elementCount(outer, 'shape');
+  if (arrays > MOST_EMPTY_ARRAYS) {
+    throw tensorError('outputs', `an empty tensor of the shape ${formatShape(shape)} is too long to write; ask for the binary form`);
+  }
+  return nestTexts(outer, arrays, () => '[]');
 }
 
 /**
@@ -96,17 +139,12 @@ function elementWriter({ dtype, data }: Tensor, nonFinite: boolean): WriteElemen
 export function encodeJsonTensor(tensor: Tensor, { flat = false, nonFinite = false }: JsonEncodeOptions = {}): string {
   const count = elementCount(tensor.shape, 'shape');
   const shape = flat ? [count] : tensor.shape;
-  if (count > 0) {
-    const text = new TextBuffer(count * NUMBER_BYTES);
-    writeNested(text, shape, count, elementWriter(tensor, nonFinite));
-    return text.toString();
+  if (count === 0) return encodeEmpty(shape);
+  if (tensor.dtype === 'BYTES') {
+    const elements = tensor.data as readonly Uint8Array[];
+    return nestTexts(shape, count, (index) => byteStringText(elements[index]!));
   }
-  const outer = shape.slice(0, shape.indexOf(0));
-  const arrays = elementCount(outer, 'shape');
-  if (arrays > MOST_EMPTY_ARRAYS) {
-    throw tensorError('outputs', `an empty tensor of the shape ${formatShape(shape)} is too long to write; ask for the binary form`);
-  }
-  const text = new TextBuffer(arrays * '[],'.length);
-  writeNested(text, outer, arrays, () => text.text('[]'));
+  const text = new TextBuffer(count * NUMBER_BYTES);
+  writeNested(shape, count, (piece) => text.text(piece), rowWriter(text, tensor, nonFinite));
   return text.toString();
 }

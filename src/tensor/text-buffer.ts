@@ -1,3 +1,4 @@
+const COMMA = 0x2c;
 const MINUS = 0x2d;
 const POINT = 0x2e;
 const ZERO = 0x30;
@@ -47,11 +48,17 @@ export class TextBuffer {
     this.#length += text.length;
   }
 
+  comma(): void {
+    this.#reserve(1);
+    this.#bytes[this.#length] = COMMA;
+    this.#length += 1;
+  }
+
   /** Writes a finite number with as many digits as tell the double. */
   double(value: number): void {
     const size = Math.abs(value);
-    if (value === Math.trunc(value) && size < LARGE) this.#decimal(value, size, 0);
-    else if (value === 0 || size >= LARGE || size < SMALL) this.text(String(value));
+    if (size < LARGE && Math.trunc(size) === size) this.#decimal(value, size, 0);
+    else if (!(size < LARGE && size >= SMALL)) this.text(String(value));
     else {
       const decimals = MOST_DIGITS - 1 - this.#decadeOf(size);
       const power = POWERS_OF_TEN[decimals]!;
@@ -64,8 +71,8 @@ export class TextBuffer {
   /** Writes a finite FP32 with as many digits as tell it from its neighbours; the text reads back to the same FP32. */
   single(value: number): void {
     const size = Math.abs(value);
-    if (value === Math.trunc(value) && size < LARGE) return this.#decimal(value, size, 0);
-    if (size >= LARGE || size < SMALL) return this.text(String(value));
+    if (!(size < LARGE && size >= SMALL)) return size === 0 ? this.#decimal(value, 0, 0) : this.text(String(value));
+    if (Math.trunc(size) === size) return this.#decimal(value, size, 0);
     const decade = this.#decadeOf(size);
     const most = MOST_DIGITS - 1 - decade;
     for (let decimals = Math.max(FEWEST_DIGITS - 1 - decade, 0); decimals <= most; decimals += 1) {

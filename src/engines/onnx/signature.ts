@@ -29,7 +29,7 @@ function specOf(direction: Direction, metadata: Metadata, declared: () => Declar
   if (dtype === undefined) return refuseType(direction, name, metadata.type);
   // An empty shape is a scalar or an open rank; only the file tells. An output that the file leaves open stays open,
   // even where ONNX Runtime inferred a scalar.
-  if (metadata.shape.length === 0 && false) return { name, dtype, shape: null };
+  if (metadata.shape.length === 0 && declared()?.hasShape !== true) return { name, dtype, shape: null };
   return { name, dtype, shape: metadata.shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1)) };
 }
 

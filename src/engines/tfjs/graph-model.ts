@@ -1,4 +1,4 @@
-import type { NamedTensorMap, Tensor } from '@tensorflow/tfjs-core';
+import type { io, NamedTensorMap, Tensor } from '@tensorflow/tfjs-core';
 import { type GraphModel, loadGraphModel } from '@tensorflow/tfjs-converter';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type GraphSignature, type GraphValue, readGraphSignature } from './graph-signature.ts';
@@ -38,18 +38,19 @@ function checkTensorsExist(file: ModelFile, signature: GraphSignature): void {
 export async function loadGraph(file: ModelFile, weights: Weights): Promise<TfjsModel> {
   const declared = readGraphSignature(file);
   if (declared !== undefined) checkTensorsExist(file, declared);
-  const model = await loadGraphModel({
-    load: async () => ({
-      // tfjs reads the producer's version without a look whether it is there.
-      modelTopology: { versions: {}, ...file.modelTopology },
-      weightSpecs: weights.specs,
-      weightData: weights.data,
-      ...(file.signature && { signature: file.signature }),
-      ...(file.userDefinedMetadata && { userDefinedMetadata: file.userDefinedMetadata as Record<string, object> }),
-      ...(file.modelInitializer && { modelInitializer: file.modelInitializer }),
-      ...(file.initializerSignature && { initializerSignature: file.initializerSignature }),
-    }),
-  });
+  const artifacts: io.ModelArtifacts = {
+    // tfjs reads the producer's version without a look whether it is there.
+    modelTopology: { versions: {}, ...file.modelTopology },
+    weightSpecs: weights.specs,
+    weightData: weights.data,
+    ...(file.signature && { signature: file.signature }),
+    ...(file.userDefinedMetadata && { userDefinedMetadata: file.userDefinedMetadata as Record<string, object> }),
+    ...(file.modelInitializer && { modelInitializer: file.modelInitializer }),
+    ...(file.initializerSignature && { initializerSignature: file.initializerSignature }),
+  };
+  const model = await loadGraphModel({ load: async () => artifacts });
+  // The model keeps the artifacts, to be saved again; the tensors have the weights by now.
+  artifacts.weightData = new ArrayBuffer(0);
   const { inputs, outputs } = declared ?? signatureOfGraph(model);
   for (const { spec } of inputs) {
     if (spec.dtype === undefined) throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} does not say the dtype of the input "${spec.name}".`);

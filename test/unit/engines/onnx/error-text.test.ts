@@ -1,5 +1,8 @@
+import { mkdir, realpath, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cleanErrorText } from '../../../../src/engines/onnx/error-text.ts';
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 
 const FOLDER = '/srv/models/digits/1';
 
@@ -22,6 +25,14 @@ describe('cleanErrorText', () => {
     ['a source /onnxruntime_src/x.cc:1 cut off inside its signature', 'a source cut off inside its signature'],
   ])('takes internals away: %s', (message, cleaned) => {
     expect(cleanErrorText(message, FOLDER)).toBe(cleaned);
+  });
+
+  it('takes the folder away by either name when it is a link', async () => {
+    const outer = await temporaryFolder();
+    await mkdir(join(outer, 'real'));
+    const link = join(outer, 'link');
+    await symlink('real', link);
+    expect(cleanErrorText(`"${join(link, 'a')}" "${join(await realpath(link), 'b')}"`, link)).toBe('"a" "b"');
   });
 
   it('ends a message that is too long', () => {

@@ -88,6 +88,7 @@ describe('layers models', () => {
       [floats('conv/kernel', [3, 3, 1, 1], Array(9).fill(1))],
     );
     expect(model.backend).toBe('wasm');
+    expect(model.reason).not.toContain('trial run');
     const answer = await model.run(new Map([['conv_input', fp32(Array(9).fill(2), [1, 3, 3, 1])]]), ['conv']);
     expect(answer.get('conv')).toEqual(fp32([18], [1, 1, 1, 1]));
   });
