@@ -76,7 +76,7 @@ try {
     gatewayBytes.push(gateway);
     runnerBytes.push(...runners);
   }
-  const show = (values: number[]): string => `${median(values).toFixed(0)} (worst ${quantile(Float64Array.from(values).sort(), 1).toFixed(0)})`;
+  const show = (values: number[]): string => `${median(values).toFixed(0)} (worst ${quantile(Float64Array.from(values).toSorted(), 1).toFixed(0)})`;
   const megabytes = (values: number[]): string => (median(values) / 1e6).toFixed(0);
   console.log(`listening after ${show(listenMs)} ms; first correct JSON answer of both models ${show(jsonMs)} ms; first recognised image ${show(imageMs)} ms`);
   console.log(`the bare baseline with one model: ${show(baselineMs)} ms`);

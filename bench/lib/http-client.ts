@@ -39,7 +39,10 @@ function runConnection(port: number, request: Buffer, until: number, onAnswer: (
       if (end === -1) return;
       const head = received.toString('latin1', 0, end);
       const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-      if (length === undefined) return void socket.destroy(new Error(`an answer without Content-Length: ${head}`));
+      if (length === undefined) {
+        socket.destroy(new Error(`an answer without Content-Length: ${head}`));
+        return;
+      }
       if (received.length < end + 4 + Number(length)) return;
       received = Buffer.alloc(0);
       const now = performance.now();
@@ -68,5 +71,5 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     ),
   );
   const seconds = (performance.now() - startedAt) / 1_000;
-  return { requestsPerSecond: latencies.length / seconds, latencies: Float64Array.from(latencies).sort(), statuses };
+  return { requestsPerSecond: latencies.length / seconds, latencies: Float64Array.from(latencies).toSorted(), statuses };
 }

@@ -6,5 +6,5 @@ export function quantile(ascending: ArrayLike<number>, q: number): number {
 }
 
 export function median(values: Iterable<number>): number {
-  return quantile(Float64Array.from(values).sort(), 0.5);
+  return quantile(Float64Array.from(values).toSorted(), 0.5);
 }

@@ -1,4 +1,4 @@
-import { type Conv2DBackpropFilterAttrs, type Conv2DBackpropFilterInputs, type KernelConfig, registerKernel, type Tensor4D, type TensorInfo } from '@tensorflow/tfjs-core';
+import { type Conv2DBackpropFilterAttrs, type Conv2DBackpropFilterInputs, type KernelConfig, registerKernel, type Tensor4D } from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 
 interface Padding {
@@ -23,7 +23,7 @@ function paddingOf(pad: unknown, input: readonly number[], output: readonly numb
  * @param dy [batch, outHeight, outWidth, outChannels]
  * @returns [filterHeight, filterWidth, inChannels, outChannels]
  */
-export function filterGradient(x: Tensor4D, dy: Tensor4D, filterShape: readonly [number, number, number, number], strides: [number, number], pad: unknown): Tensor4D {
+function filterGradient(x: Tensor4D, dy: Tensor4D, filterShape: readonly [number, number, number, number], strides: [number, number], pad: unknown): Tensor4D {
   return tf.tidy(() => {
     const [filterHeight, filterWidth, inChannels, outChannels] = filterShape;
     const { before, after } = paddingOf(pad, x.shape.slice(1, 3), dy.shape.slice(1, 3), filterShape, strides);
@@ -41,13 +41,12 @@ const config: KernelConfig = {
   kernelName: 'Conv2DBackpropFilter',
   backendName: 'wasm',
   kernelFunc: ({ inputs, attrs }) => {
-    const { x, dy } = inputs as unknown as Conv2DBackpropFilterInputs;
+    // The engine hands kernels the tensors themselves.
+    const { x, dy } = inputs as Required<Conv2DBackpropFilterInputs>;
     const { strides, pad, dataFormat, filterShape } = attrs as unknown as Conv2DBackpropFilterAttrs;
     if (dataFormat !== 'NHWC') throw new Error(`the data format ${dataFormat} is not needed here`);
-    const engine = tf.engine();
-    const asTensor = (info: TensorInfo): Tensor4D => engine.makeTensorFromTensorInfo(info) as Tensor4D;
     const [strideHeight, strideWidth] = typeof strides === 'number' ? [strides, strides] : strides;
-    return filterGradient(asTensor(x), asTensor(dy), filterShape, [strideHeight!, strideWidth!], pad);
+    return filterGradient(x as Tensor4D, dy as Tensor4D, filterShape, [strideHeight!, strideWidth!], pad);
   },
 };
 

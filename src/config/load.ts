@@ -34,21 +34,21 @@ function words(path: readonly string[]): string[] {
 }
 
 /** The innermost schema inside defaults. */
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
-  const { def } = schema._zod;
-  return 'innerType' in def ? unwrap(def.innerType as z.core.$ZodType) : schema;
+function unwrap(schema: z.ZodType): z.ZodType {
+  const { def } = schema;
+  return 'innerType' in def ? unwrap(def.innerType as z.ZodType) : schema;
 }
 
-function acceptsBoolean(schema: z.core.$ZodType): boolean {
+function acceptsBoolean(schema: z.ZodType): boolean {
   const inner = unwrap(schema);
-  if (inner instanceof z.ZodUnion) return inner.options.some((option) => acceptsBoolean(option));
+  if (inner instanceof z.ZodUnion) return inner.options.some((option) => acceptsBoolean(option as z.ZodType));
   return inner instanceof z.ZodBoolean;
 }
 
 function settingsOf(schema: z.ZodObject, parent: readonly string[], defaults: Record<string, unknown>): Setting[] {
   return Object.entries(schema.shape).flatMap(([name, each]) => {
     const path = [...parent, name];
-    const inner = unwrap(each as z.core.$ZodType);
+    const inner = unwrap(each as z.ZodType);
     if (inner instanceof z.ZodObject) return settingsOf(inner, path, defaults[name] as Record<string, unknown>);
     return [
       {
@@ -57,7 +57,7 @@ function settingsOf(schema: z.ZodObject, parent: readonly string[], defaults: Re
         variable: `SLIPWAY_${words(path).join('_').toUpperCase()}`,
         description: (each as z.ZodType).description ?? '',
         default: defaults[name],
-        isBoolean: acceptsBoolean(each as z.core.$ZodType),
+        isBoolean: acceptsBoolean(each as z.ZodType),
       },
     ];
   });
@@ -80,7 +80,7 @@ function distance(a: string, b: string): number {
 }
 
 function unknown(kind: string, name: string, known: readonly string[]): ConfigError {
-  const [nearest] = [...known].sort((a, b) => distance(name, a) - distance(name, b));
+  const [nearest] = known.toSorted((a, b) => distance(name, a) - distance(name, b));
   return new ConfigError(`there is no ${kind} ${name}; did you mean ${nearest}?`);
 }
 

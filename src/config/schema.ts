@@ -14,7 +14,7 @@ export const configSchema = z.strictObject({
   host: z.string().default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 to be reached from other machines.'),
   port: port.default(8080).describe('Port of all HTTP routes; 0 takes a free one.'),
   models: z.string().default('./models').describe('Folder of the model repository.'),
-  state: z.string().default('./state').describe('Folder for uploads under way and what later jobs keep.'),
+  state: z.string().default('./state').describe('Folder of the server’s own records (jobs, datasets, checkpoints); nothing is written there yet.'),
   logging: z
     .strictObject({
       level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').describe('Lowest level that is logged.'),

@@ -28,7 +28,7 @@ export function entryParts(name: string): string[] {
   if (name.startsWith('/')) throw invalidEntry(name, 'has an absolute path');
   if (/^[A-Za-z]:/.test(name)) throw invalidEntry(name, 'names a drive');
   if (name.includes('\\')) throw invalidEntry(name, 'has a backslash in its path');
-  // eslint-disable-next-line no-control-regex -- exactly these are refused
+  // oxlint-disable-next-line no-control-regex -- exactly these are refused
   if (/[\u0000-\u001f\u007f]/.test(name)) throw invalidEntry(name, 'has a control character in its path');
   const parts = name.replace(/^(?:\.\/)+/, '').replace(/\/$/, '').split('/');
   if (parts.length > MAX_DEPTH) throw invalidEntry(name, `lies more than ${MAX_DEPTH} folders deep`);

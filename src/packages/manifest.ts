@@ -11,7 +11,7 @@ export const versionSchema = z.int().positive();
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex');
 
 /** How to make the input tensor from an image file. Values are scaled first (value × scale), then normalised. */
-export const imagePreprocessingSchema = z.strictObject({
+const imagePreprocessingSchema = z.strictObject({
   kind: z.literal('image'),
   /** The input that takes the image; may be left out when the model has one input. */
   input: z.string().optional(),
@@ -36,7 +36,7 @@ export const imagePreprocessingSchema = z.strictObject({
 export type ImagePreprocessing = z.infer<typeof imagePreprocessingSchema>;
 
 /** How to read the output of a classifier. */
-export const classificationSchema = z.strictObject({
+const classificationSchema = z.strictObject({
   /** The output with one score per class; may be left out when the model has one output. */
   output: z.string().optional(),
   /** `probabilities` are used as they are; `logits` go through softmax. */

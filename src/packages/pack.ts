@@ -11,7 +11,7 @@ const NO_TIME = new Date(0);
 
 async function addFiles(archive: Pack, folder: string): Promise<void> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const names = entries.map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')).sort();
+  const names = entries.map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll(sep, '/')).toSorted();
   for (const name of names) {
     const file = join(folder, name);
     const status = await stat(file);

@@ -42,7 +42,7 @@ export function classify(scores: Tensor, { labels, scores: kind, top }: Classifi
     const probabilities = kind === 'logits' ? softmax(row) : row;
     const ranked = probabilities
       .map((probability, index) => ({ label: labels[index]!, probability }))
-      .sort((a, b) => (Number.isNaN(a.probability) ? 1 : Number.isNaN(b.probability) ? -1 : b.probability - a.probability));
+      .toSorted((a, b) => (Number.isNaN(a.probability) ? 1 : Number.isNaN(b.probability) ? -1 : b.probability - a.probability));
     predictions.push({ ...ranked[0]!, top: ranked.slice(0, top) });
   }
   return predictions;

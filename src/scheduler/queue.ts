@@ -99,7 +99,7 @@ export function createQueue(options: QueueOptions): Queue {
               },
               (error: unknown) => {
                 finished(startedAt);
-                settle(() => reject(error as Error));
+                settle(() => reject(error));
               },
             );
           },

@@ -61,7 +61,13 @@ function decodeBytes(bytes: Uint8Array, shape: readonly number[], count: number,
  * @param path where the tensor stands in the request, for errors.
  * @throws SlipwayError INVALID_TENSOR when the bytes do not fill the shape exactly.
  */
-export function decodeBinaryTensor(bytes: Uint8Array, dtype: DType, shape: readonly number[], path: string, { copy = true }: DecodeOptions = {}): Tensor {
+export function decodeBinaryTensor(
+  bytes: Uint8Array,
+  dtype: DType,
+  shape: readonly number[],
+  path: string,
+  { copy = true }: DecodeOptions = {},
+): Tensor {
   const count = elementCount(shape, path);
   return isFixed(dtype) ? decodeFixed(bytes, dtype, shape, count, path, copy) : decodeBytes(bytes, shape, count, path, copy);
 }

@@ -3,8 +3,8 @@
  * nearest, ties to even; what is beyond the range becomes an infinity.
  */
 
-/** The bits of a NaN, of either format: all of the exponent and the upper bit of the fraction. */
-const QUIET_NAN = { FP16: 0x7e00, BF16: 0x7fc0 } as const;
+/** The bits of a NaN as BF16: all of the exponent and the upper bit of the fraction. */
+const BF16_NAN = 0x7fc0;
 
 /** The bits of numbers as FP16. */
 export function encodeFp16(values: ArrayLike<number>): Uint16Array {
@@ -26,8 +26,9 @@ export function encodeBf16(values: ArrayLike<number>): Uint16Array {
     floats[0] = value;
     const single = floats[0];
     let word = words[0]!;
-    if (single !== single) {
-      bits[index] = QUIET_NAN.BF16;
+    if (Number.isNaN(single)) {
+      // Rounding would carry some NaNs over into the sign.
+      bits[index] = BF16_NAN;
       continue;
     }
     // Two roundings to nearest are not one. So the first cuts off and marks in the last bit that something was there

@@ -32,7 +32,7 @@ function writeNested(shape: readonly number[], count: number, write: (text: stri
     if (start > 0) {
       // As many arrays end here as there are axes, from the last on, that have run through.
       let ending = 0;
-      for (let rest = start; rest % shape[rank - 1 - ending]! === 0; ending += 1) rest /= shape[rank - 1 - ending]!;
+      for (let rest = start; Number.isInteger(rest / shape[rank - 1 - ending]!); ending += 1) rest /= shape[rank - 1 - ending]!;
       write(`${']'.repeat(ending)},${'['.repeat(ending)}`);
     }
     writeRow(start, start + row);

@@ -44,7 +44,15 @@ function pushLarge(bytes: Buffer, start: number, end: number, value: number, sto
  * @param decimalsFrom where the digits behind the point start; 0 when there was no point yet.
  * @returns the offset behind the number.
  */
-function readRest(bytes: Buffer, start: number, offset: number, mantissa: number, decimalsFrom: number, store: NumberStore, length: number): number {
+function readRest(
+  bytes: Buffer,
+  start: number,
+  offset: number,
+  mantissa: number,
+  decimalsFrom: number,
+  store: NumberStore,
+  length: number,
+): number {
   // The digits so far are the integer high + low, as long as two doubles hold it.
   let high = mantissa;
   let low = 0;

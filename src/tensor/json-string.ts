@@ -32,7 +32,7 @@ export function endOfString(bytes: Buffer, start: number, length: number): numbe
     if (at >= length) break;
     if (!ESCAPES.has(bytes[at]!)) throw jsonError(at, length, 'one of " \\ / b f n r t u after a backslash');
     if (bytes[at] !== LOWER_U) continue;
-    for (const last = at + 4; at < last; ) {
+    for (const last = at + 4; at < last;) {
       at += 1;
       if (at >= length || !isHexDigit(bytes[at]!)) throw jsonError(at, length, 'four hexadecimal digits after \\u');
     }

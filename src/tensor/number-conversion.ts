@@ -31,7 +31,9 @@ function integerError(numbers: NumericArray, index: number, dtype: IntegerDType 
   const at = elementPath(path, numbers.shape, index);
   if (typeof value === 'number' && !Number.isInteger(value)) return tensorError(at, `${value} is not a whole number, as ${dtype} needs`);
   const [low, high] = dtype === 'INT64' || dtype === 'UINT64' ? BIG_RANGE[dtype] : INTEGER_RANGE[dtype];
-  return tensorError(at, `${value} is out of range for ${dtype} (${low} to ${high})`);
+  // As a number, an integer is written with zeros for its last digits.
+  const written = Math.abs(Number(value)) < 1e21 ? BigInt(value) : value;
+  return tensorError(at, `${written} is out of range for ${dtype} (${low} to ${high})`);
 }
 
 function toIntegers(numbers: NumericArray, dtype: IntegerDType, path: string): NumericData {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DTYPES } from './dtype.ts';
 
 /** What a model says of one of its tensors. A dimension of -1 is any size; a shape of null is any rank. */
-export const tensorSpecSchema = z.object({
+const tensorSpecSchema = z.object({
   name: z.string(),
   dtype: z.enum(DTYPES),
   shape: z.array(z.int()).nullable(),

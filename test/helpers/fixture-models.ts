@@ -7,7 +7,7 @@ import type { ModelFormat } from '../../src/packages/formats.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 import type { ModelFiles } from './tfjs-model.ts';
 
-export const FIXTURE_MODELS = fileURLToPath(new URL('../fixtures/models/', import.meta.url));
+const FIXTURE_MODELS = fileURLToPath(new URL('../fixtures/models/', import.meta.url));
 
 /** The version folder of a fixture model. */
 export function fixtureFolder(name: string): string {

@@ -61,7 +61,7 @@ export function graphNode(name: string, op: string, input: readonly string[] = [
 }
 
 /** The shape of a TensorFlow proto in JSON; -1 is open. */
-export function protoShape(shape: readonly number[]): object {
+function protoShape(shape: readonly number[]): object {
   return { dim: shape.map((size) => ({ size: String(size) })) };
 }
 

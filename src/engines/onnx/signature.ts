@@ -15,7 +15,7 @@ export interface ReadSignature {
 }
 
 /** @throws SlipwayError ENGINE_UNAVAILABLE, always. */
-export function refuseType(direction: Direction, name: string, type: string): never {
+function refuseType(direction: Direction, name: string, type: string): never {
   throw new SlipwayError(
     'ENGINE_UNAVAILABLE',
     `model.onnx: the ${direction} "${name}" has the type ${type}, which ONNX Runtime for Node cannot pass. Export the model with another type there.`,

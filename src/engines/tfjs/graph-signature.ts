@@ -42,7 +42,7 @@ export interface GraphSignature {
 }
 
 /** Slipway's dtype for a dtype of TensorFlow; undefined when tfjs has none for it. */
-export function dtypeOfTensorFlow(dtype: unknown): DType | undefined {
+function dtypeOfTensorFlow(dtype: unknown): DType | undefined {
   if (FLOATS.has(dtype)) return 'FP32';
   if (INTEGERS.has(dtype)) return 'INT32';
   if (BOOLEANS.has(dtype)) return 'BOOL';

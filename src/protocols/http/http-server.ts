@@ -119,7 +119,9 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     forceCloseConnections: 'idle',
     // Requests on open connections get a coded answer of their protocol instead.
     return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => sendError(error, request, reply),
+    frameworkErrors: (error, request, reply) => {
+      sendError(error, request, reply);
+    },
   });
 
   function protocolOf(path: string): HttpProtocol {

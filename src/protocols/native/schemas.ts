@@ -33,7 +33,7 @@ export const predictBody = predictEnvelope.extend({
     .meta({ description: 'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out.' }),
 });
 
-export const prediction = z.object({
+const prediction = z.object({
   label: z.string(),
   probability: z.number(),
   top: z.array(z.object({ label: z.string(), probability: z.number() })),

@@ -27,7 +27,7 @@ describe('checkInputs', () => {
   it.each([
     ['a fixed dimension', image(1, 2, 3), 'inputs.image has the shape [1, 2, 3]; the model needs [-1, 2, 2].'],
     ['the rank', image(2, 2), 'inputs.image has the shape [2, 2]; the model needs [-1, 2, 2].'],
-    ['the dtype', { ...image(1, 2, 2), dtype: 'FP64' } as Tensor, 'inputs.image has the dtype FP64; the model needs FP32.'],
+    ['the dtype', { ...image(1, 2, 2), dtype: 'FP64' as const }, 'inputs.image has the dtype FP64; the model needs FP32.'],
   ])('refuses what differs in %s', (_what, tensor, message) => {
     expect(() => checkInputs(new Map([['image', tensor], ['anything', anything]]), signature)).toThrow(message);
   });

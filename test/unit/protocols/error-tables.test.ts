@@ -7,9 +7,9 @@ import { HTTP_STATUS } from '../../../src/protocols/http-status.ts';
 
 describe('the edge tables', () => {
   it('map every kind of error, and no other, to a status of HTTP and of gRPC', () => {
-    const kinds = [...ERROR_KINDS].sort();
-    expect(Object.keys(HTTP_STATUS).sort()).toEqual(kinds);
-    expect(Object.keys(GRPC_STATUS).sort()).toEqual(kinds);
+    const kinds = ERROR_KINDS.toSorted();
+    expect(Object.keys(HTTP_STATUS).toSorted()).toEqual(kinds);
+    expect(Object.keys(GRPC_STATUS).toSorted()).toEqual(kinds);
     for (const kind of kinds) {
       expect(HTTP_STATUS[kind]).toBeGreaterThanOrEqual(400);
       expect(HTTP_STATUS[kind]).toBeLessThan(600);

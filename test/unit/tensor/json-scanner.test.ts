@@ -97,8 +97,23 @@ describe('parseJson', () => {
   });
 
   it('rounds numbers at and beside the middle of two doubles as Number does', () => {
-    const middles = ['9007199254740993', '9007199254740993.0000000001', '9007199254740992.9999999999', '0.500000000000000055511151231257827'];
-    const texts = [...middles, '5e-324', '2.4703282292062327e-324', '2.4703282292062328e-324', '1.7976931348623157e308', '-0', '-0.0', '0e99999', '0.00000000000000000000000000000000'];
+    const middles = [
+      '9007199254740993',
+      '9007199254740993.0000000001',
+      '9007199254740992.9999999999',
+      '0.500000000000000055511151231257827',
+    ];
+    const texts = [
+      ...middles,
+      '5e-324',
+      '2.4703282292062327e-324',
+      '2.4703282292062328e-324',
+      '1.7976931348623157e308',
+      '-0',
+      '-0.0',
+      '0e99999',
+      '0.00000000000000000000000000000000',
+    ];
     for (const text of texts) expect(numeric(`[${text}]`).values[0], text).toBe(Number(text));
   });
 
@@ -122,25 +137,47 @@ describe('parseJson', () => {
     expect([...value['after']!.values]).toEqual([5]);
   });
 
+  it('keeps no more numbers than the numeric arrays hold', () => {
+    const value = parse('{"a":[1,2,"x"],"b":3,"c":[4,5]}') as Record<string, NumericArray>;
+    expect(value['c']!.values.buffer.byteLength).toBe(16);
+  });
+
   it('does not let one document change the numbers of another', () => {
     const first = numeric('[1,2,3]');
     numeric('[7,8,9]');
     expect([...first.values]).toEqual([1, 2, 3]);
   });
 
-  it.each(['[[1,2],[3]]', '[1,[2]]', '[[1],2]', '[[1],[2],"x",[3]]', '[1,2,"x",3,[4,5]]', '[[[1],[2]],[[3]]]', '[[1],null]', '[[],[1]]', '[[[]],[]]', '[true]', '[9007199254740993,"x"]'])(
-    'keeps the irregular %s as ordinary arrays',
-    (text) => {
-      expect(parse(text)).toBeInstanceOf(Array);
-      expect(rounded(plain(text))).toEqual(JSON.parse(text));
-    },
-  );
+  it.each([
+    '[[1,2],[3]]',
+    '[1,[2]]',
+    '[[1],2]',
+    '[[1],[2],"x",[3]]',
+    '[1,2,"x",3,[4,5]]',
+    '[[[1],[2]],[[3]]]',
+    '[[1],null]',
+    '[[],[1]]',
+    '[[[]],[]]',
+    '[true]',
+    '[9007199254740993,"x"]',
+  ])('keeps the irregular %s as ordinary arrays', (text) => {
+    expect(parse(text)).toBeInstanceOf(Array);
+    expect(rounded(plain(text))).toEqual(JSON.parse(text));
+  });
 
   it('keeps integers that no double holds', () => {
     const array = numeric('[[1,9007199254740993],[-9223372036854775808,18446744073709551615]]');
-    expect(array.bigints).toEqual(new Map([[1, 9007199254740993n], [3, 18446744073709551615n]]));
+    expect(array.bigints).toEqual(
+      new Map([
+        [1, 9007199254740993n],
+        [3, 18446744073709551615n],
+      ]),
+    );
     expect(array.at(2)).toBe(-9223372036854775808);
-    expect(toPlain(array)).toEqual([[1, 9007199254740993n], [-9223372036854775808, 18446744073709551615n]]);
+    expect(toPlain(array)).toEqual([
+      [1, 9007199254740993n],
+      [-9223372036854775808, 18446744073709551615n],
+    ]);
     expect(parse('9007199254740993')).toBe(9007199254740993n);
     expect(parse('-9007199254740993')).toBe(-9007199254740993n);
     expect(parse('9007199254740992')).toBe(9007199254740992);
@@ -170,8 +207,10 @@ describe('parseJson', () => {
     expect([...values]).toEqual([Number.NaN, 1, -Infinity, Infinity, -2]);
     expect(numeric('[[1,NaN],[-Infinity,2]]', { nonFinite: true }).shape).toEqual([2, 2]);
     expect(parse('{"a":-Infinity}', { nonFinite: true })).toEqual({ a: -Infinity });
-    for (const text of ['NaN', '[1,NaN]', '[Infinity]', '[-Infinity]', '[1,-Infinity]', '-Infinity']) expect(failure(text).code, text).toBe('INVALID_JSON');
-    for (const text of ['[NaN1]', '[Inf]', '[-Inf]', '[+Infinity]', '[nan]']) expect(failure(text, { nonFinite: true }).code, text).toBe('INVALID_JSON');
+    for (const text of ['NaN', '[1,NaN]', '[Infinity]', '[-Infinity]', '[1,-Infinity]', '-Infinity'])
+      expect(failure(text).code, text).toBe('INVALID_JSON');
+    for (const text of ['[NaN1]', '[Inf]', '[-Inf]', '[+Infinity]', '[nan]'])
+      expect(failure(text, { nonFinite: true }).code, text).toBe('INVALID_JSON');
   });
 
   it.each([

@@ -1,0 +1,80 @@
+/**
+ * The layer rule: protocols → inference, registry → (interfaces) ← runners → engines. What a folder may import says
+ * what it can know. `npm run check:layers` holds the code to it.
+ */
+const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing)/';
+
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'core-knows-no-edge',
+      comment: 'The core speaks of models and tensors. How requests come in and how models are run is for others.',
+      severity: 'error',
+      from: { path: core },
+      to: { path: '^src/(protocols|runners/(host|child)|engines/(onnx|tfjs|engines\\.ts)|server\\.ts|main\\.ts)' },
+    },
+    {
+      name: 'core-uses-no-framework',
+      severity: 'error',
+      from: { path: core },
+      to: { path: 'node_modules/(fastify|pino|@grpc|@tensorflow|onnxruntime)' },
+    },
+    {
+      name: 'tensors-and-errors-are-the-ground',
+      severity: 'error',
+      from: { path: '^src/(tensor|errors)/' },
+      to: { path: '^src/', pathNot: '^src/(tensor|errors)/' },
+    },
+    {
+      name: 'engines-know-models-only',
+      severity: 'error',
+      from: { path: '^src/engines/' },
+      to: { path: '^src/', pathNot: '^src/(engines|tensor|errors|packages)/' },
+    },
+    {
+      name: 'the-host-never-loads-an-engine',
+      comment: 'A native crash must stay in the runner process.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(engines|runners/child)/' },
+      to: { path: '^src/(engines/(onnx|tfjs|engines\\.ts)|runners/child)', pathNot: '^src/engines/engine\\.ts$' },
+    },
+    {
+      name: 'onnxruntime-in-its-engine-only',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/engines/onnx/' },
+      to: { path: 'node_modules/onnxruntime' },
+    },
+    {
+      name: 'tfjs-in-its-engine-only',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/engines/tfjs/' },
+      to: { path: 'node_modules/@tensorflow' },
+    },
+    {
+      name: 'fastify-at-the-edge-only',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(protocols/|server\\.ts$)' },
+      to: { path: 'node_modules/fastify' },
+    },
+    {
+      name: 'protocols-know-no-process-border',
+      severity: 'error',
+      from: { path: '^src/protocols/' },
+      to: { path: '^src/(runners|engines)/', pathNot: '^src/engines/engine\\.ts$' },
+    },
+    {
+      name: 'only-the-entry-knows-the-server',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/main\\.ts$' },
+      to: { path: '^src/server\\.ts$' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    parser: 'swc',
+    enhancedResolveOptions: { extensions: ['.ts', '.js', '.mjs', '.json'], exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};

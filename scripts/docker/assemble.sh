@@ -1,0 +1,10 @@
+#!/bin/sh
+# Copies what the image needs out of a built folder. Usage: assemble.sh BUILT TARGET
+set -eu
+
+built=$1
+target=$2
+mkdir -p "$target"
+for name in package.json openapi.yaml dist node_modules models LICENSE; do
+  cp -R "$built/$name" "$target/$name"
+done

@@ -1,0 +1,40 @@
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-layers'; // registers the gradients of the operators
+import { describe, expect, it } from 'vitest';
+import { registerFilterGradient } from '../../../scripts/digits/filter-gradient.ts';
+import { activateBackend } from '../../../src/engines/tfjs/backend.ts';
+
+registerFilterGradient();
+
+/** The gradient of sum(conv2d(x, filter)²) by the filter, on one backend. */
+async function gradientOn(backend: 'wasm' | 'cpu', input: [number, number, number, number], filter: [number, number, number, number], strides: number, pad: 'same' | 'valid'): Promise<Float32Array> {
+  expect(await activateBackend(backend)).toBeUndefined();
+  return tf.tidy(() => {
+    const x = tf.randomNormal(input, 0, 1, 'float32', 1) as tf.Tensor4D;
+    const w = tf.randomNormal(filter, 0, 1, 'float32', 2) as tf.Tensor4D;
+    const loss = (weights: tf.Tensor4D): tf.Scalar => tf.sum(tf.square(tf.conv2d(x, weights, strides, pad)));
+    return tf.grad(loss as (x: tf.Tensor) => tf.Tensor)(w).dataSync() as Float32Array;
+  });
+}
+
+describe('the filter gradient for wasm', () => {
+  it.each([
+    [[2, 8, 8, 1], [5, 5, 1, 3], 1, 'same'],
+    [[3, 9, 7, 2], [3, 3, 2, 4], 1, 'valid'],
+    [[2, 9, 8, 2], [3, 2, 2, 3], 2, 'same'],
+    [[1, 10, 10, 1], [3, 3, 1, 2], 2, 'valid'],
+    [[2, 7, 7, 3], [1, 1, 3, 2], 3, 'valid'],
+  ] as const)('is that of the cpu backend for input %j, filter %j, stride %d, %s', async (input, filter, strides, pad) => {
+    const expected = await gradientOn('cpu', [...input], [...filter], strides, pad);
+    const found = await gradientOn('wasm', [...input], [...filter], strides, pad);
+    expect(found).toHaveLength(expected.length);
+    for (const [index, value] of expected.entries()) expect(Math.abs(found[index]! - value)).toBeLessThanOrEqual(1e-4 * Math.max(1, Math.abs(value)));
+  });
+
+  it('leaves no tensor behind', async () => {
+    await gradientOn('wasm', [1, 6, 6, 1], [3, 3, 1, 1], 1, 'same');
+    const { numTensors, numDataBuffers } = tf.memory();
+    await gradientOn('wasm', [1, 6, 6, 1], [3, 3, 1, 1], 1, 'same');
+    expect(tf.memory()).toMatchObject({ numTensors, numDataBuffers });
+  });
+});
