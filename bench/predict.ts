@@ -38,7 +38,7 @@ async function measure(port: number, connections: number, ms: number): Promise<R
 }
 
 async function untilReady(): Promise<void> {
-  for (const deadline = performance.now() + 30_000; performance.now() < deadline; ) {
+  for (const deadline = performance.now() + 30_000; performance.now() < deadline;) {
     if ((await fetch(`http://127.0.0.1:${slipway.port}/readyz`)).ok) return;
     await new Promise((done) => setTimeout(done, 20));
   }
@@ -67,7 +67,9 @@ try {
   }
   const runners = descendantsOf(slipway.pid);
   const megabytes = (pid: number): string => (residentBytes(pid) / 1e6).toFixed(0);
-  console.log(`resident after load: baseline ${megabytes(baseline.pid)} MB; gateway ${megabytes(slipway.pid)} MB, runners ${runners.map(megabytes).join(' + ')} MB`);
+  console.log(
+    `resident after load: baseline ${megabytes(baseline.pid)} MB; gateway ${megabytes(slipway.pid)} MB, runners ${runners.map(megabytes).join(' + ')} MB`,
+  );
 } finally {
   await Promise.all([baseline.stop(), slipway.stop()]);
   rmSync(state, { recursive: true, force: true });

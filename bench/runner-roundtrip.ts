@@ -21,7 +21,12 @@ function percentile(sorted: Float64Array, share: number): number {
 }
 
 /** Sends `rounds` requests with `inFlight` of them at a time. @returns microseconds of each, sorted, and of all. */
-async function measure(runner: Runner, inputs: NamedTensors, rounds: number, inFlight: number): Promise<{ sorted: Float64Array; totalUs: number }> {
+async function measure(
+  runner: Runner,
+  inputs: NamedTensors,
+  rounds: number,
+  inFlight: number,
+): Promise<{ sorted: Float64Array; totalUs: number }> {
   const times = new Float64Array(rounds);
   let sent = 0;
   const started = performance.now();
@@ -34,7 +39,7 @@ async function measure(runner: Runner, inputs: NamedTensors, rounds: number, inF
     }
   }
   await Promise.all(Array.from({ length: inFlight }, client));
-  return { sorted: times.sort(), totalUs: (performance.now() - started) * 1_000 };
+  return { sorted: times.toSorted(), totalUs: (performance.now() - started) * 1_000 };
 }
 
 const launcher = createRunnerLauncher({
@@ -63,7 +68,9 @@ for (const bytes of [3_000, 100_000]) {
       String(inFlight).padStart(9),
       percentile(sorted, 0.5).toFixed(0).padStart(8),
       percentile(sorted, 0.99).toFixed(0).padStart(8),
-      Math.round(ROUNDS / (totalUs / 1e6)).toString().padStart(12),
+      Math.round(ROUNDS / (totalUs / 1e6))
+        .toString()
+        .padStart(12),
     ];
     console.log(cells.join(' '));
   }

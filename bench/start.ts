@@ -18,7 +18,11 @@ const seven = readFileSync(join(ROOT, 'test/fixtures/images/seven.png'));
 
 async function post(port: number, path: string, contentType: string, body: Buffer): Promise<Response | undefined> {
   try {
-    return await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers: { 'content-type': contentType }, body: new Uint8Array(body) });
+    return await fetch(`http://127.0.0.1:${port}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': contentType },
+      body: new Uint8Array(body),
+    });
   } catch {
     return undefined;
   }
@@ -26,7 +30,7 @@ async function post(port: number, path: string, contentType: string, body: Buffe
 
 /** Asks until the answer is right and gives the time since the process was started, in milliseconds. */
 async function firstAnswer(server: BenchServer, ask: () => Promise<boolean>): Promise<number> {
-  for (const deadline = server.startedAt + 30_000; performance.now() < deadline; ) {
+  for (const deadline = server.startedAt + 30_000; performance.now() < deadline;) {
     if (await ask()) return performance.now() - server.startedAt;
     await new Promise((done) => setTimeout(done, 2));
   }
@@ -54,7 +58,12 @@ try {
     const both = await firstAnswer(server, async () => {
       const [one, two] = await Promise.all([
         post(server.port, '/models/digits/predict', 'application/json', Buffer.from(body.toString().replace('"model":"digits",', ''))),
-        post(server.port, '/models/digits-again/predict', 'application/json', Buffer.from(body.toString().replace('"model":"digits",', ''))),
+        post(
+          server.port,
+          '/models/digits-again/predict',
+          'application/json',
+          Buffer.from(body.toString().replace('"model":"digits",', '')),
+        ),
       ]);
       return one?.ok === true && two?.ok === true;
     });
@@ -76,9 +85,12 @@ try {
     gatewayBytes.push(gateway);
     runnerBytes.push(...runners);
   }
-  const show = (values: number[]): string => `${median(values).toFixed(0)} (worst ${quantile(Float64Array.from(values).toSorted(), 1).toFixed(0)})`;
+  const show = (values: number[]): string =>
+    `${median(values).toFixed(0)} (worst ${quantile(Float64Array.from(values).toSorted(), 1).toFixed(0)})`;
   const megabytes = (values: number[]): string => (median(values) / 1e6).toFixed(0);
-  console.log(`listening after ${show(listenMs)} ms; first correct JSON answer of both models ${show(jsonMs)} ms; first recognised image ${show(imageMs)} ms`);
+  console.log(
+    `listening after ${show(listenMs)} ms; first correct JSON answer of both models ${show(jsonMs)} ms; first recognised image ${show(imageMs)} ms`,
+  );
   console.log(`the bare baseline with one model: ${show(baselineMs)} ms`);
   console.log(
     `resident at the first answer: gateway ${megabytes(gatewayBytes)} MB + one ONNX runner ${megabytes(runnerBytes)} MB = ` +

@@ -16,7 +16,13 @@ import { accuracyOf, probabilitiesOf, type Recipe, trainLenet } from './digits/t
 import { weightsOf } from './digits/weights.ts';
 
 const SPLIT_SEED = 1;
-const RECIPE: Recipe = { seed: 1, epochs: 30, batchSize: 32, learningRate: 0.002, augmentation: { maxShift: 2, maxRotation: 12, maxZoom: 0.1 } };
+const RECIPE: Recipe = {
+  seed: 1,
+  epochs: 30,
+  batchSize: 32,
+  learningRate: 0.002,
+  augmentation: { maxShift: 2, maxRotation: 12, maxZoom: 0.1 },
+};
 
 /** The exported model must say what the trained one says. */
 const TOLERANCE = 1e-5;
@@ -30,7 +36,11 @@ async function write(path: string, content: string | Uint8Array): Promise<void> 
 
 async function onnxProbabilities(model: Uint8Array, { images, labels }: Digits): Promise<Float32Array> {
   const session = await InferenceSession.create(model);
-  const image = new Tensor('float32', Float32Array.from(images, (level) => level / 255), [labels.length, 1, SIDE, SIDE]);
+  const image = new Tensor(
+    'float32',
+    Float32Array.from(images, (level) => level / 255),
+    [labels.length, 1, SIDE, SIDE],
+  );
   const { probabilities } = await session.run({ image });
   return probabilities!.data as Float32Array;
 }
@@ -51,8 +61,23 @@ console.log(`accuracy on unseen digits ${accuracy}; ONNX differs from tfjs by at
 const sha256 = createHash('sha256').update(onnx).digest('hex');
 const manifest: VersionManifest = {
   description: 'Recognises a handwritten digit: LeNet, trained on MNIST. Light digits on dark ground, 28×28.',
-  preprocessing: { kind: 'image', input: 'image', width: SIDE, height: SIDE, channels: 1, layout: 'CHW', fit: 'contain', background: 0, scale: 1 / 255 },
-  classification: { output: 'probabilities', scores: 'probabilities', labels: Array.from({ length: CLASSES }, (_label, digit) => String(digit)), top: 3 },
+  preprocessing: {
+    kind: 'image',
+    input: 'image',
+    width: SIDE,
+    height: SIDE,
+    channels: 1,
+    layout: 'CHW',
+    fit: 'contain',
+    background: 0,
+    scale: 1 / 255,
+  },
+  classification: {
+    output: 'probabilities',
+    scores: 'probabilities',
+    labels: Array.from({ length: CLASSES }, (_label, digit) => String(digit)),
+    top: 3,
+  },
   metrics: { accuracy },
   lineage: {
     architecture: 'LeNet-5 with ReLU and max pooling',
@@ -62,7 +87,15 @@ const manifest: VersionManifest = {
       sha256: digest,
       split: { seed: SPLIT_SEED, train: train.labels.length, test: test.labels.length, duplicates },
     },
-    training: { script: 'scripts/train-digits.ts', engine: 'tfjs wasm', optimizer: 'adam', loss: 'categorical cross-entropy', ...RECIPE, augmentation: { ...RECIPE.augmentation }, learningRateDecay: 'linear to a tenth' },
+    training: {
+      script: 'scripts/train-digits.ts',
+      engine: 'tfjs wasm',
+      optimizer: 'adam',
+      loss: 'categorical cross-entropy',
+      ...RECIPE,
+      augmentation: { ...RECIPE.augmentation },
+      learningRateDecay: 'linear to a tenth',
+    },
     metrics: { accuracy: 'share of the test split whose likeliest class is right' },
   },
   files: { 'model.onnx': sha256 },
@@ -70,8 +103,12 @@ const manifest: VersionManifest = {
 
 await write('models/digits/1/model.onnx', onnx);
 await write('models/digits/1/slipway.json', `${JSON.stringify(manifest, null, 2)}\n`);
-for (const [name, files] of [['digits-layers', await encodeLayersModel(model)], ['digits-graph', encodeGraphModel(weights)]] as const) {
-  for (const [file, content] of Object.entries(files)) await write(`test/fixtures/models/${name}/1/${file}`, content as string | Uint8Array);
+for (const [name, files] of [
+  ['digits-layers', await encodeLayersModel(model)],
+  ['digits-graph', encodeGraphModel(weights)],
+] as const) {
+  for (const [file, content] of Object.entries(files))
+    await write(`test/fixtures/models/${name}/1/${file}`, content as string | Uint8Array);
 }
 for (const [file, content] of await encodeImages(test)) await write(`test/fixtures/images/${file}`, content);
 await write('test/fixtures/digits/unseen.bin.gz', encodeSample(test));

@@ -14,7 +14,12 @@ export interface Augmentation {
  * Writes an image, turned, zoomed and moved about its centre, as values 0–1. Each target pixel is interpolated
  * linearly between the four source pixels around the place that it comes from; beyond the edge it is black.
  */
-export function augment(source: Uint8Array, target: Float32Array, { maxShift, maxRotation, maxZoom }: Augmentation, random: () => number): void {
+export function augment(
+  source: Uint8Array,
+  target: Float32Array,
+  { maxShift, maxRotation, maxZoom }: Augmentation,
+  random: () => number,
+): void {
   const within = (most: number): number => (2 * random() - 1) * most;
   const angle = (within(maxRotation) * Math.PI) / 180;
   const zoom = 1 + within(maxZoom);

@@ -41,7 +41,8 @@ function gather(source: Digits, indexes: readonly number[]): Digits {
 }
 
 function countDuplicates(train: Digits, test: Digits): number {
-  const keyOf = ({ images }: Digits, index: number): string => Buffer.from(images.buffer, images.byteOffset + index * PIXELS, PIXELS).toString('latin1');
+  const keyOf = ({ images }: Digits, index: number): string =>
+    Buffer.from(images.buffer, images.byteOffset + index * PIXELS, PIXELS).toString('latin1');
   const known = new Set(Array.from(train.labels, (_label, index) => keyOf(train, index)));
   return Array.from(test.labels, (_label, index) => keyOf(test, index)).filter((key) => known.has(key)).length;
 }

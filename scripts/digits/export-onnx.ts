@@ -52,11 +52,15 @@ export function encodeOnnx(weights: LenetWeights): Uint8Array {
     const { shape, values } = kernelOf(layer);
     const [height, width, inChannels, outChannels] = shape as [number, number, number, number];
     const kernel = addKernel(layer, [outChannels, inChannels, height, width], permute(values, shape, [3, 2, 0, 1]));
-    return add('Conv', [input, kernel, addBias(layer)], layer, [ints('kernel_shape', [height, width]), ints('pads', Array(4).fill(padding))]);
+    return add('Conv', [input, kernel, addBias(layer)], layer, [
+      ints('kernel_shape', [height, width]),
+      ints('pads', Array(4).fill(padding)),
+    ]);
   };
   const dense = (layer: string, input: string, output: string, values = kernelOf(layer).values): string =>
     add('Gemm', [input, addKernel(layer, kernelOf(layer).shape, values), addBias(layer)], output);
-  const pool = (input: string, output: string): string => add('MaxPool', [input], output, [ints('kernel_shape', [2, 2]), ints('strides', [2, 2])]);
+  const pool = (input: string, output: string): string =>
+    add('MaxPool', [input], output, [ints('kernel_shape', [2, 2]), ints('strides', [2, 2])]);
   const relu = (input: string): string => add('Relu', [input], `${input}/relu`);
 
   let last = pool(relu(convolution('conv1', 'image', 2)), 'pool1');

@@ -40,7 +40,12 @@ export function encodeGraphModel(weights: LenetWeights): TfjsFiles {
   };
   const constant = (name: string, dtype: 'float32' | 'int32', shape: readonly number[], values: Float32Array | Int32Array): string => {
     const type = dtype === 'float32' ? 'DT_FLOAT' : 'DT_INT32';
-    nodes.push({ name, op: 'Const', input: [], attr: { dtype: { type }, value: { tensor: { dtype: type, tensorShape: shapeOf(shape) } } } });
+    nodes.push({
+      name,
+      op: 'Const',
+      input: [],
+      attr: { dtype: { type }, value: { tensor: { dtype: type, tensorShape: shapeOf(shape) } } },
+    });
     specs.push({ name, shape, dtype });
     data.push(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     return name;
@@ -48,13 +53,25 @@ export function encodeGraphModel(weights: LenetWeights): TfjsFiles {
   const weight = (name: string): string => constant(name, 'float32', weights[name]!.shape, weights[name]!.values);
   const window = { data_format: TEXT('NHWC'), strides: INTS(1, 1, 1, 1) };
   const convolution = (layer: string, input: string, padding: 'SAME' | 'VALID'): string => {
-    const product = add('Conv2D', `${layer}/product`, [input, weight(`${layer}/kernel`)], { ...window, padding: TEXT(padding), dilations: INTS(1, 1, 1, 1) });
+    const product = add('Conv2D', `${layer}/product`, [input, weight(`${layer}/kernel`)], {
+      ...window,
+      padding: TEXT(padding),
+      dilations: INTS(1, 1, 1, 1),
+    });
     const sum = add('BiasAdd', layer, [product, weight(`${layer}/bias`)], { data_format: TEXT('NHWC') });
     const activated = add('Relu', `${layer}/relu`, [sum]);
-    return add('MaxPool', `${layer}/pool`, [activated], { ...window, strides: INTS(1, 2, 2, 1), ksize: INTS(1, 2, 2, 1), padding: TEXT('VALID') });
+    return add('MaxPool', `${layer}/pool`, [activated], {
+      ...window,
+      strides: INTS(1, 2, 2, 1),
+      ksize: INTS(1, 2, 2, 1),
+      padding: TEXT('VALID'),
+    });
   };
   const dense = (layer: string, input: string, output: string): string => {
-    const product = add('MatMul', `${layer}/product`, [input, weight(`${layer}/kernel`)], { transpose_a: { b: false }, transpose_b: { b: false } });
+    const product = add('MatMul', `${layer}/product`, [input, weight(`${layer}/kernel`)], {
+      transpose_a: { b: false },
+      transpose_b: { b: false },
+    });
     return add('BiasAdd', output, [product, weight(`${layer}/bias`)], { data_format: TEXT('NHWC') });
   };
 

@@ -1,4 +1,10 @@
-import { type Conv2DBackpropFilterAttrs, type Conv2DBackpropFilterInputs, type KernelConfig, registerKernel, type Tensor4D } from '@tensorflow/tfjs-core';
+import {
+  type Conv2DBackpropFilterAttrs,
+  type Conv2DBackpropFilterInputs,
+  type KernelConfig,
+  registerKernel,
+  type Tensor4D,
+} from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 
 interface Padding {
@@ -7,7 +13,13 @@ interface Padding {
 }
 
 /** The padding of `same` and `valid` convolutions, as TensorFlow divides it: the odd pixel goes to the end. */
-function paddingOf(pad: unknown, input: readonly number[], output: readonly number[], filter: readonly number[], strides: readonly number[]): Padding {
+function paddingOf(
+  pad: unknown,
+  input: readonly number[],
+  output: readonly number[],
+  filter: readonly number[],
+  strides: readonly number[],
+): Padding {
   if (pad === 'valid') return { before: [0, 0], after: [0, 0] };
   if (typeof pad === 'number') return { before: [pad, pad], after: [pad, pad] };
   if (pad !== 'same') throw new Error('explicit padding is not needed here');
@@ -23,17 +35,28 @@ function paddingOf(pad: unknown, input: readonly number[], output: readonly numb
  * @param dy [batch, outHeight, outWidth, outChannels]
  * @returns [filterHeight, filterWidth, inChannels, outChannels]
  */
-function filterGradient(x: Tensor4D, dy: Tensor4D, filterShape: readonly [number, number, number, number], strides: [number, number], pad: unknown): Tensor4D {
+function filterGradient(
+  x: Tensor4D,
+  dy: Tensor4D,
+  filterShape: readonly [number, number, number, number],
+  strides: [number, number],
+  pad: unknown,
+): Tensor4D {
   return tf.tidy(() => {
     const [filterHeight, filterWidth, inChannels, outChannels] = filterShape;
     const { before, after } = paddingOf(pad, x.shape.slice(1, 3), dy.shape.slice(1, 3), filterShape, strides);
-    const padded = tf.pad(x, [[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]]);
-    const images = tf.transpose(padded, [3, 1, 2, 0]) as Tensor4D;
-    const filters = tf.transpose(dy, [1, 2, 0, 3]) as Tensor4D;
+    const padded = tf.pad(x, [
+      [0, 0],
+      [before[0], after[0]],
+      [before[1], after[1]],
+      [0, 0],
+    ]);
+    const images = tf.transpose<Tensor4D>(padded, [3, 1, 2, 0]);
+    const filters = tf.transpose<Tensor4D>(dy, [1, 2, 0, 3]);
     const gradient = tf.conv2d(images, filters, 1, 'valid', 'NHWC', strides);
     // A stride that does not divide the input leaves rows that no filter element met.
     const whole = tf.slice(gradient, [0, 0, 0, 0], [inChannels, filterHeight, filterWidth, outChannels]);
-    return tf.transpose(whole, [1, 2, 0, 3]) as Tensor4D;
+    return tf.transpose<Tensor4D>(whole, [1, 2, 0, 3]);
   });
 }
 
@@ -46,7 +69,7 @@ const config: KernelConfig = {
     const { strides, pad, dataFormat, filterShape } = attrs as unknown as Conv2DBackpropFilterAttrs;
     if (dataFormat !== 'NHWC') throw new Error(`the data format ${dataFormat} is not needed here`);
     const [strideHeight, strideWidth] = typeof strides === 'number' ? [strides, strides] : strides;
-    return filterGradient(x as Tensor4D, dy as Tensor4D, filterShape, [strideHeight!, strideWidth!], pad);
+    return filterGradient(x as Tensor4D, dy as Tensor4D, filterShape, [strideHeight, strideWidth], pad);
   },
 };
 

@@ -13,7 +13,12 @@ export async function encodeImages({ images, labels }: Digits): Promise<Map<stri
   for (let digit = 0; digit < CLASSES; digit += 1) {
     const start = labels.indexOf(digit) * PIXELS;
     const raw = { width: SIDE, height: SIDE, channels: 1 } as const;
-    files.set(`${WORDS[digit]}.png`, await sharp(images.subarray(start, start + PIXELS), { raw }).png().toBuffer());
+    files.set(
+      `${WORDS[digit]}.png`,
+      await sharp(images.subarray(start, start + PIXELS), { raw })
+        .png()
+        .toBuffer(),
+    );
   }
   return files;
 }

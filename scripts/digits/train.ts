@@ -60,7 +60,11 @@ function setLearningRate(optimizer: tf.AdamOptimizer, rate: number): void {
 }
 
 /** Trains LeNet by Adam on cross-entropy, the batches drawn by the seed. */
-export async function trainLenet(digits: Digits, { seed, epochs, batchSize, learningRate, augmentation }: Recipe, report: (line: string) => void): Promise<tfl.LayersModel> {
+export async function trainLenet(
+  digits: Digits,
+  { seed, epochs, batchSize, learningRate, augmentation }: Recipe,
+  report: (line: string) => void,
+): Promise<tfl.LayersModel> {
   const problem = await activateBackend('wasm');
   if (problem !== undefined) throw new Error(`tfjs's wasm backend is needed: ${problem}`);
   registerFilterGradient();

@@ -109,9 +109,17 @@ function addFile(target: Values, sources: Sources, file: string, readFile: LoadO
       sources.set(path.join('.'), `${file}: ${path.join('.')}`);
       return;
     }
-    const isGroup = path.length === 0 || SETTINGS.some((each) => each.path.length > path.length && path.every((part, index) => each.path[index] === part));
-    if (!isGroup) throw unknown('setting', `${path.join('.')} (in ${file})`, SETTINGS.map((each) => each.path.join('.')));
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new ConfigError(`${file}: ${path.join('.') || 'the file'} must be an object`);
+    const isGroup =
+      path.length === 0 ||
+      SETTINGS.some((each) => each.path.length > path.length && path.every((part, index) => each.path[index] === part));
+    if (!isGroup)
+      throw unknown(
+        'setting',
+        `${path.join('.')} (in ${file})`,
+        SETTINGS.map((each) => each.path.join('.')),
+      );
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new ConfigError(`${file}: ${path.join('.') || 'the file'} must be an object`);
     for (const [name, each] of Object.entries(value)) visit(each, [...path, name]);
   };
   visit(content, []);
@@ -121,7 +129,12 @@ function addEnvironment(target: Values, sources: Sources, env: LoadOptions['env'
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith('SLIPWAY_') || variable === 'SLIPWAY_CONFIG' || value === undefined) continue;
     const setting = SETTINGS.find((each) => each.variable === variable);
-    if (setting === undefined) throw unknown('setting', variable, SETTINGS.map((each) => each.variable));
+    if (setting === undefined)
+      throw unknown(
+        'setting',
+        variable,
+        SETTINGS.map((each) => each.variable),
+      );
     put(target, setting.path, value);
     sources.set(setting.path.join('.'), variable);
   }
@@ -166,7 +179,12 @@ function readFlags(argv: readonly string[]): Flags {
     else if (flag === '--version') print = 'version';
     else if (flag === '--config') config = take();
     else if (negated !== undefined) values.set(negated, 'false');
-    else if (setting === undefined) throw unknown('flag', flag, SETTINGS.map((each) => each.flag));
+    else if (setting === undefined)
+      throw unknown(
+        'flag',
+        flag,
+        SETTINGS.map((each) => each.flag),
+      );
     else if (setting.isBoolean && inline === undefined && (argv[index + 1] ?? '--').startsWith('--')) values.set(setting, 'true');
     else values.set(setting, take());
   }

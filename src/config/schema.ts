@@ -14,18 +14,28 @@ export const configSchema = z.strictObject({
   host: z.string().default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 to be reached from other machines.'),
   port: port.default(8080).describe('Port of all HTTP routes; 0 takes a free one.'),
   models: z.string().default('./models').describe('Folder of the model repository.'),
-  state: z.string().default('./state').describe('Folder of the server’s own records (jobs, datasets, checkpoints); nothing is written there yet.'),
+  state: z
+    .string()
+    .default('./state')
+    .describe('Folder of the server’s own records (jobs, datasets, checkpoints); nothing is written there yet.'),
   logging: z
     .strictObject({
-      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').describe('Lowest level that is logged.'),
+      level: z
+        .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .default('info')
+        .describe('Lowest level that is logged.'),
       format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('`auto` is pretty on a terminal, else JSON.'),
     })
     .prefault({}),
   repository: z
     .strictObject({
       watch: z.stringbool().or(z.boolean()).default(true).describe('Follow changes of the model folder by file-system events.'),
-      pollMs: milliseconds.default(2_000).describe('Also look at the model folder this often, for file systems without events, in milliseconds.'),
-      settleMs: milliseconds.default(300).describe('A new or changed version is loaded once its files have not changed for this long, in milliseconds.'),
+      pollMs: milliseconds
+        .default(2_000)
+        .describe('Also look at the model folder this often, for file systems without events, in milliseconds.'),
+      settleMs: milliseconds
+        .default(300)
+        .describe('A new or changed version is loaded once its files have not changed for this long, in milliseconds.'),
     })
     .prefault({}),
   runners: z
@@ -33,9 +43,20 @@ export const configSchema = z.strictObject({
       threads: count.default(1).describe('Threads of an engine for one run.'),
       loadTimeoutMs: milliseconds.default(60_000).describe('A runner that has not loaded its model by then is ended, in milliseconds.'),
       heartbeatMs: milliseconds.default(1_000).describe('How often an idle runner is asked whether it lives, in milliseconds.'),
-      unresponsiveMs: milliseconds.default(30_000).describe('A runner that answers nothing for this long is ended, in milliseconds; also the longest that one run may take.'),
-      restartBackoffMs: milliseconds.default(200).describe('Wait before the first restart after a crash, in milliseconds; doubles with each further one, up to 30 s.'),
-      maxRestarts: z.coerce.number().int().min(0).default(5).describe('Restarts in a row after crashes; one crash more and the version is failed. A runner that lived for a minute starts the count anew.'),
+      unresponsiveMs: milliseconds
+        .default(30_000)
+        .describe('A runner that answers nothing for this long is ended, in milliseconds; also the longest that one run may take.'),
+      restartBackoffMs: milliseconds
+        .default(200)
+        .describe('Wait before the first restart after a crash, in milliseconds; doubles with each further one, up to 30 s.'),
+      maxRestarts: z.coerce
+        .number()
+        .int()
+        .min(0)
+        .default(5)
+        .describe(
+          'Restarts in a row after crashes; one crash more and the version is failed. A runner that lived for a minute starts the count anew.',
+        ),
     })
     .prefault({}),
   scheduler: z
@@ -57,7 +78,12 @@ export const configSchema = z.strictObject({
   shutdown: z
     .strictObject({
       drainMs: milliseconds.default(10_000).describe('Work in flight may finish for this long after a stop signal, in milliseconds.'),
-      unreadyMs: z.coerce.number().int().min(0).default(0).describe('Stay up but not ready for this long first, so that load balancers notice, in milliseconds.'),
+      unreadyMs: z.coerce
+        .number()
+        .int()
+        .min(0)
+        .default(0)
+        .describe('Stay up but not ready for this long first, so that load balancers notice, in milliseconds.'),
     })
     .prefault({}),
 });

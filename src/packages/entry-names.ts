@@ -30,7 +30,10 @@ export function entryParts(name: string): string[] {
   if (name.includes('\\')) throw invalidEntry(name, 'has a backslash in its path');
   // oxlint-disable-next-line no-control-regex -- exactly these are refused
   if (/[\u0000-\u001f\u007f]/.test(name)) throw invalidEntry(name, 'has a control character in its path');
-  const parts = name.replace(/^(?:\.\/)+/, '').replace(/\/$/, '').split('/');
+  const parts = name
+    .replace(/^(?:\.\/)+/, '')
+    .replace(/\/$/, '')
+    .split('/');
   if (parts.length > MAX_DEPTH) throw invalidEntry(name, `lies more than ${MAX_DEPTH} folders deep`);
   for (const part of parts) {
     const problem = partProblem(part);
@@ -44,7 +47,13 @@ export function createNameCheck(): (name: string, parts: readonly string[]) => v
   const files = new Set<string>();
   const folders = new Set<string>();
   return (name, parts) => {
-    const keys = parts.map((_part, index) => parts.slice(0, index + 1).join('/').normalize('NFC').toLowerCase());
+    const keys = parts.map((_part, index) =>
+      parts
+        .slice(0, index + 1)
+        .join('/')
+        .normalize('NFC')
+        .toLowerCase(),
+    );
     const own = keys.pop()!;
     if (files.has(own) || folders.has(own)) throw invalidEntry(name, 'is there twice');
     for (const folder of keys) {

@@ -48,7 +48,10 @@ export async function detectFormat(folder: string): Promise<ModelFormat> {
     case TFJS_FILE:
       return tfjsFormat(join(folder, TFJS_FILE));
     case SAVED_MODEL_FILE:
-      throw new SlipwayError('ENGINE_UNAVAILABLE', `${SAVED_MODEL_FILE}: a SavedModel needs the native TensorFlow engine, which this server does not have.`);
+      throw new SlipwayError(
+        'ENGINE_UNAVAILABLE',
+        `${SAVED_MODEL_FILE}: a SavedModel needs the native TensorFlow engine, which this server does not have.`,
+      );
     default:
       throw new SlipwayError('INVALID_MODEL', `The version folder holds none of ${ONNX_FILE}, ${TFJS_FILE} and ${SAVED_MODEL_FILE}.`);
   }

@@ -68,11 +68,7 @@ export type VersionManifest = z.infer<typeof versionManifestSchema>;
 export const modelManifestSchema = z.strictObject({
   /** Which versions are served: the latest N (default 1), all, or those listed. */
   versionPolicy: z
-    .union([
-      z.literal('all'),
-      z.strictObject({ latest: z.int().positive() }),
-      z.strictObject({ versions: z.array(versionSchema).min(1) }),
-    ])
+    .union([z.literal('all'), z.strictObject({ latest: z.int().positive() }), z.strictObject({ versions: z.array(versionSchema).min(1) })])
     .default({ latest: 1 }),
   labels: z.record(nameSchema, versionSchema).default({}),
   /** Threads of the engine for one run of this model; the server's setting when left out. */

@@ -6,7 +6,14 @@ import { pipeline } from 'node:stream/promises';
 import type { z } from 'zod';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { detectFormat, type ModelFormat } from './formats.ts';
-import { MODEL_MANIFEST_FILE, type ModelManifest, modelManifestSchema, VERSION_MANIFEST_FILE, type VersionManifest, versionManifestSchema } from './manifest.ts';
+import {
+  MODEL_MANIFEST_FILE,
+  type ModelManifest,
+  modelManifestSchema,
+  VERSION_MANIFEST_FILE,
+  type VersionManifest,
+  versionManifestSchema,
+} from './manifest.ts';
 
 /** What a version folder holds, read and checked. */
 export interface VersionFolder {
@@ -26,7 +33,8 @@ async function readManifest<T>(file: string, schema: z.ZodType<T>): Promise<T | 
   const name = basename(file);
   let text: string;
   try {
-    if ((await stat(file)).size > MAX_MANIFEST_BYTES) throw new SlipwayError('INVALID_MANIFEST', `${name} is larger than ${MAX_MANIFEST_BYTES} bytes.`);
+    if ((await stat(file)).size > MAX_MANIFEST_BYTES)
+      throw new SlipwayError('INVALID_MANIFEST', `${name} is larger than ${MAX_MANIFEST_BYTES} bytes.`);
     text = await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -53,9 +61,11 @@ async function sha256Of(file: string): Promise<string> {
 
 async function checkDigests(folder: string, manifest: VersionManifest, files: readonly string[]): Promise<void> {
   for (const [name, expected] of Object.entries(manifest.files ?? {})) {
-    if (!files.includes(name)) throw new SlipwayError('INVALID_MODEL', `${VERSION_MANIFEST_FILE} lists ${name}, which is not in the version folder.`);
+    if (!files.includes(name))
+      throw new SlipwayError('INVALID_MODEL', `${VERSION_MANIFEST_FILE} lists ${name}, which is not in the version folder.`);
     const found = await sha256Of(join(folder, name));
-    if (found !== expected) throw new SlipwayError('DIGEST_MISMATCH', `${name} has the SHA-256 ${found}; ${VERSION_MANIFEST_FILE} states ${expected}.`);
+    if (found !== expected)
+      throw new SlipwayError('DIGEST_MISMATCH', `${name} has the SHA-256 ${found}; ${VERSION_MANIFEST_FILE} states ${expected}.`);
   }
 }
 
@@ -105,7 +115,8 @@ export async function writeModelManifest(modelFolder: string, manifest: ModelMan
     await rename(draft, file);
   } catch (error) {
     await rm(draft, { force: true });
-    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw new SlipwayError('STORAGE_FULL', 'The disk is full; the model’s settings were not changed.', { cause: error });
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
+      throw new SlipwayError('STORAGE_FULL', 'The disk is full; the model’s settings were not changed.', { cause: error });
     throw error;
   }
 }

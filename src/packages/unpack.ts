@@ -116,7 +116,12 @@ export async function unpackArchive(source: AsyncIterable<Uint8Array>, folder: s
 }
 
 /** Stores a body as the one file of a new folder. @throws SlipwayError BODY_TOO_LARGE, STORAGE_FULL */
-export async function storeSingleFile(source: AsyncIterable<Uint8Array>, folder: string, name: string, { maxBytes }: { readonly maxBytes: number }): Promise<void> {
+export async function storeSingleFile(
+  source: AsyncIterable<Uint8Array>,
+  folder: string,
+  name: string,
+  { maxBytes }: { readonly maxBytes: number },
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   try {
     await pipeline(source, limitCompressed(maxBytes), createWriteStream(join(folder, name), { flags: 'wx', mode: 0o644 }));

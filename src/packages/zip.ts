@@ -14,7 +14,8 @@ const FOLDER = 0o040000;
 function checkType(entry: Entry): void {
   if (entry.isEncrypted()) throw invalidEntry(entry.fileName, 'is encrypted');
   const type = (entry.externalFileAttributes >>> 16) & FILE_TYPE_MASK;
-  if (type !== 0 && type !== REGULAR_FILE && type !== FOLDER) throw invalidEntry(entry.fileName, 'is a link or a special file; only files and folders are taken');
+  if (type !== 0 && type !== REGULAR_FILE && type !== FOLDER)
+    throw invalidEntry(entry.fileName, 'is a link or a special file; only files and folders are taken');
 }
 
 /**

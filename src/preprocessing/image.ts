@@ -43,7 +43,11 @@ function toTensor(pixels: Uint8Array, { width, height, channels, layout, scale, 
  * [1, height, width, channels], values (pixel × scale − mean) ÷ std.
  * @throws SlipwayError INVALID_IMAGE, IMAGE_TOO_LARGE
  */
-export async function preprocessImage(bytes: Uint8Array, preprocessing: ImagePreprocessing, { maxImagePixels }: ImageLimits): Promise<Tensor> {
+export async function preprocessImage(
+  bytes: Uint8Array,
+  preprocessing: ImagePreprocessing,
+  { maxImagePixels }: ImageLimits,
+): Promise<Tensor> {
   const sharp = await loadSharp();
   const { width, height, channels, fit, background: grey } = preprocessing;
   const background = { r: grey, g: grey, b: grey };
@@ -57,7 +61,10 @@ export async function preprocessImage(bytes: Uint8Array, preprocessing: ImagePre
   if (!FORMATS.includes(header.format)) throw invalid(new Error(`${header.format} is not read; send one of ${FORMATS.join(', ')}`));
   const pixels = header.width * header.height;
   if (pixels > maxImagePixels) {
-    throw new SlipwayError('IMAGE_TOO_LARGE', `The image has ${header.width}×${header.height} = ${pixels} pixels; at most ${maxImagePixels} are decoded.`);
+    throw new SlipwayError(
+      'IMAGE_TOO_LARGE',
+      `The image has ${header.width}×${header.height} = ${pixels} pixels; at most ${maxImagePixels} are decoded.`,
+    );
   }
   try {
     let oriented = image.autoOrient().flatten({ background });
@@ -65,7 +72,9 @@ export async function preprocessImage(bytes: Uint8Array, preprocessing: ImagePre
     const [ownWidth, ownHeight] = turned ? [header.height, header.width] : [header.width, header.height];
     // An image of the right size keeps its exact pixels.
     if (ownWidth !== width || ownHeight !== height) oriented = oriented.resize(width, height, { fit, background });
-    const raw = await (channels === 1 ? oriented.greyscale() : oriented.toColourspace('srgb')).raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    const raw = await (channels === 1 ? oriented.greyscale() : oriented.toColourspace('srgb'))
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
     if (raw.info.channels !== channels) throw new Error(`it has ${raw.info.channels} channels after conversion, not ${channels}`);
     return toTensor(raw.data, preprocessing);
   } catch (error) {

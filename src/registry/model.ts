@@ -114,7 +114,8 @@ export function createModel(options: ModelOptions): Model {
     let best: Version | undefined;
     for (const version of versions.values()) {
       if (version.answer === undefined) continue;
-      const preferred = Number(selection.selected.has(version.version)) - Number(best !== undefined && selection.selected.has(best.version));
+      const preferred =
+        Number(selection.selected.has(version.version)) - Number(best !== undefined && selection.selected.has(best.version));
       if (best === undefined || preferred > 0 || (preferred === 0 && version.version > best.version)) best = version;
     }
     defaultAnswer = best?.answer;
@@ -199,7 +200,16 @@ export function createModel(options: ModelOptions): Model {
     if (version === undefined) {
       const { launcher, drainMs, loadSlots } = options;
       const reason = unloaded ? UNLOADED : NOT_SELECTED;
-      version = createVersion({ model: name, version: number, folder: path, reason, launcher, drainMs, loadSlots, onChange: onVersionChange });
+      version = createVersion({
+        model: name,
+        version: number,
+        folder: path,
+        reason,
+        launcher,
+        drainMs,
+        loadSlots,
+        onChange: onVersionChange,
+      });
       versions.set(number, version);
     }
     return version;
@@ -223,7 +233,8 @@ export function createModel(options: ModelOptions): Model {
       if ([...versions.keys()].some((number) => !present.has(number))) await access(dirname(folder));
     } catch (error) {
       // A disk that fails for a moment must not take models down: all stays as it is until the next look.
-      if (messageOf(error) !== unreadable) logger.warn({ model: name, folder, reason: messageOf(error) }, 'a model folder could not be read');
+      if (messageOf(error) !== unreadable)
+        logger.warn({ model: name, folder, reason: messageOf(error) }, 'a model folder could not be read');
       unreadable = messageOf(error);
       return;
     }
@@ -279,7 +290,8 @@ export function createModel(options: ModelOptions): Model {
       if (!unloaded) return;
       clearTimeout(dueTimer);
       settling.clear();
-      await Promise.all([...versions.values()].map((version) => version.drain(UNLOADED)));
+      const drains = [...versions.values()].map((version) => version.drain(UNLOADED));
+      await Promise.all(drains.filter((drain) => drain !== undefined));
     },
     isOnDisk: (version) => onDisk.has(version),
     setRemoving(version, is) {

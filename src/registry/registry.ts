@@ -129,7 +129,12 @@ export function createRegistry(options: RegistryOptions): Registry {
     if (stopping !== undefined) return;
     for (const name of names) if (isAllowed(name)) ensure(name);
     // A change that takes long, such as a drain, holds up the look at its own model only.
-    const looks = [...models.values()].map((model) => (model.idle ? refresh(model, how) : void refresh(model, how)));
+    const looks: Promise<void>[] = [];
+    for (const model of models.values()) {
+      const { idle } = model;
+      const look = refresh(model, how);
+      if (idle) looks.push(look);
+    }
     await Promise.all(looks);
   }
 
@@ -263,7 +268,9 @@ export function createRegistry(options: RegistryOptions): Registry {
       // What can't be read or loaded never enters the repository.
       const { format, manifest } = await readVersionFolder(preparedFolder);
       const release = await loadSlots.acquire();
-      await tryLoad(options.launcher, { folder: preparedFolder, format, engine: manifest.engine, threads: options.threads }).finally(release);
+      await tryLoad(options.launcher, { folder: preparedFolder, format, engine: manifest.engine, threads: options.threads }).finally(
+        release,
+      );
       assertRunning();
       const model = ensure(name);
       const published = await change(model, async () => {
@@ -322,5 +329,8 @@ async function removeVersion(model: Model, version: number): Promise<void> {
 function check(schema: z.ZodType, value: unknown, what: string): void {
   const { error } = schema.safeParse(value);
   if (error === undefined) return;
-  throw new SlipwayError('INVALID_NAME', `"${String(value)}" is not allowed as a ${what}: ${error.issues.map(({ message }) => message).join('; ')}.`);
+  throw new SlipwayError(
+    'INVALID_NAME',
+    `"${String(value)}" is not allowed as a ${what}: ${error.issues.map(({ message }) => message).join('; ')}.`,
+  );
 }

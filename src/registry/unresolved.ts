@@ -12,13 +12,16 @@ export function modelNotFound(name: string, known: Iterable<string>): SlipwayErr
   ranked.sort((a, b) => a.difference - b.difference || (a.each < b.each ? -1 : 1));
   const names = ranked.slice(0, NAMES_SHOWN).map(({ each }) => `"${each}"`);
   const more = ranked.length - names.length;
-  const hint = names.length === 0 ? 'The model repository is empty.' : `There are ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
+  const hint =
+    names.length === 0 ? 'The model repository is empty.' : `There are ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
   return new SlipwayError('MODEL_NOT_FOUND', `There is no model "${name}". ${hint}`);
 }
 
 /** The error for a version that is not there, or is left out by the version policy. */
 export function versionNotFound(model: Model, version: number, onDisk: boolean): SlipwayError {
-  const why = onDisk ? `Version ${version} of model "${model.name}" is not loaded: its version policy leaves it out.` : `Model "${model.name}" has no version ${version}.`;
+  const why = onDisk
+    ? `Version ${version} of model "${model.name}" is not loaded: its version policy leaves it out.`
+    : `Model "${model.name}" has no version ${version}.`;
   return new SlipwayError('VERSION_NOT_FOUND', `${why} ${versionsOf(model)}`);
 }
 
@@ -43,7 +46,10 @@ export function unresolved(model: Model, reference: ModelReference): SlipwayErro
   const version = mostHopeful(model);
   if (version !== undefined) return notAnswering(model, version);
   if (model.unloadedByRequest) return modelUnloaded(model);
-  return new SlipwayError('VERSION_NOT_FOUND', `Model "${model.name}" has no version that its version policy selects. ${versionsOf(model)}`);
+  return new SlipwayError(
+    'VERSION_NOT_FOUND',
+    `Model "${model.name}" has no version that its version policy selects. ${versionsOf(model)}`,
+  );
 }
 
 function notAnswering(model: Model, { version, state, reason, retryAfterMs }: Version): SlipwayError {

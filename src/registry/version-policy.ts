@@ -13,11 +13,7 @@ export interface Selection {
 export const NOTHING_SELECTED: Selection = { selected: new Set(), wanted: new Set(), missing: 0 };
 
 /** Applies the version policy and the labels to the versions on disk. */
-export function selectVersions(
-  policy: ModelManifest['versionPolicy'],
-  labelled: Iterable<number>,
-  onDisk: Iterable<number>,
-): Selection {
+export function selectVersions(policy: ModelManifest['versionPolicy'], labelled: Iterable<number>, onDisk: Iterable<number>): Selection {
   const present = new Set(onDisk);
   const selected = new Set<number>();
   let missing = 0;

@@ -25,10 +25,31 @@ interface Target {
   readonly takesEmptyBatch: boolean;
 }
 
-const onnx = { engine: onnxEngine, format: 'onnx', timesThree: 'times-three', columns: [], multi: 'multi', scalar: 'scalar', dtypes: 'dtypes' } as const;
-const graph = { format: 'tfjs-graph', timesThree: 'times-three-graph', columns: [], multi: 'multi-graph', scalar: 'scalar-graph', dtypes: 'dtypes-graph' } as const;
+const onnx = {
+  engine: onnxEngine,
+  format: 'onnx',
+  timesThree: 'times-three',
+  columns: [],
+  multi: 'multi',
+  scalar: 'scalar',
+  dtypes: 'dtypes',
+} as const;
+const graph = {
+  format: 'tfjs-graph',
+  timesThree: 'times-three-graph',
+  columns: [],
+  multi: 'multi-graph',
+  scalar: 'scalar-graph',
+  dtypes: 'dtypes-graph',
+} as const;
 // tfjs cuts the input of a layers model into batches, of which an empty one has none.
-const layers = { format: 'tfjs-layers', timesThree: 'times-three-layers', columns: [1], multi: 'multi-layers', takesEmptyBatch: false } as const;
+const layers = {
+  format: 'tfjs-layers',
+  timesThree: 'times-three-layers',
+  columns: [1],
+  multi: 'multi-layers',
+  takesEmptyBatch: false,
+} as const;
 
 const wasm = createTfjsEngine({ backends: ['wasm'] });
 const cpu = createTfjsEngine({ backends: ['cpu'] });
@@ -59,7 +80,9 @@ function samplesOf(dtype: DType): Tensor {
 }
 
 function bytesOf({ data }: Tensor): unknown {
-  return ArrayBuffer.isView(data) ? Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('hex') : data.map((element) => Buffer.from(element).toString());
+  return ArrayBuffer.isView(data)
+    ? Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('hex')
+    : data.map((element) => Buffer.from(element).toString());
 }
 
 describe.each(TARGETS)('$title', (target) => {
@@ -79,7 +102,10 @@ describe.each(TARGETS)('$title', (target) => {
       outputs: [{ name: 'y', dtype: 'FP32', shape }],
     });
     const value = (name: string): unknown => ({ name, dtype: 'FP32', shape: [-1, 2] });
-    expect((await load(target.multi)).signature).toEqual({ inputs: [value('a'), value('b')], outputs: [value('sum'), value('difference')] });
+    expect((await load(target.multi)).signature).toEqual({
+      inputs: [value('a'), value('b')],
+      outputs: [value('sum'), value('difference')],
+    });
   });
 
   it('answers batches of any size', async () => {
@@ -147,7 +173,10 @@ describe.each(TARGETS)('$title', (target) => {
 
   it.runIf(target.scalar)('takes and gives scalars', async () => {
     const model = await load(target.scalar!);
-    expect(model.signature).toEqual({ inputs: [{ name: 'x', dtype: 'FP32', shape: [] }], outputs: [{ name: 'y', dtype: 'FP32', shape: [] }] });
+    expect(model.signature).toEqual({
+      inputs: [{ name: 'x', dtype: 'FP32', shape: [] }],
+      outputs: [{ name: 'y', dtype: 'FP32', shape: [] }],
+    });
     expect(await run(model, { x: fp32([2.5], []) }, ['y'])).toEqual({ y: fp32([7.5], []) });
   });
 
@@ -164,7 +193,11 @@ describe.each(TARGETS)('$title', (target) => {
   it.runIf(target.dtypes)('carries each of its dtypes bit by bit', async () => {
     const model = await load(target.dtypes!);
     const inputs = Object.fromEntries(model.signature.inputs.map(({ name, dtype }) => [name, samplesOf(dtype)]));
-    const answer = await run(model, inputs, model.signature.outputs.map(({ name }) => name));
+    const answer = await run(
+      model,
+      inputs,
+      model.signature.outputs.map(({ name }) => name),
+    );
     for (const { name, dtype } of model.signature.inputs) {
       const output = answer[`${name}_out`]!;
       expect(output).toMatchObject({ dtype, shape: inputs[name]!.shape });
@@ -177,14 +210,21 @@ describe.each(TARGETS)('$title', (target) => {
     const model = await load(target.dtypes!);
     const emptyOf = (dtype: DType): Tensor => ({ dtype, shape: [0], data: dtype === 'BYTES' ? [] : new STORAGE[dtype](0) });
     const inputs = Object.fromEntries(model.signature.inputs.map(({ name, dtype }) => [name, emptyOf(dtype)]));
-    const answer = await run(model, inputs, model.signature.outputs.map(({ name }) => name));
+    const answer = await run(
+      model,
+      inputs,
+      model.signature.outputs.map(({ name }) => name),
+    );
     for (const { name, dtype } of model.signature.inputs) expect(answer[`${name}_out`], name).toEqual(emptyOf(dtype));
   });
 
   it('codes a failed run and answers the next one', async () => {
     const model = await load(target.multi);
     const wrong = { a: fp32([1, 2, 3], [1, 3]), b: fp32([1, 2], [1, 2]) };
-    await expect(run(model, wrong, ['sum'])).rejects.toMatchObject({ code: 'INFERENCE_FAILED', message: expect.stringMatching(/failed: ./) });
+    await expect(run(model, wrong, ['sum'])).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+      message: expect.stringMatching(/failed: ./),
+    });
     const right = { a: fp32([1, 2], [1, 2]), b: fp32([1, 2], [1, 2]) };
     expect(await run(model, right, ['sum'])).toEqual({ sum: fp32([2, 4], [1, 2]) });
   });
@@ -199,9 +239,9 @@ describe.each(TARGETS)('$title', (target) => {
 
   it('refuses a damaged model and names the file', async () => {
     const [fixture, file] = target.format === 'onnx' ? ['broken-onnx', 'model.onnx'] : ['broken-tfjs', 'group1-shard1of1.bin'];
-    await expect(target.engine.load({ folder: fixtureFolder(fixture!), format: target.format, threads: 1 })).rejects.toMatchObject({
+    await expect(target.engine.load({ folder: fixtureFolder(fixture), format: target.format, threads: 1 })).rejects.toMatchObject({
       code: 'INVALID_MODEL',
-      message: expect.stringContaining(file!),
+      message: expect.stringContaining(file),
     });
   });
 });

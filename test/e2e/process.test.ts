@@ -30,10 +30,14 @@ interface StartedProcess {
 async function start(names: readonly string[], args: readonly string[] = [], env: Record<string, string> = {}): Promise<StartedProcess> {
   const folder = await temporaryFolder();
   await addModels(join(folder, 'models'), names);
-  const child = spawn(process.execPath, [PROGRAM, '--port', '0', '--models', join(folder, 'models'), '--state', join(folder, 'state'), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], ...env },
-  });
+  const child = spawn(
+    process.execPath,
+    [PROGRAM, '--port', '0', '--models', join(folder, 'models'), '--state', join(folder, 'state'), ...args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], ...env },
+    },
+  );
   const lines: Line[] = [];
   let stderr = '';
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line) as Line));
@@ -84,7 +88,9 @@ describe('the process', () => {
     const server = await start(['times-three']);
     const address = await server.address();
     await server.lineWith('ready:');
-    const runnerPids = existsSync('/proc') ? readFileSync(`/proc/${server.child.pid}/task/${server.child.pid}/children`, 'utf8').trim().split(' ').map(Number) : [];
+    const runnerPids = existsSync('/proc')
+      ? readFileSync(`/proc/${server.child.pid}/task/${server.child.pid}/children`, 'utf8').trim().split(' ').map(Number)
+      : [];
     const body = JSON.stringify({ model: 'times-three', inputs: Array.from({ length: 200_000 }, (_value, index) => index) });
     const answers = Array.from({ length: 8 }, () => post(address, '/predict', body));
     await vi.waitFor(() => fetch(`${address}/livez`).then((answer) => expect(answer.status).toBe(200)));

@@ -9,7 +9,10 @@ export interface Failure {
 
 /** Sends a body; JSON unless another type is given. */
 export function post(address: string, path: string, body?: RequestInit['body'], contentType = 'application/json'): Promise<Response> {
-  return fetch(`${address}${path}`, { method: 'POST', ...(body !== undefined && body !== null && { headers: { 'content-type': contentType }, body }) });
+  return fetch(`${address}${path}`, {
+    method: 'POST',
+    ...(body !== undefined && body !== null && { headers: { 'content-type': contentType }, body }),
+  });
 }
 
 /** Reads an error of the native API and checks its shape. */

@@ -40,7 +40,12 @@ export function tensorValue({ name, type, shape }: OnnxValueSpec): onnx.IValueIn
   return { name, type: { tensorType: { elemType: ONNX_TYPES[type], ...(shape && { shape: { dim: shape.map(dimensionOf) } }) } } };
 }
 
-export function node(opType: string, input: readonly string[], output: readonly string[], attribute: onnx.IAttributeProto[] = []): onnx.INodeProto {
+export function node(
+  opType: string,
+  input: readonly string[],
+  output: readonly string[],
+  attribute: onnx.IAttributeProto[] = [],
+): onnx.INodeProto {
   return { opType, name: `${opType}-${output.join('-')}`, input: [...input], output: [...output], attribute };
 }
 
@@ -60,7 +65,7 @@ export interface OnnxModelOptions {
 }
 
 function valueInfoOf(value: OnnxValueSpec | onnx.IValueInfoProto): onnx.IValueInfoProto {
-  return typeof value.type === 'string' ? tensorValue(value as OnnxValueSpec) : (value as onnx.IValueInfoProto);
+  return typeof value.type === 'string' ? tensorValue(value) : value;
 }
 
 /** The bytes of a `model.onnx`. */

@@ -29,7 +29,13 @@ export function tfjsFiles({ format, modelTopology, weights, signature, shards = 
   const shardBytes = Math.ceil(bytes.length / shards);
   const paths = Array.from({ length: shards }, (_, index) => `group1-shard${index + 1}of${shards}.bin`);
   const manifest = weights.map(({ data: _data, ...entry }) => entry);
-  const json = { format, generatedBy: 'slipway-fixtures', ...(signature && { signature }), modelTopology, weightsManifest: [{ paths, weights: manifest }] };
+  const json = {
+    format,
+    generatedBy: 'slipway-fixtures',
+    ...(signature && { signature }),
+    modelTopology,
+    weightsManifest: [{ paths, weights: manifest }],
+  };
   const files: Record<string, string | Uint8Array> = { 'model.json': `${JSON.stringify(json, null, 2)}\n` };
   for (const [index, path] of paths.entries()) files[path] = bytes.subarray(index * shardBytes, (index + 1) * shardBytes);
   return files;
@@ -52,7 +58,11 @@ export function denseLayer(name: string, units: number, config: object = {}): ob
 
 /** Topology of a Keras Sequential model. */
 export function sequentialTopology(layers: readonly object[]): object {
-  return { keras_version: '2.15.0', backend: 'tensorflow', model_config: { class_name: 'Sequential', config: { name: 'sequential', layers } } };
+  return {
+    keras_version: '2.15.0',
+    backend: 'tensorflow',
+    model_config: { class_name: 'Sequential', config: { name: 'sequential', layers } },
+  };
 }
 
 /** A placeholder, constant or operator of a graph model. */

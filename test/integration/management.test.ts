@@ -55,7 +55,11 @@ describe('the model repository', () => {
   it('says which engine and device answer, and why', async () => {
     const { address } = await runningServer(['times-three', 'times-three-layers']);
     const onnx = await model(address, 'times-three');
-    expect(onnx).toMatchObject({ name: 'times-three', defaultVersion: 1, versions: [{ version: 1, state: 'ready', engine: 'onnx', device: 'cpu' }] });
+    expect(onnx).toMatchObject({
+      name: 'times-three',
+      defaultVersion: 1,
+      versions: [{ version: 1, state: 'ready', engine: 'onnx', device: 'cpu' }],
+    });
     expect(onnx.versions[0]!.engineReason).not.toBe('');
     expect(onnx.versions[0]!.memoryBytes).toBeGreaterThan(10_000_000);
     expect(onnx.versions[0]!.signature!.inputs).toEqual([{ name: 'x', dtype: 'FP32', shape: [-1] }]);
@@ -70,18 +74,28 @@ describe('the model repository', () => {
     const broken = await model(address, 'broken-onnx');
     expect(broken.versions[0]).toMatchObject({ state: 'failed' });
     expect(broken.versions[0]!.reason).toContain('model.onnx');
-    expect(await failureOf(await post(address, '/models/broken-onnx/predict', '{"inputs":[1]}'))).toMatchObject({ status: 409, code: 'MODEL_FAILED' });
+    expect(await failureOf(await post(address, '/models/broken-onnx/predict', '{"inputs":[1]}'))).toMatchObject({
+      status: 409,
+      code: 'MODEL_FAILED',
+    });
     expect((await fetch(`${address}/readyz`)).status).toBe(200);
 
     for (const name of ['times-three-layers', 'times-three-graph']) {
       await cp(join(FIXTURES, name), join(models, name), { recursive: true });
     }
-    for (const [name, inputs] of [['times-three-layers', '[[2]]'], ['times-three-graph', '[2]']]) {
-      const answers = async (): Promise<void> => expect((await post(address, `/models/${name}/predict`, `{"inputs":${inputs}}`)).status).toBe(200);
+    for (const [name, inputs] of [
+      ['times-three-layers', '[[2]]'],
+      ['times-three-graph', '[2]'],
+    ]) {
+      const answers = async (): Promise<void> =>
+        expect((await post(address, `/models/${name}/predict`, `{"inputs":${inputs}}`)).status).toBe(200);
       await vi.waitFor(answers, { timeout: 15_000, interval: 50 });
     }
     await rm(join(models, 'times-three-layers'), { recursive: true });
-    await vi.waitFor(async () => expect((await fetch(`${address}/models/times-three-layers`)).status).toBe(404), { timeout: 15_000, interval: 50 });
+    await vi.waitFor(async () => expect((await fetch(`${address}/models/times-three-layers`)).status).toBe(404), {
+      timeout: 15_000,
+      interval: 50,
+    });
     expect(await predictThrice(address, '/models/times-three/predict')).toMatchObject({ outputs: { y: [6] } });
   });
 
@@ -89,7 +103,10 @@ describe('the model repository', () => {
     const { address } = await runningServer(['times-three']);
     const unloaded = (await (await post(address, '/models/times-three/unload')).json()) as Model;
     expect(unloaded.versions[0]).toMatchObject({ state: 'unloaded' });
-    expect(await failureOf(await post(address, '/models/times-three/predict', '{"inputs":[1]}'))).toMatchObject({ status: 409, code: 'MODEL_UNLOADED' });
+    expect(await failureOf(await post(address, '/models/times-three/predict', '{"inputs":[1]}'))).toMatchObject({
+      status: 409,
+      code: 'MODEL_UNLOADED',
+    });
     const loaded = (await (await post(address, '/models/times-three/load')).json()) as Model;
     expect(loaded.versions[0]).toMatchObject({ state: 'ready' });
     expect(await predictThrice(address, '/models/times-three/predict')).toMatchObject({ outputs: { y: [6] } });
@@ -108,7 +125,9 @@ describe('the model repository', () => {
     expect(await failureOf(await put('stable', '{}'))).toMatchObject({ status: 400, code: 'INVALID_REQUEST' });
     const removed = await fetch(`${address}/models/times-three/labels/stable`, { method: 'DELETE' });
     expect(((await removed.json()) as Model).labels).toEqual({});
-    expect(await failureOf(await post(address, '/models/times-three/predict?label=stable', '{"inputs":[1]}'))).toMatchObject({ code: 'LABEL_NOT_FOUND' });
+    expect(await failureOf(await post(address, '/models/times-three/predict?label=stable', '{"inputs":[1]}'))).toMatchObject({
+      code: 'LABEL_NOT_FOUND',
+    });
   });
 });
 
@@ -128,8 +147,13 @@ describe('packages', () => {
     expect(await (await fetch(`${address}/models/triple/versions/1/package`)).bytes()).toEqual(packed);
     const again = await post(address, '/models/triple/versions', packed, 'application/gzip');
     expect(await again.json()).toMatchObject({ version: 2, state: 'ready' });
-    expect((await post(address, '/models/triple/versions?version=5', new Uint8Array(await timesThree()), 'application/onnx')).status).toBe(201);
-    expect(await failureOf(await post(address, '/models/triple/versions?version=5', packed, 'application/gzip'))).toMatchObject({ status: 409, code: 'VERSION_EXISTS' });
+    expect((await post(address, '/models/triple/versions?version=5', new Uint8Array(await timesThree()), 'application/onnx')).status).toBe(
+      201,
+    );
+    expect(await failureOf(await post(address, '/models/triple/versions?version=5', packed, 'application/gzip'))).toMatchObject({
+      status: 409,
+      code: 'VERSION_EXISTS',
+    });
 
     for (const version of [1, 2, 5]) {
       expect((await fetch(`${address}/models/triple/versions/${version}`, { method: 'DELETE' })).status).toBe(204);
@@ -139,7 +163,9 @@ describe('packages', () => {
   });
 
   it('refuses a bad package with its reason and keeps nothing of it', async () => {
-    const { address, models } = await runningServer(['times-three'], { limits: { maxUnpackedBytes: 1_000_000, maxUploadBytes: 2_000_000 } });
+    const { address, models } = await runningServer(['times-three'], {
+      limits: { maxUnpackedBytes: 1_000_000, maxUploadBytes: 2_000_000 },
+    });
     const good = await timesThree();
     const broken = await readFile(join(FIXTURES, 'broken-onnx/1/model.onnx'));
     const zeros = createGzip();
@@ -152,13 +178,24 @@ describe('packages', () => {
       ['too much inside', await buffer(zeros), 413, 'ARCHIVE_TOO_LARGE'],
       ['no model inside', await tarOf({ 'readme.txt': 'hello' }), 400, 'INVALID_MODEL'],
       ['a manifest with an unknown field', await tarOf({ 'model.onnx': good, 'slipway.json': '{"labels":[]}' }), 400, 'INVALID_MANIFEST'],
-      ['a wrong digest', await tarOf({ 'model.onnx': good, 'slipway.json': JSON.stringify({ files: { 'model.onnx': '0'.repeat(64) } }) }), 400, 'DIGEST_MISMATCH'],
+      [
+        'a wrong digest',
+        await tarOf({ 'model.onnx': good, 'slipway.json': JSON.stringify({ files: { 'model.onnx': '0'.repeat(64) } }) }),
+        400,
+        'DIGEST_MISMATCH',
+      ],
       ['a model that does not load', await tarOf({ 'model.onnx': broken }), 400, 'INVALID_MODEL'],
     ];
     for (const [what, body, status, code] of cases) {
-      expect(await failureOf(await post(address, '/models/new/versions', new Uint8Array(body), 'application/octet-stream')), what).toMatchObject({ status, code });
+      expect(
+        await failureOf(await post(address, '/models/new/versions', new Uint8Array(body), 'application/octet-stream')),
+        what,
+      ).toMatchObject({ status, code });
     }
-    expect(await failureOf(await post(address, '/models/new/versions', new Uint8Array(2_000_001), 'application/gzip'))).toMatchObject({ status: 413, code: 'BODY_TOO_LARGE' });
+    expect(await failureOf(await post(address, '/models/new/versions', new Uint8Array(2_000_001), 'application/gzip'))).toMatchObject({
+      status: 413,
+      code: 'BODY_TOO_LARGE',
+    });
     expect(await failureOf(await post(address, '/models/new/versions', 'x', 'text/plain'))).toMatchObject({ status: 415 });
     expect((await fetch(`${address}/models/new`)).status).toBe(404);
     expect(existsSync(join(models, 'new'))).toBe(false);
@@ -170,7 +207,9 @@ describe('packages', () => {
     const body = await tarOf({ 'model.onnx': await timesThree() });
     const socket = connect(Number(new URL(address).port), '127.0.0.1');
     await once(socket, 'connect');
-    socket.write(`POST /models/gone/versions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-tar\r\ncontent-length: ${body.length}\r\n\r\n`);
+    socket.write(
+      `POST /models/gone/versions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-tar\r\ncontent-length: ${body.length}\r\n\r\n`,
+    );
     socket.write(body.subarray(0, body.length - 600));
     await vi.waitFor(async () => expect(await readdir(join(models, '.incoming'))).toHaveLength(1), { timeout: 10_000 });
     socket.destroy();

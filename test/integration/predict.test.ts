@@ -28,7 +28,9 @@ describe('POST /predict', () => {
     expect(fromImage.predictions![0]!.top[0]).toEqual({ label: '7', probability: fromImage.predictions![0]!.probability });
 
     const grey = await sharp(image).greyscale().raw().toBuffer();
-    const rows = Array.from({ length: 28 }, (_, y) => Array.from({ length: 28 }, (_pixel, x) => Math.fround(grey[y * 28 + x]! * Math.fround(1 / 255))));
+    const rows = Array.from({ length: 28 }, (_, y) =>
+      Array.from({ length: 28 }, (_pixel, x) => Math.fround(grey[y * 28 + x]! * Math.fround(1 / 255))),
+    );
     for (const inputs of [[[rows]], [rows], rows]) {
       const fromJson = (await (await post(address, '/predict', JSON.stringify({ model: 'digits', inputs }))).json()) as PredictAnswer;
       expect(fromJson.predictions![0]!.label).toBe('7');
@@ -81,10 +83,22 @@ describe('POST /predict', () => {
       expect(failed, body).toMatchObject({ status, code });
       expect(failed.message, body).toMatch(message);
     }
-    expect(await failureOf(await post(address, '/predict', 'a=1', 'application/x-www-form-urlencoded'))).toMatchObject({ status: 415, code: 'UNSUPPORTED_MEDIA_TYPE' });
-    expect(await failureOf(await post(address, '/predict?model=times-three', new Uint8Array(10), 'image/png'))).toMatchObject({ status: 409, code: 'NO_PREPROCESSING' });
-    expect(await failureOf(await post(address, '/predict?model=digits', new Uint8Array(10), 'image/png'))).toMatchObject({ status: 400, code: 'INVALID_IMAGE' });
-    expect(await failureOf(await post(address, '/predict', new Uint8Array(100_001)))).toMatchObject({ status: 413, code: 'BODY_TOO_LARGE' });
+    expect(await failureOf(await post(address, '/predict', 'a=1', 'application/x-www-form-urlencoded'))).toMatchObject({
+      status: 415,
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+    });
+    expect(await failureOf(await post(address, '/predict?model=times-three', new Uint8Array(10), 'image/png'))).toMatchObject({
+      status: 409,
+      code: 'NO_PREPROCESSING',
+    });
+    expect(await failureOf(await post(address, '/predict?model=digits', new Uint8Array(10), 'image/png'))).toMatchObject({
+      status: 400,
+      code: 'INVALID_IMAGE',
+    });
+    expect(await failureOf(await post(address, '/predict', new Uint8Array(100_001)))).toMatchObject({
+      status: 413,
+      code: 'BODY_TOO_LARGE',
+    });
     expect(await failureOf(await post(address, '/nowhere', ''))).toMatchObject({ status: 404, code: 'ROUTE_NOT_FOUND' });
     const wrongMethod = await fetch(`${address}/predict`, { method: 'PUT' });
     expect(wrongMethod.headers.get('allow')).toBe('POST');

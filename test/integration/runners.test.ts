@@ -26,13 +26,16 @@ interface LogLine {
   readonly message: string;
 }
 
-const cleanups: (() => Promise<unknown> | unknown)[] = [];
+const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
 /** A runner of a fixture program that is stopped when the test ends; with all statuses that it had and all that it logged. */
-function launch(program: string, { folder = '/models/digits/1', ...change }: Partial<RunnerLauncherOptions> & { folder?: string } = {}): { runner: Runner; states: RunnerStatus[]; log: LogLine[] } {
+function launch(
+  program: string,
+  { folder = '/models/digits/1', ...change }: Partial<RunnerLauncherOptions> & { folder?: string } = {},
+): { runner: Runner; states: RunnerStatus[]; log: LogLine[] } {
   const log: LogLine[] = [];
   const at = (level: string) => (fields: object, message: string) => void log.push({ level, fields: { ...fields }, message });
   const logger: Logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
@@ -120,7 +123,9 @@ describe('a runner that behaves', () => {
     const { runner } = launch('echo.ts');
     await runner.ready();
     const sizes = [1, 7, 750, 25_000, 2, 500_000, 3, 100_000];
-    const answers = sizes.map((size, index) => runner.run(new Map([['x', { dtype: 'FP32', shape: [size], data: new Float32Array(size).fill(index) }]]), ['x']));
+    const answers = sizes.map((size, index) =>
+      runner.run(new Map([['x', { dtype: 'FP32', shape: [size], data: new Float32Array(size).fill(index) }]]), ['x']),
+    );
     expect(runner.inFlight).toBe(sizes.length);
     const results = await Promise.all(answers);
     results.forEach(({ outputs, computeNs }, index) => {
@@ -214,7 +219,12 @@ describe("Slipway's own runner program", () => {
   async function doublingModel(): Promise<string> {
     const folder = await temporaryFolder();
     const value = (name: string) => ({ name, type: { tensorType: { elemType: 1, shape: { dim: [{ dimParam: 'n' }] } } } });
-    const graph = { name: 'double', node: [{ opType: 'Add', input: ['x', 'x'], output: ['y'] }], input: [value('x')], output: [value('y')] };
+    const graph = {
+      name: 'double',
+      node: [{ opType: 'Add', input: ['x', 'x'], output: ['y'] }],
+      input: [value('x')],
+      output: [value('y')],
+    };
     const model = onnx.ModelProto.fromObject({ irVersion: 8, opsetImport: [{ domain: '', version: 17 }], graph });
     await writeFile(join(folder, 'model.onnx'), onnx.ModelProto.encode(model).finish());
     return folder;
@@ -224,7 +234,10 @@ describe("Slipway's own runner program", () => {
     const { runner } = launch('', { ...own, folder: await doublingModel() });
     const info = await runner.ready();
     expect(info).toMatchObject({ engine: 'onnx', device: 'cpu' });
-    expect(info.signature).toEqual({ inputs: [{ name: 'x', dtype: 'FP32', shape: [-1] }], outputs: [{ name: 'y', dtype: 'FP32', shape: [-1] }] });
+    expect(info.signature).toEqual({
+      inputs: [{ name: 'x', dtype: 'FP32', shape: [-1] }],
+      outputs: [{ name: 'y', dtype: 'FP32', shape: [-1] }],
+    });
     const { outputs, computeNs } = await runner.run(floats(1, 2.5), ['y']);
     expect(elementsOf(outputs.get('y'))).toEqual([2, 5]);
     expect(computeNs).toBeGreaterThan(0);

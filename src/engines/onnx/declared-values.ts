@@ -48,7 +48,7 @@ function fileSource(descriptor: number): ByteSource {
 
 function textOf(source: ByteSource, start: number, end: number): string {
   const bytes = Buffer.alloc(end - start);
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     const part = source.bytesAt(start + done).subarray(0, bytes.length - done);
     if (part.length === 0) break;
     bytes.set(part, done);

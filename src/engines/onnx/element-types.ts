@@ -19,9 +19,7 @@ const DTYPE_OF = {
 
 export type CarriedType = keyof typeof DTYPE_OF;
 
-const CARRIED_TYPE_OF = new Map<DType, CarriedType>(
-  Object.entries(DTYPE_OF).map(([type, dtype]) => [dtype, type as CarriedType]),
-);
+const CARRIED_TYPE_OF = new Map<DType, CarriedType>(Object.entries(DTYPE_OF).map(([type, dtype]) => [dtype, type as CarriedType]));
 
 /** Slipway's dtype for a type name of ONNX Runtime; undefined for int4 and uint4, which have no counterpart. */
 export function dtypeOf(type: string): DType | undefined {

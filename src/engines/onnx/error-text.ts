@@ -15,7 +15,14 @@ function withoutSourceLocations(message: string): string {
       if (text[end] === '(') depth += 1;
       else if (text[end] === ')' && --depth === 0) break;
     }
-    text = text.slice(0, found.index) + (end < 0 ? text.slice(afterLocation) : text.slice(end + 1).replace(/^ const\b/, '').trimStart());
+    text =
+      text.slice(0, found.index) +
+      (end < 0
+        ? text.slice(afterLocation)
+        : text
+            .slice(end + 1)
+            .replace(/^ const\b/, '')
+            .trimStart());
   }
   return text;
 }

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { env, InferenceSession, type OnnxValue, type Tensor as OrtTensor } from 'onnxruntime-node';
+import { env, InferenceSession, type OnnxValue } from 'onnxruntime-node';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
@@ -33,7 +33,8 @@ async function openSession(file: string, { folder, threads }: LoadOptions): Prom
     const message = messageOf(error);
     if (message.startsWith('Unsupported data type')) refuseUnsupportedTypes(file);
     const text = cleanErrorText(message, folder);
-    if (saysUnsupported(message)) throw new SlipwayError('ENGINE_UNAVAILABLE', `ONNX Runtime cannot run ${MODEL_FILE}: ${text}`, { cause: error });
+    if (saysUnsupported(message))
+      throw new SlipwayError('ENGINE_UNAVAILABLE', `ONNX Runtime cannot run ${MODEL_FILE}: ${text}`, { cause: error });
     throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} cannot be loaded. ONNX Runtime says: ${text}`, { cause: error });
   }
 }
@@ -70,7 +71,7 @@ async function load(options: LoadOptions): Promise<LoadedModel> {
       }
       const answer = new Map<string, Tensor>();
       for (const name of outputs) {
-        const value = results[name] as OrtTensor | undefined;
+        const value = results[name];
         if (value === undefined) throw new SlipwayError('INFERENCE_FAILED', `ONNX Runtime gave no output "${name}".`);
         answer.set(name, fromOrtValue(value));
       }

@@ -9,7 +9,8 @@ const utf8Encoder = new TextEncoder();
 
 function decodeString(name: string, bytes: Uint8Array, index: number): string {
   // The binding hands strings to ONNX Runtime as C strings, which would end silently at the first NUL.
-  if (bytes.includes(0)) throw new SlipwayError('INVALID_TENSOR', `${name}[${index}] has a NUL byte; ONNX Runtime cannot take it in a string.`);
+  if (bytes.includes(0))
+    throw new SlipwayError('INVALID_TENSOR', `${name}[${index}] has a NUL byte; ONNX Runtime cannot take it in a string.`);
   try {
     return utf8Decoder.decode(bytes);
   } catch {
@@ -24,8 +25,10 @@ function decodeString(name: string, bytes: Uint8Array, index: number): string {
  */
 export function toOrtValue(name: string, tensor: Tensor): OnnxValue {
   const type = carriedTypeOf(tensor.dtype);
-  if (type === undefined) throw new SlipwayError('INFERENCE_FAILED', `ONNX Runtime for Node cannot pass "${name}": its dtype is ${tensor.dtype}.`);
-  const data = type === 'string' ? (tensor.data as readonly Uint8Array[]).map((bytes, index) => decodeString(name, bytes, index)) : tensor.data;
+  if (type === undefined)
+    throw new SlipwayError('INFERENCE_FAILED', `ONNX Runtime for Node cannot pass "${name}": its dtype is ${tensor.dtype}.`);
+  const data =
+    type === 'string' ? (tensor.data as readonly Uint8Array[]).map((bytes, index) => decodeString(name, bytes, index)) : tensor.data;
   return { type, dims: tensor.shape, data, location: 'cpu' } as unknown as OnnxValue;
 }
 

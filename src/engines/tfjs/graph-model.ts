@@ -10,7 +10,11 @@ import type { Weights } from './weights.ts';
 /** Older models carry no signature: then the placeholders and the last nodes of the graph are the inputs and outputs. */
 function signatureOfGraph(model: GraphModel): GraphSignature {
   const valueOf = (name: string, shape: number[] | undefined, dtype: Tensor['dtype'] | undefined): GraphValue => ({
-    spec: { name, dtype: dtype === undefined ? undefined : dtypeOf(dtype), shape: shape?.map((dimension) => Math.max(-1, dimension)) ?? null },
+    spec: {
+      name,
+      dtype: dtype === undefined ? undefined : dtypeOf(dtype),
+      shape: shape?.map((dimension) => Math.max(-1, dimension)) ?? null,
+    },
     tensor: name,
   });
   return {
@@ -29,7 +33,10 @@ function checkTensorsExist(file: ModelFile, signature: GraphSignature): void {
   }
   for (const { spec, tensor } of [...signature.inputs, ...signature.outputs]) {
     if (!nodes.has(tensor.replace(/:\d+$/, ''))) {
-      throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE}: its signature says that "${spec.name}" is the tensor "${tensor}", which is not in the graph.`);
+      throw new SlipwayError(
+        'INVALID_MODEL',
+        `${MODEL_FILE}: its signature says that "${spec.name}" is the tensor "${tensor}", which is not in the graph.`,
+      );
     }
   }
 }
@@ -53,7 +60,8 @@ export async function loadGraph(file: ModelFile, weights: Weights): Promise<Tfjs
   artifacts.weightData = new ArrayBuffer(0);
   const { inputs, outputs } = declared ?? signatureOfGraph(model);
   for (const { spec } of inputs) {
-    if (spec.dtype === undefined) throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} does not say the dtype of the input "${spec.name}".`);
+    if (spec.dtype === undefined)
+      throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} does not say the dtype of the input "${spec.name}".`);
   }
   const tensorOfInput = new Map(inputs.map(({ spec, tensor }) => [spec.name, tensor]));
   const tensorOfOutput = new Map(outputs.map(({ spec, tensor }) => [spec.name, tensor]));

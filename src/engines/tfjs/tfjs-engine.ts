@@ -43,7 +43,8 @@ async function readModel({ folder, format }: LoadOptions): Promise<TfjsModel> {
   } catch (error) {
     if (error instanceof SlipwayError) throw error;
     const message = messageOf(error);
-    if (message.includes('Unknown layer')) throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${message}`, { cause: error });
+    if (message.includes('Unknown layer'))
+      throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${message}`, { cause: error });
     throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} cannot be loaded. tfjs says: ${message}`, { cause: error });
   }
 }

@@ -3,7 +3,9 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { DType, TensorData } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
-const TFJS_DTYPES = { FP32: 'float32', INT32: 'int32', BOOL: 'bool', BYTES: 'string' } as const satisfies Partial<Record<DType, tf.DataType>>;
+const TFJS_DTYPES = { FP32: 'float32', INT32: 'int32', BOOL: 'bool', BYTES: 'string' } as const satisfies Partial<
+  Record<DType, tf.DataType>
+>;
 const DTYPES = { float32: 'FP32', int32: 'INT32', bool: 'BOOL', string: 'BYTES' } as const satisfies Partial<Record<tf.DataType, DType>>;
 
 /** Slipway's dtype for one of tfjs; undefined for complex64. */
@@ -20,7 +22,7 @@ export function toTfjsTensor(name: string, { dtype, shape, data }: Tensor): tf.T
 
 function dataOf(tensor: tf.Tensor): TensorData {
   // `dataSync` would decode strings as UTF-8, and lose what is none.
-  if (tensor.dtype === 'string') return tf.engine().readSync(tensor.dataId) as Uint8Array[];
+  if (tensor.dtype === 'string') return tf.engine().readSync(tensor.dataId);
   const data = tensor.dataSync<'float32' | 'int32' | 'bool'>();
   // wasm answers a copy already; the cpu backend its own memory, which may be that of an input or a weight.
   return tf.getBackend() === 'cpu' ? data.slice() : data;
@@ -32,10 +34,14 @@ function dataOf(tensor: tf.Tensor): TensorData {
  */
 export function fromTfjsTensor(name: string, tensor: tf.Tensor): Tensor {
   const dtype = dtypeOf(tensor.dtype);
-  if (dtype === undefined) throw new SlipwayError('INFERENCE_FAILED', `The output "${name}" is ${tensor.dtype}, which Slipway has no dtype for.`);
+  if (dtype === undefined)
+    throw new SlipwayError('INFERENCE_FAILED', `The output "${name}" is ${tensor.dtype}, which Slipway has no dtype for.`);
   // A convolution over an input smaller than its kernel gives such shapes, with data that means nothing.
   if (tensor.shape.some((size) => size < 0)) {
-    throw new SlipwayError('INFERENCE_FAILED', `The output "${name}" would have the shape [${tensor.shape.join(', ')}]: the inputs are too small for the model.`);
+    throw new SlipwayError(
+      'INFERENCE_FAILED',
+      `The output "${name}" would have the shape [${tensor.shape.join(', ')}]: the inputs are too small for the model.`,
+    );
   }
   return { dtype, shape: [...tensor.shape], data: dataOf(tensor) };
 }

@@ -31,7 +31,8 @@ async function resolveShard(folder: string, path: string): Promise<string> {
     throw invalid(`The weight file "${path}" is missing or cannot be read; ${MODEL_FILE} names it.`, error);
   }
   const inside = relative(await realpath(folder), file);
-  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) throw refuse('is a link that leads out of the version folder');
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))
+    throw refuse('is a link that leads out of the version folder');
   return file;
 }
 
@@ -40,8 +41,8 @@ async function readShard(folder: string, path: string): Promise<ArrayBuffer> {
   try {
     const bytes = await readFile(file);
     // tfjs takes whole ArrayBuffers; a small Buffer may be a slice of Node's pool.
-    if (bytes.byteLength === bytes.buffer.byteLength) return bytes.buffer as ArrayBuffer;
-    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+    if (bytes.byteLength === bytes.buffer.byteLength) return bytes.buffer;
+    return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   } catch (error) {
     throw invalid(`The weight file "${path}" is missing or cannot be read; ${MODEL_FILE} names it.`, error);
   }

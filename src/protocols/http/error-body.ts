@@ -14,7 +14,8 @@ export function encodeErrorAnswer(error: SlipwayError, requestId: string): Error
 /** What Fastify itself refuses, by its own codes. Everything else that is not coded is a defect. */
 const FASTIFY_CODES: Readonly<Record<string, (message: string) => SlipwayError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new SlipwayError('BODY_TOO_LARGE', 'The body is larger than this route allows.'),
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => new SlipwayError('INVALID_REQUEST', 'The body does not have the length that its Content-Length states.'),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
+    new SlipwayError('INVALID_REQUEST', 'The body does not have the length that its Content-Length states.'),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () => new SlipwayError('UNSUPPORTED_MEDIA_TYPE', 'The Content-Type header is not a media type.'),
   FST_ERR_BAD_URL: () => new SlipwayError('INVALID_REQUEST', 'The path is not a valid URL path.'),
   FST_ERR_MAX_PARAM_LENGTH: () => new SlipwayError('INVALID_NAME', 'A name in the path is too long.'),

@@ -51,7 +51,10 @@ function checkBodyHeaders(route: RouteDefinition, request: FastifyRequest): void
   const types = Object.keys(route.body.content);
   // A body without a type is taken for the first one that the route reads, as most servers do.
   if (mediaType === '' || accepts(types, mediaType)) return;
-  throw new SlipwayError('UNSUPPORTED_MEDIA_TYPE', `This route does not read ${mediaType}; send one of: ${types.join(', ')} (curl: -H 'content-type: ${types[0]}').`);
+  throw new SlipwayError(
+    'UNSUPPORTED_MEDIA_TYPE',
+    `This route does not read ${mediaType}; send one of: ${types.join(', ')} (curl: -H 'content-type: ${types[0]}').`,
+  );
 }
 
 /** The signal is made on demand: most routes answer before anyone could go away. */
@@ -146,7 +149,11 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     }
     const methods = [...new Set(allowed)].join(', ');
     reply.header('allow', methods);
-    return sendError(new SlipwayError('METHOD_NOT_ALLOWED', `${path} does not take ${request.method}; it takes ${methods}.`), request, reply);
+    return sendError(
+      new SlipwayError('METHOD_NOT_ALLOWED', `${path} does not take ${request.method}; it takes ${methods}.`),
+      request,
+      reply,
+    );
   });
 
   let closing = false;

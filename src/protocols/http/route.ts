@@ -76,7 +76,7 @@ export interface HttpProtocol {
 
 /** Keeps the types of a definition's schemas and handler together. */
 export function defineRoute<Params = unknown, Query = unknown>(definition: RouteDefinition<Params, Query>): RouteDefinition {
-  return definition as unknown as RouteDefinition;
+  return definition;
 }
 
 export function json(status: number, value: unknown, headers?: Readonly<Record<string, string>>): RouteAnswer {

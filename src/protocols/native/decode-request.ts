@@ -66,9 +66,13 @@ export function decodeInputs(inputs: ScannedJson, { inputs: specs }: Signature):
     const [only] = specs;
     if (only === undefined || specs.length > 1) {
       const names = specs.map((spec) => `"${spec.name}"`).join(', ');
-      throw new SlipwayError('INPUT_MISMATCH', `The model has ${specs.length} inputs (${names}); send inputs as an object with these names.`, {
-        details: [{ path: 'inputs', message: `must be an object with ${names}` }],
-      });
+      throw new SlipwayError(
+        'INPUT_MISMATCH',
+        `The model has ${specs.length} inputs (${names}); send inputs as an object with these names.`,
+        {
+          details: [{ path: 'inputs', message: `must be an object with ${names}` }],
+        },
+      );
     }
     return tensors.set(only.name, decodeOne(inputs, only, 'inputs'));
   }

@@ -21,7 +21,11 @@ interface PathReference {
 }
 
 /** What names the model when it is said in several places: they must not contradict each other. */
-function mergeReference(path: PathReference, query: z.infer<typeof predictQuery>, body: { model?: string | undefined; version?: number | undefined; label?: string | undefined }): ModelReference {
+function mergeReference(
+  path: PathReference,
+  query: z.infer<typeof predictQuery>,
+  body: { model?: string | undefined; version?: number | undefined; label?: string | undefined },
+): ModelReference {
   const pick = <T>(field: string, ...said: (T | undefined)[]): T | undefined => {
     const values = [...new Set(said.filter((value) => value !== undefined))];
     if (values.length > 1) {
@@ -40,7 +44,9 @@ function mergeReference(path: PathReference, query: z.infer<typeof predictQuery>
     });
   }
   if (version !== undefined && label !== undefined) {
-    throw new SlipwayError('INVALID_REQUEST', 'Name a version or a label, not both.', { details: [{ path: 'label', message: 'excludes version' }] });
+    throw new SlipwayError('INVALID_REQUEST', 'Name a version or a label, not both.', {
+      details: [{ path: 'label', message: 'excludes version' }],
+    });
   }
   return { model, ...(version !== undefined && { version }), ...(label !== undefined && { label }) };
 }
@@ -69,7 +75,10 @@ export function createPredictRoutes(options: PredictRouteOptions): RouteDefiniti
     const version = inference.resolve(mergeReference(path, context.query, {}));
     const { preprocessing, classification } = version.manifest;
     if (preprocessing === undefined) {
-      throw new SlipwayError('NO_PREPROCESSING', `Model "${version.model}" does not say how to read an image; send its tensors as JSON, or add "preprocessing" to its slipway.json.`);
+      throw new SlipwayError(
+        'NO_PREPROCESSING',
+        `Model "${version.model}" does not say how to read an image; send its tensors as JSON, or add "preprocessing" to its slipway.json.`,
+      );
     }
     // Held from here on: the image is made for this version's input, so a newer version must not answer in its place.
     const release = version.acquire();

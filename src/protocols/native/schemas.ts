@@ -18,7 +18,13 @@ export const predictEnvelope = z.strictObject({
   label: nameSchema.optional().describe('Label of a version, instead of `version`.'),
   outputs: z.array(z.string()).optional().describe('Names of the wanted outputs; all when left out.'),
   parameters: z
-    .strictObject({ timeoutMs: z.number().positive().optional().describe('Longest time for the answer, in milliseconds; the server’s own limit holds too.') })
+    .strictObject({
+      timeoutMs: z
+        .number()
+        .positive()
+        .optional()
+        .describe('Longest time for the answer, in milliseconds; the server’s own limit holds too.'),
+    })
     .optional(),
 });
 
@@ -30,7 +36,10 @@ const nested = z.any().meta({ description: 'A nested array in the shape of the t
 export const predictBody = predictEnvelope.extend({
   inputs: z
     .union([nested, z.record(z.string(), nested)])
-    .meta({ description: 'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out.' }),
+    .meta({
+      description:
+        'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out.',
+    }),
 });
 
 const prediction = z.object({
@@ -42,7 +51,9 @@ const prediction = z.object({
 export const predictResponse = z.object({
   model: z.string(),
   version: z.int(),
-  outputs: z.record(z.string(), nested).meta({ description: 'Nested arrays by output name. Numbers that JSON cannot say (NaN, ±Infinity) are null.' }),
+  outputs: z
+    .record(z.string(), nested)
+    .meta({ description: 'Nested arrays by output name. Numbers that JSON cannot say (NaN, ±Infinity) are null.' }),
   predictions: z.array(prediction).optional().meta({ description: 'One for each example, for models that declare their classes.' }),
 });
 

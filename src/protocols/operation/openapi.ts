@@ -17,7 +17,12 @@ const errorAnswer = z
   .meta({ id: 'Error' });
 
 const ERROR_EXAMPLE = {
-  error: { code: 'MODEL_NOT_FOUND', message: 'There is no model named "digit".', details: [], requestId: '8f1c6a52-6a39-4b06-9a94-6f1f3c2d7e10' },
+  error: {
+    code: 'MODEL_NOT_FOUND',
+    message: 'There is no model named "digit".',
+    details: [],
+    requestId: '8f1c6a52-6a39-4b06-9a94-6f1f3c2d7e10',
+  },
 };
 
 /** Collects the schemas that have an id as components, and refers to them. */
@@ -54,7 +59,10 @@ type SchemaWriter = ReturnType<typeof createSchemaWriter>;
 
 function parametersOf(route: RouteDefinition, writer: SchemaWriter): Json[] {
   const parameters: Json[] = [];
-  for (const [place, schema] of [['path', route.params], ['query', route.query]] as const) {
+  for (const [place, schema] of [
+    ['path', route.params],
+    ['query', route.query],
+  ] as const) {
     if (schema === undefined) continue;
     const { properties = {}, required = [] } = writer.write(schema, 'input') as { properties?: Json; required?: string[] };
     for (const [name, property] of Object.entries(properties)) {
@@ -76,7 +84,8 @@ function requestBodyOf(body: BodyDefinition, writer: SchemaWriter): Json {
   const content: Json = {};
   for (const [type, { schema, description, example }] of Object.entries(body.content)) {
     content[type] = {
-      schema: schema === undefined ? { type: 'string', format: 'binary', ...(description && { description }) } : writer.write(schema, 'input'),
+      schema:
+        schema === undefined ? { type: 'string', format: 'binary', ...(description && { description }) } : writer.write(schema, 'input'),
       ...(example !== undefined && { example }),
     };
   }

@@ -26,7 +26,13 @@ function isString(value: unknown): boolean {
 }
 
 function isTensorHeader(value: unknown): boolean {
-  return isFields(value) && isString(value['name']) && DTYPE_NAMES.has(value['dtype']) && isListOf(value['shape'], isCount) && isCount(value['bytes']);
+  return (
+    isFields(value) &&
+    isString(value['name']) &&
+    DTYPE_NAMES.has(value['dtype']) &&
+    isListOf(value['shape'], isCount) &&
+    isCount(value['bytes'])
+  );
 }
 
 function isPlacement(value: unknown): boolean {
@@ -59,6 +65,7 @@ function isHostMessage(value: unknown): value is HostMessage {
 /** Checks the header of a frame from the host. @throws Error when it is no message of this protocol. */
 export function readHostMessage(json: unknown): HostMessage {
   if (!isHostMessage(json)) throw new Error('The host sent a message that is not of the runner protocol.');
-  if (json.kind === 'load' && !isPlacement(json.placement)) throw new Error('The host sent a placement that is not of the runner protocol.');
+  if (json.kind === 'load' && !isPlacement(json.placement))
+    throw new Error('The host sent a placement that is not of the runner protocol.');
   return json;
 }

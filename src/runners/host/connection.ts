@@ -82,7 +82,8 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
     if (!greeted && message.kind !== 'hello') throw new Error(`its first message is "${message.kind}" instead of "hello"`);
     switch (message.kind) {
       case 'hello':
-        if (message.protocol !== PROTOCOL_VERSION) throw new Error(`it speaks protocol version ${message.protocol}, the server ${PROTOCOL_VERSION}`);
+        if (message.protocol !== PROTOCOL_VERSION)
+          throw new Error(`it speaks protocol version ${message.protocol}, the server ${PROTOCOL_VERSION}`);
         greeted = true;
         return;
       case 'result': {

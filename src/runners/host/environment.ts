@@ -5,7 +5,20 @@ import { join } from 'node:path';
  * What a runner needs of the server's environment. All else stays behind, for a runner reads model files that came
  * from others with native parsers, and the server's environment holds tokens and passwords.
  */
-const NAMES = new Set(['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'TEMP', 'TMP', 'SYSTEMROOT', 'XDG_CACHE_HOME', 'XDG_RUNTIME_DIR', 'DISPLAY', 'WAYLAND_DISPLAY']);
+const NAMES = new Set([
+  'PATH',
+  'HOME',
+  'LANG',
+  'TZ',
+  'TMPDIR',
+  'TEMP',
+  'TMP',
+  'SYSTEMROOT',
+  'XDG_CACHE_HOME',
+  'XDG_RUNTIME_DIR',
+  'DISPLAY',
+  'WAYLAND_DISPLAY',
+]);
 
 /** Settings of the loader, of Node, of memory allocators, of thread pools and of devices. */
 const PREFIXES = ['LD_', 'DYLD_', 'LC_', 'NODE_', 'MALLOC_', 'OMP_', 'KMP_', 'CUDA_', 'NVIDIA_', 'ORT_', 'TF_', 'VK_', 'DAWN_'];

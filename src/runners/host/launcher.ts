@@ -94,6 +94,15 @@ export function createRunnerLauncher(options: RunnerLauncherOptions): RunnerLaun
   };
   return {
     launch: (placement) =>
-      superviseRunner({ placement, label: labelOf(placement), process: processSettings, restartBackoffMs, maxRestarts, settledAfterMs, logger, track }),
+      superviseRunner({
+        placement,
+        label: labelOf(placement),
+        process: processSettings,
+        restartBackoffMs,
+        maxRestarts,
+        settledAfterMs,
+        logger,
+        track,
+      }),
   };
 }

@@ -45,7 +45,8 @@ export function captureOutput(stream: Readable, onLine: (line: string) => void):
   stream.on('data', (chunk: Buffer) => {
     const lines = (rest + decoder.write(chunk)).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) for (let start = 0; start < line.length; start += MAX_LINE_CHARS) take(line.slice(start, start + MAX_LINE_CHARS));
+    for (const line of lines)
+      for (let start = 0; start < line.length; start += MAX_LINE_CHARS) take(line.slice(start, start + MAX_LINE_CHARS));
     while (rest.length > MAX_LINE_CHARS) {
       take(rest.slice(0, MAX_LINE_CHARS));
       rest = rest.slice(MAX_LINE_CHARS);

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
+import type { SlipwayError } from '../../errors/slipway-error.ts';
+import { messageOf } from '../../errors/slipway-error.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import type { LoadedInfo, Placement, RunResult } from '../runner.ts';

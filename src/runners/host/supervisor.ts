@@ -70,7 +70,10 @@ export function superviseRunner(options: SupervisorOptions): Runner {
   function onLoaded(info: LoadedInfo): void {
     lastInfo = info;
     readyAt = performance.now();
-    logger.debug({ runner: label, pid: info.pid, engine: info.engine, device: info.device, memoryBytes: info.memoryBytes }, 'runner is ready');
+    logger.debug(
+      { runner: label, pid: info.pid, engine: info.engine, device: info.device, memoryBytes: info.memoryBytes },
+      'runner is ready',
+    );
     setStatus({ state: 'ready', info });
     settleWaiters((waiter) => waiter.resolve(info));
   }
@@ -128,8 +131,10 @@ export function superviseRunner(options: SupervisorOptions): Runner {
   }
 
   function notReady(): SlipwayError {
-    if (stopping !== undefined || status.state === 'stopped') return new SlipwayError('MODEL_NOT_READY', `The runner of ${label} is stopped.`);
-    if (status.state === 'failed') return new SlipwayError('MODEL_FAILED', status.error.message, { details: status.error.details, cause: status.error });
+    if (stopping !== undefined || status.state === 'stopped')
+      return new SlipwayError('MODEL_NOT_READY', `The runner of ${label} is stopped.`);
+    if (status.state === 'failed')
+      return new SlipwayError('MODEL_FAILED', status.error.message, { details: status.error.details, cause: status.error });
     if (status.state === 'restarting') return new SlipwayError('MODEL_NOT_READY', status.reason, { retryAfterMs: status.retryAfterMs });
     return new SlipwayError('MODEL_NOT_READY', `${label} is being loaded.`, { retryAfterMs: LOADING_RETRY_MS });
   }

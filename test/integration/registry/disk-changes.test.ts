@@ -13,7 +13,10 @@ describe('changes on disk', () => {
 
   it('waits until a folder is copied whole', async () => {
     let now = 0;
-    const { registry, models, launcher, state } = await setUp({}, { repository: { watch: true, pollMs: 10, settleMs: 1_000 }, clock: () => now });
+    const { registry, models, launcher, state } = await setUp(
+      {},
+      { repository: { watch: true, pollMs: 10, settleMs: 1_000 }, clock: () => now },
+    );
     await registry.start();
     const folder = join(models, 'digits', '1');
     await mkdir(folder, { recursive: true });
@@ -57,7 +60,10 @@ describe('changes on disk', () => {
   });
 
   it('follows a version folder that was replaced by another', async () => {
-    const { registry, models, prepare } = await setUp({ digits: { 1: 'good' } }, { repository: { watch: true, pollMs: 1_000_000, settleMs: 10 } });
+    const { registry, models, prepare } = await setUp(
+      { digits: { 1: 'good' } },
+      { repository: { watch: true, pollMs: 1_000_000, settleMs: 10 } },
+    );
     await registry.start();
     const folder = join(models, 'digits', '1');
     const first = registry.resolve({ model: 'digits' });

@@ -33,7 +33,7 @@ describe('publish', () => {
     await registry.start();
     const folders = await Promise.all(Array.from({ length: 5 }, () => prepare()));
     const published = await Promise.all(folders.map((folder) => registry.publish('digits', undefined, folder)));
-    expect(published.map(({ version }) => version).toSorted()).toEqual([1, 2, 3, 4, 5]);
+    expect(published.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
     expect((await readdir(join(models, 'digits'))).toSorted()).toEqual(['1', '2', '3', '4', '5']);
     expect(registry.resolve({ model: 'digits' }).version).toBe(5);
   });
@@ -77,7 +77,10 @@ describe('publish', () => {
   it('refuses a version that does not load; the one before goes on', async () => {
     const { registry, prepare, models } = await setUp({ digits: { 1: 'good' } }, { repository: slow });
     await registry.start();
-    await expect(registry.publish('digits', undefined, await prepare('broken'))).rejects.toMatchObject({ code: 'INVALID_MODEL', message: 'model.onnx: broken' });
+    await expect(registry.publish('digits', undefined, await prepare('broken'))).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: 'model.onnx: broken',
+    });
     expect(await readdir(join(models, 'digits'))).toEqual(['1']);
     expect(registry.resolve({ model: 'digits' }).version).toBe(1);
   });
@@ -87,7 +90,11 @@ describe('publish', () => {
     await registry.start();
     await registry.unload('digits');
     const running = (): unknown[] => launcher.runners.filter(({ stopped }) => !stopped);
-    expect(await registry.publish('digits', undefined, await prepare())).toMatchObject({ version: 2, state: 'unloaded', reason: 'unloaded by request' });
+    expect(await registry.publish('digits', undefined, await prepare())).toMatchObject({
+      version: 2,
+      state: 'unloaded',
+      reason: 'unloaded by request',
+    });
     expect(running()).toEqual([]);
   });
 });

@@ -116,7 +116,11 @@ describe('runners', () => {
     const answer = registry.resolve({ model: 'digits' });
     const runner = launcher.runnerOf('digits/1');
     runner.crash('the process ended with signal SIGSEGV', 400);
-    expect(registry.describeVersion('digits', 1)).toMatchObject({ state: 'loading', reason: 'the process ended with signal SIGSEGV', restarts: 1 });
+    expect(registry.describeVersion('digits', 1)).toMatchObject({
+      state: 'loading',
+      reason: 'the process ended with signal SIGSEGV',
+      restarts: 1,
+    });
     expect(errorOf(() => registry.resolve({ model: 'digits' }))).toMatchObject({ code: 'MODEL_NOT_READY', retryAfterMs: 400 });
     runner.becomeReady();
     expect(registry.resolve({ model: 'digits' })).toBe(answer);

@@ -41,10 +41,14 @@ describe('loadModel', () => {
     ['times-three-layers', 'tfjs-layers', ['tfjs-backend-wasm', 'tfjs-core', 'tfjs-layers']],
     ['times-three-graph', 'tfjs-graph', ['tfjs-backend-wasm', 'tfjs-converter', 'tfjs-core']],
     ['einsum', 'tfjs-graph', ['tfjs-backend-cpu', 'tfjs-backend-wasm', 'tfjs-converter', 'tfjs-core']],
-  ])('loads %s with no other libraries than it needs, prints nothing and leaves error handling alone', { timeout: 30_000 }, async (fixture, format, libraries) => {
-    const script = fileURLToPath(new URL('../../fixtures/engines/load-and-list.ts', import.meta.url));
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [script, fixtureFolder(fixture), format]);
-    expect(stderr).toBe('');
-    expect(JSON.parse(stdout)).toEqual({ libraries, handlers: 0 });
-  });
+  ])(
+    'loads %s with no other libraries than it needs, prints nothing and leaves error handling alone',
+    { timeout: 30_000 },
+    async (fixture, format, libraries) => {
+      const script = fileURLToPath(new URL('../../fixtures/engines/load-and-list.ts', import.meta.url));
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [script, fixtureFolder(fixture), format]);
+      expect(stderr).toBe('');
+      expect(JSON.parse(stdout)).toEqual({ libraries, handlers: 0 });
+    },
+  );
 });

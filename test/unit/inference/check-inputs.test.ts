@@ -20,7 +20,13 @@ const anything: Tensor = { dtype: 'INT64', shape: [], data: BigInt64Array.of(1n)
 describe('checkInputs', () => {
   it('takes any size of a dynamic dimension, zero included, and any rank where the model takes any', () => {
     for (const batch of [0, 1, 7]) {
-      checkInputs(new Map([['image', image(batch, 2, 2)], ['anything', anything]]), signature);
+      checkInputs(
+        new Map([
+          ['image', image(batch, 2, 2)],
+          ['anything', anything],
+        ]),
+        signature,
+      );
     }
   });
 
@@ -29,7 +35,15 @@ describe('checkInputs', () => {
     ['the rank', image(2, 2), 'inputs.image has the shape [2, 2]; the model needs [-1, 2, 2].'],
     ['the dtype', { ...image(1, 2, 2), dtype: 'FP64' as const }, 'inputs.image has the dtype FP64; the model needs FP32.'],
   ])('refuses what differs in %s', (_what, tensor, message) => {
-    expect(() => checkInputs(new Map([['image', tensor], ['anything', anything]]), signature)).toThrow(message);
+    expect(() =>
+      checkInputs(
+        new Map([
+          ['image', tensor],
+          ['anything', anything],
+        ]),
+        signature,
+      ),
+    ).toThrow(message);
   });
 
   it('names every missing and every unknown input', () => {

@@ -22,7 +22,9 @@ describe('the edge tables', () => {
     expect(ERROR_KINDS).toContain(CATALOGUE[code].kind);
     const answer = encodeErrorAnswer(new SlipwayError(code, 'what is wrong', { details: [{ path: 'a', message: 'b' }] }), 'id-1');
     expect(answer.status).toBe(HTTP_STATUS[CATALOGUE[code].kind]);
-    expect(JSON.parse(answer.body)).toEqual({ error: { code, message: 'what is wrong', details: [{ path: 'a', message: 'b' }], requestId: 'id-1' } });
+    expect(JSON.parse(answer.body)).toEqual({
+      error: { code, message: 'what is wrong', details: [{ path: 'a', message: 'b' }], requestId: 'id-1' },
+    });
   });
 
   it('rounds Retry-After up to whole seconds, and to one at least', () => {

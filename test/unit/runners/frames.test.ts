@@ -50,7 +50,7 @@ function receiver(maxFrameBytes = MAX): { push(chunk: Buffer): void; received: R
 
 /** Cuts `bytes` at the given places, each piece in memory of its own and at an odd address. */
 function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
-  const sorted = [...new Set([0, ...places.map((place) => place % (bytes.length + 1)), bytes.length])].sort((a, b) => a - b);
+  const sorted = [...new Set([0, ...places.map((place) => place % (bytes.length + 1)), bytes.length])].toSorted((a, b) => a - b);
   return sorted.slice(1).map((end, index) => {
     const piece = bytes.subarray(sorted[index], end);
     const moved = Buffer.allocUnsafeSlow(piece.length + 3).subarray(3);
@@ -61,7 +61,10 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
 
 describe('frames', () => {
   it('arrive as they were sent, however the stream is cut, each section aligned', () => {
-    const frame = fc.record({ text: fc.string({ unit: 'grapheme' }), sections: fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 4 }) });
+    const frame = fc.record({
+      text: fc.string({ unit: 'grapheme' }),
+      sections: fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 4 }),
+    });
     fc.assert(
       fc.property(fc.array(frame, { minLength: 1, maxLength: 5 }), fc.array(fc.nat(2_000), { maxLength: 12 }), (frames, places) => {
         const stream = Buffer.concat(frames.map(({ text, sections }) => frameOf(text, sections)));
@@ -93,7 +96,11 @@ describe('frames', () => {
     expect(writes).toContain(section);
     expect(bytes).toBe(writes.reduce((sum, chunk) => sum + chunk.byteLength, 0));
     const { push, received } = receiver();
-    for (const chunk of cut(Buffer.concat(writes), Array.from({ length: 200 }, (_, index) => index * 30_001))) push(chunk);
+    for (const chunk of cut(
+      Buffer.concat(writes),
+      Array.from({ length: 200 }, (_, index) => index * 30_001),
+    ))
+      push(chunk);
     expect(Buffer.compare(received[0]?.sections[0] ?? Buffer.alloc(0), section)).toBe(0);
   });
 
@@ -122,7 +129,11 @@ describe('bytes that are no frame', () => {
     ['a length off by one', changed((bytes) => bytes.writeUInt32LE(frame.length + 1, 0)), /multiple of 8/],
     ['a header longer than the frame', changed((bytes) => bytes.writeUInt32LE(frame.length, 4)), /header of/],
     ['a header that is no JSON', changed((bytes) => bytes.write('}', 8)), /JSON/],
-    ['a body longer than its header says', changed((bytes) => bytes.writeUInt32LE(frame.length + 8, 0)), /16 bytes of tensors, its header says 8/],
+    [
+      'a body longer than its header says',
+      changed((bytes) => bytes.writeUInt32LE(frame.length + 8, 0)),
+      /16 bytes of tensors, its header says 8/,
+    ],
   ])('are refused: %s', (_name, bytes, message) => {
     const { push, received } = receiver();
     expect(() => push(bytes)).toThrow(message);

@@ -20,7 +20,14 @@ const CHILD_MESSAGES: ChildMessage[] = [
   { kind: 'hello', protocol: 1 },
   {
     kind: 'loaded',
-    info: { signature: { inputs: [spec], outputs: [{ ...spec, shape: null }] }, engine: 'onnx', backend: 'cpu', device: 'cpu', reason: 'r', memoryBytes: 5 },
+    info: {
+      signature: { inputs: [spec], outputs: [{ ...spec, shape: null }] },
+      engine: 'onnx',
+      backend: 'cpu',
+      device: 'cpu',
+      reason: 'r',
+      memoryBytes: 5,
+    },
   },
   { kind: 'load-failed', error: { code: 'INVALID_MODEL', message: 'm', details: [{ path: 'p', message: 'd' }] } },
   { kind: 'result', id: 1, computeNs: 12, tensors: [tensor] },

@@ -7,13 +7,21 @@ import { activateBackend } from '../../../src/engines/tfjs/backend.ts';
 registerFilterGradient();
 
 /** The gradient of sum(conv2d(x, filter)²) by the filter, on one backend. */
-async function gradientOn(backend: 'wasm' | 'cpu', input: [number, number, number, number], filter: [number, number, number, number], strides: number, pad: 'same' | 'valid'): Promise<Float32Array> {
+async function gradientOn(
+  backend: 'wasm' | 'cpu',
+  input: [number, number, number, number],
+  filter: [number, number, number, number],
+  strides: number,
+  pad: 'same' | 'valid',
+): Promise<Float32Array> {
   expect(await activateBackend(backend)).toBeUndefined();
   return tf.tidy(() => {
-    const x = tf.randomNormal(input, 0, 1, 'float32', 1) as tf.Tensor4D;
-    const w = tf.randomNormal(filter, 0, 1, 'float32', 2) as tf.Tensor4D;
+    const x = tf.randomNormal<tf.Rank.R4>(input, 0, 1, 'float32', 1);
+    const w = tf.randomNormal<tf.Rank.R4>(filter, 0, 1, 'float32', 2);
     const loss = (weights: tf.Tensor4D): tf.Scalar => tf.sum(tf.square(tf.conv2d(x, weights, strides, pad)));
-    return tf.grad(loss as (x: tf.Tensor) => tf.Tensor)(w).dataSync() as Float32Array;
+    return tf
+      .grad(loss as (x: tf.Tensor) => tf.Tensor)(w)
+      .dataSync() as Float32Array;
   });
 }
 
@@ -28,7 +36,8 @@ describe('the filter gradient for wasm', () => {
     const expected = await gradientOn('cpu', [...input], [...filter], strides, pad);
     const found = await gradientOn('wasm', [...input], [...filter], strides, pad);
     expect(found).toHaveLength(expected.length);
-    for (const [index, value] of expected.entries()) expect(Math.abs(found[index]! - value)).toBeLessThanOrEqual(1e-4 * Math.max(1, Math.abs(value)));
+    for (const [index, value] of expected.entries())
+      expect(Math.abs(found[index]! - value)).toBeLessThanOrEqual(1e-4 * Math.max(1, Math.abs(value)));
   });
 
   it('leaves no tensor behind', async () => {

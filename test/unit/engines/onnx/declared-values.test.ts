@@ -19,7 +19,13 @@ describe('readDeclaredValues', () => {
         ],
         outputs: [{ name: 'y'.repeat(70_000), type: 'INT64', shape: ['n'] }],
         nodes: [node('Identity', ['grüße'], ['y'])],
-        initializers: [floatInitializer('large', [100_000], Array.from({ length: 100_000 }, (_, index) => index))],
+        initializers: [
+          floatInitializer(
+            'large',
+            [100_000],
+            Array.from({ length: 100_000 }, (_, index) => index),
+          ),
+        ],
       }),
     );
     expect(readDeclaredValues(file)).toEqual({

@@ -13,10 +13,7 @@ describe('cleanErrorText', () => {
       'Load model from /srv/models/digits/1/model.onnx failed:/onnxruntime_src/onnxruntime/core/graph/model.cc:202 onnxruntime::Model::Model(onnx::ModelProto&&, const std::function<void(int)>&) Unsupported model IR version: 99, max supported IR version: 13\n',
       'Unsupported model IR version: 99, max supported IR version: 13',
     ],
-    [
-      'External data path does not exist: "/srv/models/digits/1/weights.bin"',
-      'External data path does not exist: "weights.bin"',
-    ],
+    ['External data path does not exist: "/srv/models/digits/1/weights.bin"', 'External data path does not exist: "weights.bin"'],
     [
       'Exception during initialization: /onnxruntime_src/onnxruntime/core/optimizer/initializer.cc:51 onnxruntime::Initializer::Initializer(const A&) const [ONNXRuntimeError] : 1 : FAIL : tensorprotoutils.cc:1763 GetExtDataFromTensorProto External initializer: k',
       'External initializer: k',

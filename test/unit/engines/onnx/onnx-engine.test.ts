@@ -39,7 +39,10 @@ describe('signature of an ONNX model', () => {
 
   it('tells an open rank from a scalar', async () => {
     const open = await load(identity('FP32'));
-    expect(open.signature).toEqual({ inputs: [{ name: 'x', dtype: 'FP32', shape: null }], outputs: [{ name: 'y', dtype: 'FP32', shape: null }] });
+    expect(open.signature).toEqual({
+      inputs: [{ name: 'x', dtype: 'FP32', shape: null }],
+      outputs: [{ name: 'y', dtype: 'FP32', shape: null }],
+    });
     expect(await open.run(new Map([['x', fp32([1, 2], [1, 2, 1])]]), ['y'])).toEqual(new Map([['y', fp32([1, 2], [1, 2, 1])]]));
     const scalar = await load(identity('FP32', []));
     expect(scalar.signature.inputs).toEqual([{ name: 'x', dtype: 'FP32', shape: [] }]);
@@ -80,19 +83,28 @@ describe('signature of an ONNX model', () => {
   });
 
   it('refuses types that cannot be passed, and names the tensor and its type', async () => {
-    expect(await failureOf(load(identity('BF16', ['n'])))).toMatchObject({ code: 'ENGINE_UNAVAILABLE', message: expect.stringMatching(/input "x".*bfloat16/) });
+    expect(await failureOf(load(identity('BF16', ['n'])))).toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+      message: expect.stringMatching(/input "x".*bfloat16/),
+    });
     const sequenceIn = load({
       inputs: [floatSequence('list')],
       outputs: [{ name: 'length', type: 'INT64', shape: [] }],
       nodes: [node('SequenceLength', ['list'], ['length'])],
     });
-    expect(await failureOf(sequenceIn)).toMatchObject({ code: 'ENGINE_UNAVAILABLE', message: expect.stringMatching(/input "list".*sequence/) });
+    expect(await failureOf(sequenceIn)).toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+      message: expect.stringMatching(/input "list".*sequence/),
+    });
     const onlySequenceOut = load({
       inputs: [{ name: 'x', type: 'FP32', shape: ['n'] }],
       outputs: [floatSequence('list')],
       nodes: [node('SequenceConstruct', ['x'], ['list'])],
     });
-    expect(await failureOf(onlySequenceOut)).toMatchObject({ code: 'ENGINE_UNAVAILABLE', message: expect.stringMatching(/output "list".*sequence/) });
+    expect(await failureOf(onlySequenceOut)).toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+      message: expect.stringMatching(/output "list".*sequence/),
+    });
   });
 });
 
@@ -165,8 +177,14 @@ describe('a run of an ONNX model', () => {
     const model = await load(identity('BYTES', ['n']));
     const withNul = bytes(['fine', 'a\0b']);
     const noUtf8: Tensor = { dtype: 'BYTES', shape: [1], data: [Uint8Array.of(0xff)] };
-    await expect(model.run(new Map([['x', withNul]]), ['y'])).rejects.toMatchObject({ code: 'INVALID_TENSOR', message: expect.stringMatching(/x\[1\].*NUL/) });
-    await expect(model.run(new Map([['x', noUtf8]]), ['y'])).rejects.toMatchObject({ code: 'INVALID_TENSOR', message: expect.stringMatching(/x\[0\].*UTF-8/) });
+    await expect(model.run(new Map([['x', withNul]]), ['y'])).rejects.toMatchObject({
+      code: 'INVALID_TENSOR',
+      message: expect.stringMatching(/x\[1\].*NUL/),
+    });
+    await expect(model.run(new Map([['x', noUtf8]]), ['y'])).rejects.toMatchObject({
+      code: 'INVALID_TENSOR',
+      message: expect.stringMatching(/x\[0\].*UTF-8/),
+    });
   });
 
   it('computes in FP16', async () => {
@@ -234,10 +252,15 @@ describe('a run of an ONNX model', () => {
       ],
       nodes: [
         node('Cast', ['sr'], ['rate'], [{ name: 'to', type: 2, i: 1 }]),
-        node('ReduceMean', ['input'], ['mean'], [
-          { name: 'axes', type: 7, ints: [1] },
-          { name: 'keepdims', type: 2, i: 1 },
-        ]),
+        node(
+          'ReduceMean',
+          ['input'],
+          ['mean'],
+          [
+            { name: 'axes', type: 7, ints: [1] },
+            { name: 'keepdims', type: 2, i: 1 },
+          ],
+        ),
         node('Div', ['mean', 'rate'], ['step']),
         node('Add', ['state', 'step'], ['stateN']),
         node('ReduceMax', ['stateN'], ['most'], [{ name: 'keepdims', type: 2, i: 0 }]),
@@ -254,11 +277,21 @@ describe('a run of an ONNX model', () => {
         ]),
         ['output', 'stateN'],
       );
-    const first = await listen(fp32(Array.from({ length: 8 }, () => 0), [2, 1, 4]));
+    const first = await listen(
+      fp32(
+        Array.from({ length: 8 }, () => 0),
+        [2, 1, 4],
+      ),
+    );
     expect(first.get('output')).toEqual(fp32([4], [1, 1]));
     const second = await listen(first.get('stateN')!);
     expect(second.get('output')).toEqual(fp32([6], [1, 1]));
-    expect(second.get('stateN')).toEqual(fp32(Array.from({ length: 8 }, () => 4), [2, 1, 4]));
+    expect(second.get('stateN')).toEqual(
+      fp32(
+        Array.from({ length: 8 }, () => 4),
+        [2, 1, 4],
+      ),
+    );
   });
 
   it('says what failed in the terms of the model alone', async () => {
@@ -272,7 +305,9 @@ describe('a run of an ONNX model', () => {
       code: 'INFERENCE_FAILED',
       message: expect.stringMatching(/^ONNX Runtime failed: .*Reshape.*\{2\}, requested shape:\{2,3\}$/),
     });
-    await expect(model.run(new Map([['x', fp32([1, 2])]]), ['y'])).rejects.toMatchObject({ message: expect.not.stringContaining('onnxruntime_src') });
+    await expect(model.run(new Map([['x', fp32([1, 2])]]), ['y'])).rejects.toMatchObject({
+      message: expect.not.stringContaining('onnxruntime_src'),
+    });
   });
 
   it('answers alike on several threads', async () => {
@@ -281,7 +316,13 @@ describe('a run of an ONNX model', () => {
         inputs: [tensorValue({ name: 'x', type: 'FP32', shape: ['n', 64] })],
         outputs: [tensorValue({ name: 'y', type: 'FP32', shape: ['n', 64] })],
         nodes: [node('MatMul', ['x', 'kernel'], ['y'])],
-        initializers: [floatInitializer('kernel', [64, 64], Array.from({ length: 64 * 64 }, (_, index) => (index % 65 === 0 ? 3 : 0)))],
+        initializers: [
+          floatInitializer(
+            'kernel',
+            [64, 64],
+            Array.from({ length: 64 * 64 }, (_, index) => (index % 65 === 0 ? 3 : 0)),
+          ),
+        ],
       }),
       {},
       2,

@@ -8,11 +8,17 @@ import { graphNode, graphTopology, placeholder, tensorInfo, tfjsFiles } from '..
 const engine = createTfjsEngine();
 
 async function load(nodes: readonly object[], signature?: object): Promise<LoadedModel> {
-  const folder = await modelFolder(tfjsFiles({ format: 'graph-model', modelTopology: graphTopology(nodes), weights: [], ...(signature && { signature }) }));
+  const folder = await modelFolder(
+    tfjsFiles({ format: 'graph-model', modelTopology: graphTopology(nodes), weights: [], ...(signature && { signature }) }),
+  );
   return loadForTest(engine, folder, 'tfjs-graph');
 }
 
-const greater = [placeholder('x', 'DT_FLOAT', [-1, 2]), placeholder('y', 'DT_FLOAT', [-1, 2]), graphNode('result', 'Greater', ['x', 'y'], { T: { type: 'DT_FLOAT' } })];
+const greater = [
+  placeholder('x', 'DT_FLOAT', [-1, 2]),
+  placeholder('y', 'DT_FLOAT', [-1, 2]),
+  graphNode('result', 'Greater', ['x', 'y'], { T: { type: 'DT_FLOAT' } }),
+];
 
 describe('graph models', () => {
   it('without a signature take their placeholders and last nodes, with the dtypes that a trial shows', async () => {
@@ -33,8 +39,14 @@ describe('graph models', () => {
 
   it('keep an open rank open', async () => {
     const model = await load(
-      [graphNode('x', 'Placeholder', [], { dtype: { type: 'DT_FLOAT' }, shape: { shape: { unknownRank: true } } }), graphNode('y', 'Neg', ['x'], { T: { type: 'DT_FLOAT' } })],
-      { inputs: { x: { name: 'x:0', dtype: 'DT_FLOAT', tensorShape: { unknownRank: true } } }, outputs: { y: { name: 'y:0', dtype: 'DT_FLOAT', tensorShape: { unknownRank: true } } } },
+      [
+        graphNode('x', 'Placeholder', [], { dtype: { type: 'DT_FLOAT' }, shape: { shape: { unknownRank: true } } }),
+        graphNode('y', 'Neg', ['x'], { T: { type: 'DT_FLOAT' } }),
+      ],
+      {
+        inputs: { x: { name: 'x:0', dtype: 'DT_FLOAT', tensorShape: { unknownRank: true } } },
+        outputs: { y: { name: 'y:0', dtype: 'DT_FLOAT', tensorShape: { unknownRank: true } } },
+      },
     );
     expect(model.signature.inputs[0]!.shape).toBeNull();
     expect(await model.run(new Map([['x', fp32([1, 2], [2, 1, 1])]]), ['y'])).toEqual(new Map([['y', fp32([-1, -2], [2, 1, 1])]]));
@@ -62,11 +74,17 @@ describe('graph models', () => {
   });
 
   it('refuse a signature that names no tensor of the graph', async () => {
-    const signature = { inputs: { x: tensorInfo('x:0', 'DT_FLOAT', [-1, 2]) }, outputs: { y: tensorInfo('nowhere:0', 'DT_FLOAT', [-1, 2]) } };
+    const signature = {
+      inputs: { x: tensorInfo('x:0', 'DT_FLOAT', [-1, 2]) },
+      outputs: { y: tensorInfo('nowhere:0', 'DT_FLOAT', [-1, 2]) },
+    };
     await expect(load(greater, signature)).rejects.toMatchObject({ code: 'INVALID_MODEL', message: expect.stringContaining('nowhere') });
   });
 
   it('refuse a signature of another form', async () => {
-    await expect(load(greater, { inputs: [], outputs: 3 })).rejects.toMatchObject({ code: 'INVALID_MODEL', message: expect.stringContaining('signature') });
+    await expect(load(greater, { inputs: [], outputs: 3 })).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringContaining('signature'),
+    });
   });
 });

@@ -17,7 +17,12 @@ async function load(layers: readonly object[], weights: readonly TfjsWeight[]): 
 }
 
 /** A recurrent layer as Keras writes it, with the orthogonal initializer that is slow to compute. */
-function recurrentLayer(className: 'LSTM' | 'GRU', units: number, batchInputShape: readonly (number | null)[], config: object = {}): object {
+function recurrentLayer(
+  className: 'LSTM' | 'GRU',
+  units: number,
+  batchInputShape: readonly (number | null)[],
+  config: object = {},
+): object {
   return {
     class_name: className,
     config: {
@@ -41,10 +46,17 @@ describe('layers models', () => {
     // One unit, one step, no kernels: the biases of the gates i, f, c, o alone make the answer.
     const model = await load(
       [recurrentLayer('LSTM', 1, [null, null, 2])],
-      [floats('rnn/kernel', [2, 4], Array(8).fill(0)), floats('rnn/recurrent_kernel', [1, 4], Array(4).fill(0)), floats('rnn/bias', [4], [0.5, 1, -0.5, 2])],
+      [
+        floats('rnn/kernel', [2, 4], Array(8).fill(0)),
+        floats('rnn/recurrent_kernel', [1, 4], Array(4).fill(0)),
+        floats('rnn/bias', [4], [0.5, 1, -0.5, 2]),
+      ],
     );
     expect(model.backend).toBe('wasm');
-    expect(model.signature).toEqual({ inputs: [{ name: 'rnn_input', dtype: 'FP32', shape: [-1, -1, 2] }], outputs: [{ name: 'rnn', dtype: 'FP32', shape: [-1, 1] }] });
+    expect(model.signature).toEqual({
+      inputs: [{ name: 'rnn_input', dtype: 'FP32', shape: [-1, -1, 2] }],
+      outputs: [{ name: 'rnn', dtype: 'FP32', shape: [-1, 1] }],
+    });
     const { data } = (await model.run(new Map([['rnn_input', fp32([1, 2], [1, 1, 2])]]), ['rnn'])).get('rnn')!;
     expect(data[0]).toBeCloseTo(sigmoid(2) * Math.tanh(sigmoid(0.5) * Math.tanh(-0.5)), 5);
   });
@@ -62,7 +74,11 @@ describe('layers models', () => {
   it('start a stateful layer without what the trial run left in it', async () => {
     const model = await load(
       [recurrentLayer('LSTM', 1, [1, 1, 1], { stateful: true })],
-      [floats('rnn/kernel', [1, 4], [0, 0, 1, 0]), floats('rnn/recurrent_kernel', [1, 4], Array(4).fill(0)), floats('rnn/bias', [4], [0, 0, 1, 0])],
+      [
+        floats('rnn/kernel', [1, 4], [0, 0, 1, 0]),
+        floats('rnn/recurrent_kernel', [1, 4], Array(4).fill(0)),
+        floats('rnn/bias', [4], [0, 0, 1, 0]),
+      ],
     );
     const { data } = (await model.run(new Map([['rnn_input', fp32([1], [1, 1, 1])]]), ['rnn'])).get('rnn')!;
     expect(data[0]).toBeCloseTo(0.5 * Math.tanh(0.5 * Math.tanh(2)), 5);
@@ -84,7 +100,19 @@ describe('layers models', () => {
 
   it('are tried with sizes that are enough for a convolution', async () => {
     const model = await load(
-      [{ class_name: 'Conv2D', config: { name: 'conv', batch_input_shape: [null, null, null, 1], filters: 1, kernel_size: [3, 3], padding: 'valid', use_bias: false } }],
+      [
+        {
+          class_name: 'Conv2D',
+          config: {
+            name: 'conv',
+            batch_input_shape: [null, null, null, 1],
+            filters: 1,
+            kernel_size: [3, 3],
+            padding: 'valid',
+            use_bias: false,
+          },
+        },
+      ],
       [floats('conv/kernel', [3, 3, 1, 1], Array(9).fill(1))],
     );
     expect(model.backend).toBe('wasm');
@@ -95,7 +123,19 @@ describe('layers models', () => {
 
   it('say so when the trial run failed on every backend', async () => {
     const model = await load(
-      [{ class_name: 'Conv2D', config: { name: 'conv', batch_input_shape: [null, null, null, 1], filters: 1, kernel_size: [40, 40], padding: 'valid', use_bias: false } }],
+      [
+        {
+          class_name: 'Conv2D',
+          config: {
+            name: 'conv',
+            batch_input_shape: [null, null, null, 1],
+            filters: 1,
+            kernel_size: [40, 40],
+            padding: 'valid',
+            use_bias: false,
+          },
+        },
+      ],
       [floats('conv/kernel', [40, 40, 1, 1], Array(1600).fill(1))],
     );
     expect(model).toMatchObject({ backend: 'wasm', reason: expect.stringContaining('trial run on zeros failed') });
@@ -115,7 +155,10 @@ describe('layers models', () => {
   });
 
   it('refuse weights that are not those of the layers', async () => {
-    await expect(load([denseLayer('y', 1, { batch_input_shape: [null, 1] })], [])).rejects.toMatchObject({ code: 'INVALID_MODEL', message: expect.stringContaining('y/kernel') });
+    await expect(load([denseLayer('y', 1, { batch_input_shape: [null, 1] })], [])).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringContaining('y/kernel'),
+    });
     await expect(load([denseLayer('y', 1, { batch_input_shape: [null, 1] })], [floats('z/kernel', [1, 1], [1])])).rejects.toMatchObject({
       code: 'INVALID_MODEL',
       message: expect.stringContaining('z/kernel'),

@@ -6,11 +6,20 @@ import type { ModelFormat } from '../../../../src/packages/formats.ts';
 import type { Tensor } from '../../../../src/tensor/tensor.ts';
 import { fixtureFolder, loadForTest, modelFolder } from '../../../helpers/fixture-models.ts';
 import { fp32 } from '../../../helpers/tensors.ts';
-import { denseLayer, graphNode, graphTopology, placeholder, sequentialTopology, tensorInfo, tfjsFiles } from '../../../helpers/tfjs-model.ts';
+import {
+  denseLayer,
+  graphNode,
+  graphTopology,
+  placeholder,
+  sequentialTopology,
+  tensorInfo,
+  tfjsFiles,
+} from '../../../helpers/tfjs-model.ts';
 
 const engine = createTfjsEngine();
 
-const loadFixture = (name: string, format: ModelFormat, threads = 1): Promise<LoadedModel> => loadForTest(engine, fixtureFolder(name), format, threads);
+const loadFixture = (name: string, format: ModelFormat, threads = 1): Promise<LoadedModel> =>
+  loadForTest(engine, fixtureFolder(name), format, threads);
 
 function bool(values: readonly number[]): Tensor {
   return { dtype: 'BOOL', shape: [values.length], data: Uint8Array.from(values) };

@@ -34,11 +34,17 @@ describe('readWeights', () => {
     ['long', 17],
   ])('refuses a shard that is too %s, with both sizes', async (_what, size) => {
     const folder = await modelFolder({ 'a.bin': new Uint8Array(size) });
-    await expect(read(folder, ['a.bin'])).rejects.toMatchObject({ code: 'INVALID_MODEL', message: expect.stringMatching(new RegExp(`"a.bin" \\(${size} bytes\\).*16 bytes.*not ${size}`)) });
+    await expect(read(folder, ['a.bin'])).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringMatching(new RegExp(`"a.bin" \\(${size} bytes\\).*16 bytes.*not ${size}`)),
+    });
   });
 
   it('names a shard that is missing', async () => {
-    await expect(read(await temporaryFolder(), ['a.bin'])).rejects.toMatchObject({ code: 'INVALID_MODEL', message: expect.stringContaining('"a.bin" is missing') });
+    await expect(read(await temporaryFolder(), ['a.bin'])).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringContaining('"a.bin" is missing'),
+    });
   });
 
   it.each([
@@ -55,7 +61,10 @@ describe('readWeights', () => {
     await writeFile(join(outer, 'a.bin'), new Uint8Array(16));
     const folder = join(outer, '1');
     await mkdir(folder);
-    await expect(read(folder, [path])).rejects.toMatchObject({ code: 'INVALID_MODEL', message: expect.stringMatching(new RegExp(problem)) });
+    await expect(read(folder, [path])).rejects.toMatchObject({
+      code: 'INVALID_MODEL',
+      message: expect.stringMatching(new RegExp(problem)),
+    });
   });
 
   it('refuses a link that leads out, but follows one inside and a folder that is a link itself', async () => {

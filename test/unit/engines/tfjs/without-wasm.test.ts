@@ -19,5 +19,7 @@ it('falls back to cpu when wasm does not start, and says so', async () => {
   expect(model).toMatchObject({ backend: 'cpu', reason: expect.stringMatching(/plain JavaScript.*wasm backend was not taken/) });
   expect(await model.run(new Map([['x', fp32([2], [1, 1])]]), ['y'])).toEqual(new Map([['y', fp32([6], [1, 1])]]));
   expect(warnings).toHaveBeenCalled();
-  await expect(createTfjsEngine({ backends: ['wasm'] }).load({ folder, format: 'tfjs-layers', threads: 1 })).rejects.toMatchObject({ code: 'ENGINE_UNAVAILABLE' });
+  await expect(createTfjsEngine({ backends: ['wasm'] }).load({ folder, format: 'tfjs-layers', threads: 1 })).rejects.toMatchObject({
+    code: 'ENGINE_UNAVAILABLE',
+  });
 });

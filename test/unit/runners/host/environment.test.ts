@@ -4,10 +4,24 @@ import { runnerEnvironment } from '../../../../src/runners/host/environment.ts';
 describe('the environment of a runner', () => {
   it('has what loaders, Node and devices read, and no secrets', () => {
     const env = runnerEnvironment(
-      { PATH: '/bin', LD_LIBRARY_PATH: '/cuda', NODE_OPTIONS: '--trace-gc', CUDA_VISIBLE_DEVICES: '0', AWS_SECRET_ACCESS_KEY: 's', SLIPWAY_PORT: '1', HOME: undefined },
+      {
+        PATH: '/bin',
+        LD_LIBRARY_PATH: '/cuda',
+        NODE_OPTIONS: '--trace-gc',
+        CUDA_VISIBLE_DEVICES: '0',
+        AWS_SECRET_ACCESS_KEY: 's',
+        SLIPWAY_PORT: '1',
+        HOME: undefined,
+      },
       '/cache',
     );
-    expect(env).toEqual({ PATH: '/bin', LD_LIBRARY_PATH: '/cuda', NODE_OPTIONS: '--trace-gc', CUDA_VISIBLE_DEVICES: '0', NODE_COMPILE_CACHE: '/cache' });
+    expect(env).toEqual({
+      PATH: '/bin',
+      LD_LIBRARY_PATH: '/cuda',
+      NODE_OPTIONS: '--trace-gc',
+      CUDA_VISIBLE_DEVICES: '0',
+      NODE_COMPILE_CACHE: '/cache',
+    });
   });
 
   it('keeps a compile cache that the user has chosen', () => {
