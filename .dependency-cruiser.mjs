@@ -13,13 +13,13 @@ export default {
       comment: 'The core speaks of models and tensors. How requests come in and how models are run is for others.',
       severity: 'error',
       from: { path: core },
-      to: { path: '^src/(protocols|runners/(host|child)|engines/(onnx|tfjs|engines\\.ts)|server\\.ts|main\\.ts)' },
+      to: { path: '^src/(protocols|runners|engines|server\\.ts|main\\.ts)', pathNot: '^src/(runners/runner|engines/engine)\\.ts$' },
     },
     {
       name: 'core-uses-no-framework',
       severity: 'error',
       from: { path: core },
-      to: { path: 'node_modules/(fastify|pino|@grpc|@tensorflow|onnxruntime)' },
+      to: { path: 'node_modules/(fastify|pino|@grpc|grpc-|@tensorflow|onnxruntime)' },
     },
     {
       name: 'tensors-and-errors-are-the-ground',
@@ -41,6 +41,25 @@ export default {
       to: { path: '^src/(engines/(onnx|tfjs|engines\\.ts)|runners/child)', pathNot: '^src/engines/engine\\.ts$' },
     },
     {
+      name: 'the-runner-program-knows-engines-only',
+      comment: 'It starts for each model, so it stays small, and it has no part in what the server decides.',
+      severity: 'error',
+      from: { path: '^src/runners/child/' },
+      to: { path: '^src/', pathNot: '^src/(runners/(child/|[^/]+\\.ts$)|engines|tensor|errors|packages)' },
+    },
+    {
+      name: 'both-sides-of-the-process-border-share-the-middle',
+      severity: 'error',
+      from: { path: '^src/runners/[^/]+\\.ts$' },
+      to: { path: '^src/runners/(host|child)/' },
+    },
+    {
+      name: 'settings-and-log-know-no-part',
+      severity: 'error',
+      from: { path: '^src/(config|observability)/' },
+      to: { path: '^src/', pathNot: '^src/(config|observability|errors)/' },
+    },
+    {
       name: 'onnxruntime-in-its-engine-only',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/engines/onnx/' },
@@ -59,6 +78,18 @@ export default {
       to: { path: 'node_modules/fastify' },
     },
     {
+      name: 'grpc-at-the-edge-only',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(protocols/|server\\.ts$)' },
+      to: { path: 'node_modules/(@grpc/|grpc-)' },
+    },
+    {
+      name: 'pino-in-the-log-only',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(observability/|main\\.ts$)' },
+      to: { path: 'node_modules/pino' },
+    },
+    {
       name: 'protocols-know-no-process-border',
       severity: 'error',
       from: { path: '^src/protocols/' },
@@ -70,6 +101,14 @@ export default {
       from: { path: '^src/', pathNot: '^src/main\\.ts$' },
       to: { path: '^src/server\\.ts$' },
     },
+    {
+      name: 'the-server-needs-nothing-beside-src',
+      comment: 'Tests, scripts and measurements are not in the image; neither are development dependencies.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|scripts|bench)/' },
+    },
+    { name: 'no-development-dependency', severity: 'error', from: { path: '^src/' }, to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'] } },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -8,3 +8,6 @@ mkdir -p "$target"
 for name in package.json openapi.yaml dist node_modules models LICENSE; do
   cp -R "$built/$name" "$target/$name"
 done
+cp "$built/scripts/docker/health.mjs" "$target/"
+# Where the server keeps its own records; the image's user may write here and into models.
+mkdir -p "$target/state"

@@ -1,5 +1,5 @@
 import { CATALOGUE } from '../../src/errors/catalogue.ts';
-import { SETTINGS } from '../../src/config/load.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
 import { GRPC_STATUS } from '../../src/protocols/grpc-status.ts';
 import { HTTP_STATUS } from '../../src/protocols/http-status.ts';
 

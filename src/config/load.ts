@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { messageOf } from '../errors/slipway-error.ts';
+import { helpText } from './help-text.ts';
+import { nearestName } from './nearest-name.ts';
 import { type Config, configSchema } from './schema.ts';
+import { type Setting, SETTINGS } from './settings.ts';
 
 /** A setting that can't be understood; the message is one line for the person who started the server. */
 export class ConfigError extends Error {}
@@ -16,152 +19,76 @@ export interface LoadOptions {
 
 export type LoadedConfig = { readonly kind: 'run'; readonly config: Config } | { readonly kind: 'print'; readonly text: string };
 
-/** One setting, found by walking the schema, so that there is no second list of them. */
-export interface Setting {
-  /** E.g. `['limits', 'maxBodyBytes']`. */
-  readonly path: readonly string[];
-  /** E.g. `--limits-max-body-bytes`. */
-  readonly flag: string;
-  /** E.g. `SLIPWAY_LIMITS_MAX_BODY_BYTES`. */
-  readonly variable: string;
-  readonly description: string;
-  readonly default: unknown;
-  readonly isBoolean: boolean;
+/** A value that one of the sources gives. */
+interface Given {
+  readonly setting: Setting;
+  readonly value: unknown;
+  /** For messages, e.g. `--port` or `slipway.json: port`. */
+  readonly source: string;
 }
 
-function words(path: readonly string[]): string[] {
-  return path.flatMap((part) => part.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).split(' '));
+/** The setting with this name in one of its spellings. */
+function settingBy(spelling: 'name' | 'flag' | 'variable', text: string, unknown: (nearest: string) => string): Setting {
+  const found = SETTINGS.find((each) => each[spelling] === text);
+  if (found !== undefined) return found;
+  const [first, ...rest] = SETTINGS.map((each) => each[spelling]);
+  throw new ConfigError(unknown(nearestName(text, [first!, ...rest])));
 }
 
-/** The innermost schema inside defaults. */
-function unwrap(schema: z.ZodType): z.ZodType {
-  const { def } = schema;
-  return 'innerType' in def ? unwrap(def.innerType as z.ZodType) : schema;
+/** Text of a flag or variable as the value it means; text that means none is left for the schema to refuse. */
+function fromText({ kind }: Setting, text: string): unknown {
+  if (kind === 'number' && /^[+-]?\d+(\.\d+)?$/.test(text)) return Number(text);
+  if (kind === 'boolean') return z.stringbool().safeParse(text).data ?? text;
+  return text;
 }
 
-function acceptsBoolean(schema: z.ZodType): boolean {
-  const inner = unwrap(schema);
-  if (inner instanceof z.ZodUnion) return inner.options.some((option) => acceptsBoolean(option as z.ZodType));
-  return inner instanceof z.ZodBoolean;
-}
-
-function settingsOf(schema: z.ZodObject, parent: readonly string[], defaults: Record<string, unknown>): Setting[] {
-  return Object.entries(schema.shape).flatMap(([name, each]) => {
-    const path = [...parent, name];
-    const inner = unwrap(each as z.ZodType);
-    if (inner instanceof z.ZodObject) return settingsOf(inner, path, defaults[name] as Record<string, unknown>);
-    return [
-      {
-        path,
-        flag: `--${words(path).join('-')}`,
-        variable: `SLIPWAY_${words(path).join('_').toUpperCase()}`,
-        description: (each as z.ZodType).description ?? '',
-        default: defaults[name],
-        isBoolean: acceptsBoolean(each as z.ZodType),
-      },
-    ];
-  });
-}
-
-/** Every setting of the server. */
-export const SETTINGS: readonly Setting[] = settingsOf(configSchema, [], configSchema.parse({}));
-
-/** Damerau's distance without transpositions, for "did you mean". */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_cell, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
-function unknown(kind: string, name: string, known: readonly string[]): ConfigError {
-  const [nearest] = known.toSorted((a, b) => distance(name, a) - distance(name, b));
-  return new ConfigError(`there is no ${kind} ${name}; did you mean ${nearest}?`);
-}
-
-type Values = { [key: string]: unknown };
-
-/** Where each value came from, for messages about bad ones. */
-type Sources = Map<string, string>;
-
-function put(target: Values, path: readonly string[], value: unknown): void {
-  let at = target;
-  for (const part of path.slice(0, -1)) at = (at[part] ??= {}) as Values;
-  at[path.at(-1)!] = value;
-}
-
-function addFile(target: Values, sources: Sources, file: string, readFile: LoadOptions['readFile']): void {
+function readSettingsFile(file: string, readFile: LoadOptions['readFile']): Given[] {
   let content: unknown;
   try {
     content = JSON.parse(readFile(file));
   } catch (error) {
     throw new ConfigError(`${file}: ${messageOf(error)}`);
   }
-  const visit = (value: unknown, path: readonly string[]): void => {
-    const setting = SETTINGS.find((each) => each.path.join('.') === path.join('.'));
-    if (setting !== undefined) {
-      put(target, path, value);
-      sources.set(path.join('.'), `${file}: ${path.join('.')}`);
-      return;
+  const visit = (value: unknown, path: readonly string[]): Given[] => {
+    const name = path.join('.');
+    const isGroup = path.length === 0 || SETTINGS.some((each) => each.name.startsWith(`${name}.`));
+    if (!isGroup) {
+      const setting = settingBy('name', name, (nearest) => `${file}: there is no setting ${name}; did you mean ${nearest}?`);
+      return [{ setting, value, source: `${file}: ${name}` }];
     }
-    const isGroup =
-      path.length === 0 ||
-      SETTINGS.some((each) => each.path.length > path.length && path.every((part, index) => each.path[index] === part));
-    if (!isGroup)
-      throw unknown(
-        'setting',
-        `${path.join('.')} (in ${file})`,
-        SETTINGS.map((each) => each.path.join('.')),
-      );
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new ConfigError(`${file}: ${path.join('.') || 'the file'} must be an object`);
-    for (const [name, each] of Object.entries(value)) visit(each, [...path, name]);
+      throw new ConfigError(`${file}: ${name || 'the file'} must be an object`);
+    return Object.entries(value).flatMap(([key, each]) => visit(each, [...path, key]));
   };
-  visit(content, []);
+  return visit(content, []);
 }
 
-function addEnvironment(target: Values, sources: Sources, env: LoadOptions['env']): void {
-  for (const [variable, value] of Object.entries(env)) {
-    if (!variable.startsWith('SLIPWAY_') || variable === 'SLIPWAY_CONFIG' || value === undefined) continue;
-    const setting = SETTINGS.find((each) => each.variable === variable);
-    if (setting === undefined)
-      throw unknown(
-        'setting',
-        variable,
-        SETTINGS.map((each) => each.variable),
-      );
-    put(target, setting.path, value);
-    sources.set(setting.path.join('.'), variable);
-  }
+/**
+ * Kubernetes describes the services of a namespace in the environment of its containers. For a service that is named
+ * `slipway` these variables look like settings: `SLIPWAY_PORT=tcp://10.0.0.1:80`, `SLIPWAY_SERVICE_HOST`.
+ */
+function isServiceLink(variable: string, value: string): boolean {
+  if (/_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)(_|$)/.test(variable)) return true;
+  return variable.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value);
 }
 
-function helpText(): string {
-  const rows: [flag: string, text: string][] = SETTINGS.map((each) => [each.flag, `${each.description} Default: ${String(each.default)}.`]);
-  rows.unshift(['--config', 'JSON file of settings.'], ['--help', 'Print this.'], ['--version', 'Print the version.']);
-  const width = Math.max(...rows.map(([flag]) => flag.length)) + 2;
-  return [
-    'Usage: slipway [--setting value …]',
-    '',
-    'Settings come from a file (--config or SLIPWAY_CONFIG), then the environment, then flags; the later one holds.',
-    'A flag --limits-max-body-bytes is SLIPWAY_LIMITS_MAX_BODY_BYTES in the environment.',
-    '',
-    ...rows.map(([flag, text]) => `  ${flag.padEnd(width)}${text}`),
-  ].join('\n');
+function readEnvironment(env: LoadOptions['env']): Given[] {
+  return Object.entries(env).flatMap(([variable, text]) => {
+    if (!variable.startsWith('SLIPWAY_') || variable === 'SLIPWAY_CONFIG' || text === undefined) return [];
+    if (isServiceLink(variable, text)) return [];
+    const setting = settingBy('variable', variable, (nearest) => `there is no variable ${variable}; did you mean ${nearest}?`);
+    return [{ setting, value: fromText(setting, text), source: variable }];
+  });
 }
 
 interface Flags {
-  readonly values: ReadonlyMap<Setting, string>;
+  readonly given: readonly Given[];
   readonly config: string | undefined;
   readonly print: 'help' | 'version' | undefined;
 }
 
 function readFlags(argv: readonly string[]): Flags {
-  const values = new Map<Setting, string>();
+  const given: Given[] = [];
   let config: string | undefined;
   let print: Flags['print'];
   for (let index = 0; index < argv.length; index += 1) {
@@ -173,22 +100,40 @@ function readFlags(argv: readonly string[]): Flags {
       if (next === undefined || next.startsWith('--')) throw new ConfigError(`${flag} needs a value`);
       return next;
     };
-    const setting = SETTINGS.find((each) => each.flag === flag);
-    const negated = SETTINGS.find((each) => each.isBoolean && flag === each.flag.replace('--', '--no-'));
+    const negated = SETTINGS.find((each) => each.kind === 'boolean' && flag === each.flag.replace('--', '--no-'));
     if (flag === '--help' || flag === '-h') print = 'help';
     else if (flag === '--version') print = 'version';
     else if (flag === '--config') config = take();
-    else if (negated !== undefined) values.set(negated, 'false');
-    else if (setting === undefined)
-      throw unknown(
-        'flag',
-        flag,
-        SETTINGS.map((each) => each.flag),
-      );
-    else if (setting.isBoolean && inline === undefined && (argv[index + 1] ?? '--').startsWith('--')) values.set(setting, 'true');
-    else values.set(setting, take());
+    else if (negated !== undefined) {
+      if (inline !== undefined) throw new ConfigError(`${flag} takes no value`);
+      given.push({ setting: negated, value: false, source: flag });
+    } else if (!flag.startsWith('-')) throw new ConfigError(`unexpected argument ${flag}; a setting is given as --name value`);
+    else {
+      const setting = settingBy('flag', flag, (nearest) => `there is no flag ${flag}; did you mean ${nearest}?`);
+      const isBare = setting.kind === 'boolean' && inline === undefined && (argv[index + 1] ?? '--').startsWith('--');
+      given.push({ setting, value: isBare ? true : fromText(setting, take()), source: flag });
+    }
   }
-  return { values, config, print };
+  return { given, config, print };
+}
+
+/** What is wrong with a value, for someone who has not read the schema. */
+function problemOf(issue: z.core.$ZodIssue, value: unknown): string {
+  const instead = `not ${JSON.stringify(value)}`;
+  switch (issue.code) {
+    case 'too_big':
+      return `must be at most ${issue.maximum}, ${instead}`;
+    case 'too_small':
+      if (issue.origin === 'string') return 'must not be empty';
+      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}, ${instead}`;
+    case 'invalid_value':
+      return `must be one of ${issue.values.join(', ')}, ${instead}`;
+    case 'invalid_type':
+      if (issue.expected === 'int') return `must be a whole number, ${instead}`;
+      return `must be ${issue.expected === 'boolean' ? 'true or false' : `a ${issue.expected}`}, ${instead}`;
+    default:
+      return issue.message;
+  }
 }
 
 /**
@@ -198,18 +143,20 @@ function readFlags(argv: readonly string[]): Flags {
 export function loadConfig({ argv, env, readFile, version }: LoadOptions): LoadedConfig {
   const flags = readFlags(argv);
   if (flags.print !== undefined) return { kind: 'print', text: flags.print === 'help' ? helpText() : version };
-  const values: Values = {};
-  const sources: Sources = new Map();
   const file = flags.config ?? env['SLIPWAY_CONFIG'];
-  if (file !== undefined) addFile(values, sources, file, readFile);
-  addEnvironment(values, sources, env);
-  for (const [setting, value] of flags.values) {
-    put(values, setting.path, value);
-    sources.set(setting.path.join('.'), setting.flag);
+  if (file === '') throw new ConfigError(`${flags.config === undefined ? 'SLIPWAY_CONFIG' : '--config'}: must not be empty`);
+  const sources = [...(file === undefined ? [] : readSettingsFile(file, readFile)), ...readEnvironment(env), ...flags.given];
+  const given = new Map(sources.map((each) => [each.setting.name, each]));
+
+  const values: Record<string, unknown> = {};
+  for (const { setting, value } of given.values()) {
+    let at = values;
+    for (const part of setting.path.slice(0, -1)) at = (at[part] ??= {}) as Record<string, unknown>;
+    at[setting.path.at(-1)!] = value;
   }
   const result = configSchema.safeParse(values);
   if (result.success) return { kind: 'run', config: result.data };
-  const [issue] = result.error.issues;
-  const path = issue!.path.join('.');
-  throw new ConfigError(`${sources.get(path) ?? path}: ${issue!.message}`);
+  const issue = result.error.issues[0]!;
+  const wrong = given.get(issue.path.join('.'))!;
+  throw new ConfigError(`${wrong.source}: ${problemOf(issue, wrong.value)}`);
 }

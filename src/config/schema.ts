@@ -1,9 +1,14 @@
 import { z } from 'zod';
 
-const port = z.coerce.number().int().min(0).max(65_535);
-const count = z.coerce.number().int().positive();
-const bytes = z.coerce.number().int().positive();
-const milliseconds = z.coerce.number().int().positive();
+/** Node's timers take no more; a longer one fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const port = z.number().int().min(0).max(65_535);
+const count = z.number().int().positive();
+const bytes = z.number().int().positive();
+const milliseconds = z.number().int().positive().max(MAX_TIMER_MS);
+// An empty host would listen on every address, an empty folder would be the current one.
+const text = z.string().min(1);
 
 /**
  * Every setting, once: its type, default and meaning. The descriptions are the reference page
@@ -11,11 +16,10 @@ const milliseconds = z.coerce.number().int().positive();
  * `SLIPWAY_LIMITS_MAX_BODY_BYTES` in the environment and `{"limits":{"maxBodyBytes":…}}` in the file.
  */
 export const configSchema = z.strictObject({
-  host: z.string().default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 to be reached from other machines.'),
+  host: text.default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 to be reached from other machines.'),
   port: port.default(8080).describe('Port of all HTTP routes; 0 takes a free one.'),
-  models: z.string().default('./models').describe('Folder of the model repository.'),
-  state: z
-    .string()
+  models: text.default('./models').describe('Folder of the model repository.'),
+  state: text
     .default('./state')
     .describe('Folder of the server’s own records (jobs, datasets, checkpoints); nothing is written there yet.'),
   logging: z
@@ -29,7 +33,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   repository: z
     .strictObject({
-      watch: z.stringbool().or(z.boolean()).default(true).describe('Follow changes of the model folder by file-system events.'),
+      watch: z.boolean().default(true).describe('Follow changes of the model folder by file-system events.'),
       pollMs: milliseconds
         .default(2_000)
         .describe('Also look at the model folder this often, for file systems without events, in milliseconds.'),
@@ -49,7 +53,7 @@ export const configSchema = z.strictObject({
       restartBackoffMs: milliseconds
         .default(200)
         .describe('Wait before the first restart after a crash, in milliseconds; doubles with each further one, up to 30 s.'),
-      maxRestarts: z.coerce
+      maxRestarts: z
         .number()
         .int()
         .min(0)
@@ -78,14 +82,16 @@ export const configSchema = z.strictObject({
   shutdown: z
     .strictObject({
       drainMs: milliseconds.default(10_000).describe('Work in flight may finish for this long after a stop signal, in milliseconds.'),
-      unreadyMs: z.coerce
+      unreadyMs: z
         .number()
         .int()
         .min(0)
+        .max(MAX_TIMER_MS)
         .default(0)
         .describe('Stay up but not ready for this long first, so that load balancers notice, in milliseconds.'),
     })
     .prefault({}),
 });
 
+/** Every setting with its value; see `configSchema`. */
 export type Config = z.infer<typeof configSchema>;

@@ -93,6 +93,7 @@ export const CATALOGUE = {
     kind: 'unsupported',
     meaning: 'No engine on this machine can run the format, operator or dtype; the message names it.',
   },
+  NOT_SUPPORTED: { kind: 'unsupported', meaning: 'The protocol has such a feature, but Slipway does not; the message names it.' },
   INFERENCE_FAILED: { kind: 'internal', meaning: 'The engine failed while it ran the model on these inputs.' },
   RUNNER_CRASHED: {
     kind: 'unavailable',

@@ -33,6 +33,11 @@ export class SlipwayError extends Error {
   }
 }
 
+/** Returns `error` itself when it is coded, else an `INTERNAL` error that keeps it as its cause. */
+export function toSlipwayError(error: unknown): SlipwayError {
+  return error instanceof SlipwayError ? error : new SlipwayError('INTERNAL', 'Internal error.', { cause: error });
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -12,8 +12,8 @@ export interface InferenceOptions {
   readonly requestTimeoutMs: number;
 }
 
-/** Requests with one runner at a time: while it computes one, the next is already on its way to it. */
-const RUNNER_CONCURRENCY = 4;
+/** Requests that go to a runner together at the most. */
+const MAX_AHEAD = 16;
 
 /** The data plane: every protocol's requests come through here. */
 export function createInference(options: InferenceOptions): Inference & { close(): void } {
@@ -24,7 +24,7 @@ export function createInference(options: InferenceOptions): Inference & { close(
   function queueOf(runner: Runner): Queue {
     let queue = queues.get(runner);
     if (queue === undefined) {
-      queue = createQueue({ maxDepth: maxQueueDepth, concurrency: RUNNER_CONCURRENCY });
+      queue = createQueue({ maxDepth: maxQueueDepth, maxAhead: MAX_AHEAD });
       queues.set(runner, queue);
     }
     return queue;

@@ -9,8 +9,11 @@ export interface Logger {
   error(fields: object, message: string): void;
 }
 
-/** Whatever reaches the log, these never do. */
-const REDACTED = ['*.authorization', '*.cookie', 'headers.authorization', 'headers.cookie', 'authorization', 'cookie'];
+/** Headers that carry secrets, as Node spells them. */
+const SECRET_HEADERS = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key'];
+
+/** Where they are hidden: among the fields, in an object there such as `headers`, and in `headers` of one such as `req`. */
+const REDACTED = SECRET_HEADERS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`]);
 
 /**
  * The server's log on standard output: one JSON object a line, or on a terminal lines for people.

@@ -20,6 +20,20 @@ function softmax(scores: readonly number[]): number[] {
   return weights.map((weight) => weight / total);
 }
 
+/** The indexes of the `count` largest values, largest first, earlier ones first among equals; NaN is below all. */
+function largest(values: readonly number[], count: number): number[] {
+  const found: number[] = [];
+  while (found.length < count) {
+    let best = -1;
+    for (let index = 0; index < values.length; index += 1) {
+      if (found.includes(index)) continue;
+      if (best === -1 || values[index]! > values[best]! || (Number.isNaN(values[best]) && !Number.isNaN(values[index]))) best = index;
+    }
+    found.push(best);
+  }
+  return found;
+}
+
 /**
  * Reads the scores of a classifier.
  * @param scores shape [N, classes] or [classes].
@@ -40,10 +54,8 @@ export function classify(scores: Tensor, { labels, scores: kind, top }: Classifi
   for (let start = 0; start < values.length; start += classes) {
     const row = Array.from(values.subarray(start, start + classes));
     const probabilities = kind === 'logits' ? softmax(row) : row;
-    const ranked = probabilities
-      .map((probability, index) => ({ label: labels[index]!, probability }))
-      .toSorted((a, b) => (Number.isNaN(a.probability) ? 1 : Number.isNaN(b.probability) ? -1 : b.probability - a.probability));
-    predictions.push({ ...ranked[0]!, top: ranked.slice(0, top) });
+    const ranked = largest(probabilities, Math.min(top, classes)).map((index) => ({ label: labels[index]!, probability: probabilities[index]! }));
+    predictions.push({ ...ranked[0]!, top: ranked });
   }
   return predictions;
 }

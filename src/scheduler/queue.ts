@@ -3,8 +3,10 @@ import { SlipwayError } from '../errors/slipway-error.ts';
 export interface QueueOptions {
   /** Requests that may wait; one more is refused with QUEUE_FULL. */
   readonly maxDepth: number;
-  /** Requests that may be with the runner at once. More than one hides the way to the runner and back. */
-  readonly concurrency: number;
+  /** Most requests that go to the runner together. */
+  readonly maxAhead: number;
+  /** The clock, in milliseconds; `performance.now` unless a test has its own. */
+  readonly now?: () => number;
 }
 
 export interface Submission {
@@ -20,7 +22,11 @@ export interface Completion<T> {
   readonly queueMs: number;
 }
 
-/** The bounded first-in, first-out queue in front of one runner. */
+/**
+ * The bounded first-in, first-out queue in front of one runner. While the runner works, requests gather; when it has
+ * answered, all of them go to it at once, no more than AHEAD_MS of work. To wake another process costs more than to
+ * parse a request, so a busy server does it once for many; a request that meets an idle runner never waits.
+ */
 export interface Queue {
   readonly depth: number;
   /**
@@ -35,29 +41,43 @@ interface Entry {
   start(): void;
 }
 
+/** What was sent to the runner can't be taken back, so only about this much work is sent ahead, in milliseconds. */
+const AHEAD_MS = 5;
+
 /** Time over which a full queue is assumed to make room when nothing was measured yet, in milliseconds. */
 const UNMEASURED_RETRY_MS = 1_000;
 
-export function createQueue(options: QueueOptions): Queue {
-  const { maxDepth, concurrency } = options;
+export function createQueue({ maxDepth, maxAhead, now = () => performance.now() }: QueueOptions): Queue {
   const waiting = new Set<Entry>(); // a Set keeps the order of insertion and removes from the middle in O(1)
   let running = 0;
-  /** Smoothed time of one task, for Retry-After. */
+  let groupSize = 0;
+  let groupStartedAt = 0;
+  /** Smoothed time of one task in milliseconds, from its start to its end, shared by those that went together. */
   let taskMs = Number.NaN;
 
-  function finished(startedAt: number): void {
-    running -= 1;
-    const tookMs = performance.now() - startedAt;
-    taskMs = Number.isNaN(taskMs) ? tookMs : taskMs + 0.1 * (tookMs - taskMs);
+  function startGroup(): void {
+    const limit = Number.isNaN(taskMs) ? 1 : Math.min(maxAhead, Math.max(1, Math.floor(AHEAD_MS / taskMs)));
+    groupSize = 0;
+    groupStartedAt = now();
     for (const next of waiting) {
       waiting.delete(next);
+      groupSize += 1;
+      running += 1;
       next.start();
-      break;
+      if (groupSize >= limit) return;
     }
   }
 
+  function finished(): void {
+    running -= 1;
+    if (running > 0) return;
+    const tookMs = (now() - groupStartedAt) / groupSize;
+    taskMs = Number.isNaN(taskMs) ? tookMs : taskMs + 0.1 * (tookMs - taskMs);
+    startGroup();
+  }
+
   function retryAfterMs(): number {
-    return Number.isNaN(taskMs) ? UNMEASURED_RETRY_MS : Math.ceil((waiting.size * taskMs) / concurrency);
+    return Number.isNaN(taskMs) ? UNMEASURED_RETRY_MS : Math.ceil(waiting.size * taskMs);
   }
 
   return {
@@ -65,14 +85,14 @@ export function createQueue(options: QueueOptions): Queue {
       return waiting.size;
     },
     submit<T>(task: () => Promise<T>, { deadline, signal }: Submission): Promise<Completion<T>> {
-      if (running >= concurrency && waiting.size >= maxDepth) {
+      if (running > 0 && waiting.size >= maxDepth) {
         const error = new SlipwayError('QUEUE_FULL', `The queue of this model is full (${maxDepth} requests wait).`, {
           retryAfterMs: retryAfterMs(),
         });
         return Promise.reject(error);
       }
       return new Promise((resolve, reject) => {
-        const submittedAt = performance.now();
+        const submittedAt = now();
         let settled = false;
 
         const settle = (act: () => void): void => {
@@ -90,15 +110,14 @@ export function createQueue(options: QueueOptions): Queue {
 
         const entry: Entry = {
           start() {
-            running += 1;
-            const startedAt = performance.now();
+            const startedAt = now();
             task().then(
               (value) => {
-                finished(startedAt);
+                finished();
                 settle(() => resolve({ value, queueMs: startedAt - submittedAt }));
               },
               (error: unknown) => {
-                finished(startedAt);
+                finished();
                 settle(() => reject(error));
               },
             );
@@ -112,8 +131,8 @@ export function createQueue(options: QueueOptions): Queue {
         if (signal?.aborted) return onAbort();
         signal?.addEventListener('abort', onAbort, { once: true });
 
-        if (running < concurrency) entry.start();
-        else waiting.add(entry);
+        waiting.add(entry);
+        if (running === 0) startGroup();
       });
     },
   };

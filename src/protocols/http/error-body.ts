@@ -1,12 +1,16 @@
-import { SlipwayError } from '../../errors/slipway-error.ts';
+import { SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts';
 import { HTTP_STATUS } from '../http-status.ts';
 import type { ErrorAnswer } from './route.ts';
 
+/** When a client may try again, for errors that know. */
+export function retryAfterHeaders({ retryAfterMs }: SlipwayError): Record<string, string> {
+  // Retry-After counts whole seconds (RFC 9110 §10.2.3); rounded up, so that nobody comes back too early.
+  return retryAfterMs === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) };
+}
+
 /** The one shape of every error of the native API. What went wrong inside is logged, never sent. */
 export function encodeErrorAnswer(error: SlipwayError, requestId: string): ErrorAnswer {
-  const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8' };
-  // Retry-After counts whole seconds (RFC 9110 §10.2.3); rounded up, so that nobody comes back too early.
-  if (error.retryAfterMs !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000)));
+  const headers = { 'content-type': 'application/json; charset=utf-8', ...retryAfterHeaders(error) };
   const { code, message, details } = error;
   return { status: HTTP_STATUS[error.kind], headers, body: JSON.stringify({ error: { code, message, details, requestId } }) };
 }
@@ -32,5 +36,5 @@ export function toCodedError(error: unknown): SlipwayError {
       return new SlipwayError('REQUEST_CANCELLED', 'The client went away before the answer.', { cause: error });
     }
   }
-  return new SlipwayError('INTERNAL', 'Internal error.', { cause: error });
+  return toSlipwayError(error);
 }

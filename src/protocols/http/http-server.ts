@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Logger } from '../../observability/log.ts';
 import { checkInput } from './check-input.ts';
+import { collectBody } from './collect-body.ts';
 import { toCodedError } from './error-body.ts';
 import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
 
@@ -18,9 +19,15 @@ const EMPTY = Buffer.alloc(0);
 /** A client may name its request for our log; anything but a short plain token is replaced. */
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
+/** Request ids count on from a random start of each process: as unique as random ones, and much cheaper. */
+const idPrefix = randomBytes(6).toString('hex');
+let lastRequest = 0;
+
 function requestIdOf(request: IncomingMessage): string {
   const sent = request.headers['x-request-id'];
-  return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
+  if (typeof sent === 'string' && REQUEST_ID.test(sent)) return sent;
+  lastRequest += 1;
+  return `${idPrefix}-${lastRequest}`;
 }
 
 function pathOf(request: FastifyRequest): string {
@@ -67,8 +74,8 @@ function signalOf(reply: FastifyReply): AbortSignal {
   return controller.signal;
 }
 
-function send(reply: FastifyReply, answer: RouteAnswer): FastifyReply {
-  reply.code(answer.status);
+function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: RouteAnswer): FastifyReply {
+  reply.code(answer.status).header('x-request-id', request.id);
   if (answer.contentType !== undefined) reply.header('content-type', answer.contentType);
   if (answer.headers !== undefined) reply.headers(answer.headers);
   return reply.send(answer.payload);
@@ -78,7 +85,7 @@ function fastifyPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 
-function addRoute(app: FastifyInstance, route: RouteDefinition): void {
+function addRoute(app: FastifyInstance, route: RouteDefinition, isClosing: () => boolean): void {
   app.route({
     method: route.method,
     url: fastifyPath(route.path),
@@ -93,12 +100,14 @@ function addRoute(app: FastifyInstance, route: RouteDefinition): void {
         query: route.query === undefined ? undefined : checkInput(route.query, request.query, ''),
         body: Buffer.isBuffer(request.body) ? request.body : EMPTY,
         stream: request.raw,
+        headers: request.headers,
         mediaType: mediaTypeOf(request),
         get signal() {
           return signalOf(reply);
         },
       });
-      return send(reply, answer);
+      if (isClosing()) reply.header('connection', 'close');
+      return sendAnswer(request, reply, answer);
     },
   });
 }
@@ -127,6 +136,9 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     },
   });
 
+  /** Set when the server begins to close: clients keep connections open for long, so busy ones end with their answer. */
+  let closing = false;
+
   function protocolOf(path: string): HttpProtocol {
     return protocols.find((protocol) => protocol.ownsPath(path)) ?? protocols.at(-1)!;
   }
@@ -137,7 +149,9 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
       logger.error({ err: coded.cause ?? coded, requestId: request.id, method: request.method, url: request.url }, coded.message);
     }
     const answer = protocolOf(pathOf(request)).encodeError(coded, request.id);
-    return reply.code(answer.status).headers(answer.headers).send(answer.body);
+    // What is left of a body that is too large is not read; the connection cannot be used again after that.
+    if (closing || coded.kind === 'payload_too_large') reply.header('connection', 'close');
+    return reply.code(answer.status).header('x-request-id', request.id).headers(answer.headers).send(answer.body);
   }
 
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
@@ -156,29 +170,23 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     );
   });
 
-  let closing = false;
   app.addHook('preClose', (done) => {
     closing = true;
     done();
-  });
-  app.addHook('onSend', (request, reply, payload, done) => {
-    reply.header('x-request-id', request.id);
-    // Clients keep connections open for long; those that were busy when the server began to close end with their answer.
-    if (closing) reply.header('connection', 'close');
-    done(null, payload);
   });
 
   const routes = protocols.flatMap((protocol) => protocol.routes);
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body));
-    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route);
+    scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => collectBody(payload, request.routeOptions.bodyLimit ?? 0));
+    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, () => closing);
     done();
   });
+  // Streams are for their routes to read, and what is sent to no route is not read at all.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
   app.register((scope, _options, done) => {
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
-    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route);
+    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route, () => closing);
     done();
   });
   return app;

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
@@ -34,6 +34,8 @@ export interface RouteContext<Params, Query> {
   readonly body: Buffer;
   /** The body as it arrives, for routes whose body is of kind `stream`. */
   readonly stream: IncomingMessage;
+  /** By their names in lower case. */
+  readonly headers: IncomingHttpHeaders;
   /** Media type of the body in lower case without parameters; empty when the client sent none. */
   readonly mediaType: string;
   /** Aborted when the client goes away before its answer. */

@@ -20,24 +20,23 @@ interface PathReference {
   readonly version?: number;
 }
 
+/** What is said in one place or another, or in both alike. */
+function agreed<T>(field: string, one: T | undefined, other: T | undefined): T | undefined {
+  if (one === undefined || other === undefined || one === other) return one ?? other;
+  throw new SlipwayError('INVALID_REQUEST', `The request names two values for ${field}: ${String(one)} and ${String(other)}.`, {
+    details: [{ path: field, message: 'is said twice, differently' }],
+  });
+}
+
 /** What names the model when it is said in several places: they must not contradict each other. */
 function mergeReference(
   path: PathReference,
   query: z.infer<typeof predictQuery>,
   body: { model?: string | undefined; version?: number | undefined; label?: string | undefined },
 ): ModelReference {
-  const pick = <T>(field: string, ...said: (T | undefined)[]): T | undefined => {
-    const values = [...new Set(said.filter((value) => value !== undefined))];
-    if (values.length > 1) {
-      throw new SlipwayError('INVALID_REQUEST', `The request names two values for ${field}: ${values.join(' and ')}.`, {
-        details: [{ path: field, message: 'is said twice, differently' }],
-      });
-    }
-    return values[0];
-  };
-  const model = pick('model', path.name, query.model, body.model);
-  const version = pick('version', path.version, query.version, body.version);
-  const label = pick('label', query.label, body.label);
+  const model = agreed('model', agreed('model', path.name, query.model), body.model);
+  const version = agreed('version', agreed('version', path.version, query.version), body.version);
+  const label = agreed('label', query.label, body.label);
   if (model === undefined) {
     throw new SlipwayError('INVALID_REQUEST', 'The request does not name its model: add "model" to the body, or ?model=… to the address.', {
       details: [{ path: 'model', message: 'is missing' }],

@@ -10,6 +10,13 @@ import { readHostMessage } from './read-message.ts';
 /** Answers wait for the host once this much is unsent, so that a slow host does not fill this process's memory. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
+/**
+ * Answers of requests that came together go back together: one system call and one wake-up of the host for all of
+ * them. None waits for longer than this, in milliseconds, or while more than so many bytes are held.
+ */
+const MAX_HELD_MS = 0.5;
+const MAX_HELD_BYTES = 64 * 1024;
+
 export interface RunnerChildOptions {
   /** The connection to the host; its end is the end of this process. */
   readonly connection: Socket;
@@ -34,6 +41,26 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
     writeFrame(connection, message, sections, DEFAULT_MAX_FRAME_BYTES);
   }
 
+  /** Since when answers are held back, undefined when none are. */
+  let heldSince: number | undefined;
+
+  function holdAnswers(): void {
+    if (heldSince !== undefined) return;
+    heldSince = performance.now();
+    connection.cork();
+  }
+
+  function releaseAnswers(): void {
+    if (heldSince === undefined) return;
+    heldSince = undefined;
+    connection.uncork();
+  }
+
+  function isTimeToRelease(): boolean {
+    if (heldSince === undefined || waiting.length === 0) return true;
+    return connection.writableLength > MAX_HELD_BYTES || performance.now() - heldSince > MAX_HELD_MS;
+  }
+
   async function load({ protocol, placement }: LoadMessage): Promise<void> {
     // The host compares versions as well; ending here keeps this side from misreading the placement.
     if (protocol !== PROTOCOL_VERSION) throw new Error(`The host speaks runner protocol ${protocol}, this program ${PROTOCOL_VERSION}.`);
@@ -56,11 +83,11 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
       const outputs = await model.run(inputs, message.outputs);
       const computeNs = Math.round((performance.now() - started) * 1e6);
       const { headers, sections } = packTensors(outputs);
+      holdAnswers();
       send({ kind: 'result', id: message.id, computeNs, tensors: headers }, sections);
     } catch (error) {
       send({ kind: 'error', id: message.id, error: encodeError(error, 'INFERENCE_FAILED') });
     }
-    if (connection.writableLength > MAX_UNSENT_BYTES) await new Promise((resolve) => connection.once('drain', resolve));
   }
 
   async function perform({ message, body }: Task): Promise<void> {
@@ -70,6 +97,7 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
       case 'run':
         return run(message, body);
       case 'stop':
+        releaseAnswers();
         await model?.dispose();
         return exit(0);
     }
@@ -78,7 +106,11 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
   async function work(): Promise<void> {
     if (working) return;
     working = true;
-    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task);
+    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
+      await perform(task);
+      if (isTimeToRelease()) releaseAnswers();
+      if (connection.writableLength > MAX_UNSENT_BYTES) await new Promise((resolve) => connection.once('drain', resolve));
+    }
     working = false;
   }
 
@@ -88,6 +120,7 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
     // The callback of an empty write comes after everything before it was handed to the system.
     setTimeout(() => exit(1), 500);
     if (connection.writable) {
+      releaseAnswers();
       send({ kind: 'fatal', message });
       connection.write('', () => exit(1));
     } else exit(1);

@@ -52,7 +52,19 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
   let loading = true;
   let closedBy: SlipwayError | undefined;
 
+  let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    socket.uncork();
+  };
+
   function send(message: HostMessage, sections: readonly Uint8Array[] = []): void {
+    // Requests that arrive in the same turn of the event loop go to the runner by one system call.
+    if (!corked) {
+      corked = true;
+      socket.cork();
+      setImmediate(uncork);
+    }
     writeFrame(socket, message, sections, maxFrameBytes);
   }
 

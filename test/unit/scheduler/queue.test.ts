@@ -14,8 +14,9 @@ function latch(): Latch {
 }
 
 describe('createQueue', () => {
-  it('starts tasks in the order of arrival, no more at once than its concurrency', async () => {
-    const queue = createQueue({ maxDepth: 10, concurrency: 2 });
+  it('sends on what gathered while the runner worked, in the order of arrival', async () => {
+    // On this clock a task takes no time, so as many go together as are allowed to.
+    const queue = createQueue({ maxDepth: 10, maxAhead: 2, now: () => 0 });
     const gates = [latch(), latch(), latch(), latch()];
     const started: number[] = [];
     const done = gates.map((gate, index) =>
@@ -28,18 +29,45 @@ describe('createQueue', () => {
         { deadline: soon(), signal: undefined },
       ),
     );
-    expect(started).toEqual([0, 1]);
-    expect(queue.depth).toBe(2);
+    expect(started).toEqual([0]);
+    expect(queue.depth).toBe(3);
+    gates[0]!.open();
+    await done[0];
+    expect(started).toEqual([0, 1, 2]);
+    gates[2]!.open();
+    await done[2];
+    expect(started).toEqual([0, 1, 2]);
     gates[1]!.open();
     await done[1];
-    expect(started).toEqual([0, 1, 2]);
-    for (const gate of gates) gate.open();
+    expect(started).toEqual([0, 1, 2, 3]);
+    gates[3]!.open();
     expect((await Promise.all(done)).map(({ value }) => value)).toEqual([0, 1, 2, 3]);
     expect(queue.depth).toBe(0);
   });
 
+  it('sends slow tasks one by one, so that those that wait can still be taken back', async () => {
+    let time = 0;
+    const queue = createQueue({ maxDepth: 10, maxAhead: 16, now: () => time });
+    const started: number[] = [];
+    const submit = (index: number): Promise<unknown> =>
+      queue.submit(
+        async () => {
+          started.push(index);
+          await Promise.resolve();
+          time += 100;
+        },
+        { deadline: Infinity, signal: undefined },
+      );
+    const [first, second, third] = [submit(0), submit(1), submit(2)];
+    await first;
+    expect(started).toEqual([0, 1]);
+    await second;
+    expect(started).toEqual([0, 1, 2]);
+    await third;
+  });
+
   it('refuses a request beyond its depth with the time after which to try again', async () => {
-    const queue = createQueue({ maxDepth: 1, concurrency: 1 });
+    const queue = createQueue({ maxDepth: 1, maxAhead: 16 });
     const gate = latch();
     const task = () => gate.opened;
     const first = queue.submit(task, { deadline: soon(), signal: undefined });
@@ -54,7 +82,7 @@ describe('createQueue', () => {
   });
 
   it('never starts a request that expired or was aborted while it waited', async () => {
-    const queue = createQueue({ maxDepth: 10, concurrency: 1 });
+    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
     const gate = latch();
     const first = queue.submit(() => gate.opened, { deadline: soon(), signal: undefined });
     const started: string[] = [];
@@ -74,7 +102,7 @@ describe('createQueue', () => {
   });
 
   it('answers a running request at its deadline and frees the place when its task ends', async () => {
-    const queue = createQueue({ maxDepth: 10, concurrency: 1 });
+    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
     const gate = latch();
     const slow = queue.submit(() => gate.opened, { deadline: performance.now() + 5, signal: undefined });
     await expect(slow).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
@@ -85,7 +113,7 @@ describe('createQueue', () => {
   });
 
   it('passes on what a task throws and goes on with the next', async () => {
-    const queue = createQueue({ maxDepth: 10, concurrency: 1 });
+    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
     const failing = queue.submit(async () => Promise.reject(new Error('broken')), { deadline: soon(), signal: undefined });
     const next = queue.submit(async () => 1, { deadline: soon(), signal: undefined });
     await expect(failing).rejects.toThrow('broken');
@@ -93,7 +121,7 @@ describe('createQueue', () => {
   });
 
   it('refuses at once what is aborted already', async () => {
-    const queue = createQueue({ maxDepth: 10, concurrency: 1 });
+    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
     const submitted = queue.submit(async () => 1, { deadline: soon(), signal: AbortSignal.abort() });
     await expect(submitted).rejects.toMatchObject({ code: 'REQUEST_CANCELLED' });
   });

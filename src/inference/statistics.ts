@@ -1,0 +1,150 @@
+import type { Signature } from '../tensor/signature.ts';
+import type { NamedTensors } from '../tensor/tensor.ts';
+import type { Inference, PhaseTimes } from './types.ts';
+
+/** How often something happened and how long it took altogether, in nanoseconds. */
+export interface DurationCount {
+  readonly count: number;
+  readonly ns: number;
+}
+
+export interface BatchStatistics {
+  readonly compute: DurationCount;
+  readonly transfer: DurationCount;
+}
+
+/** What one version has done since the server started. */
+export interface VersionStatistics {
+  /** End of the last request, in milliseconds since 1970; 0 when there was none. */
+  readonly lastInferenceAt: number;
+  /** A request with a batch of 8 counts 8. */
+  readonly inferenceCount: number;
+  /** Runs of the engine. */
+  readonly executionCount: number;
+  readonly success: DurationCount;
+  readonly fail: DurationCount;
+  readonly queue: DurationCount;
+  readonly compute: DurationCount;
+  /** The way to the runner and back; one cannot be told from the other. */
+  readonly transfer: DurationCount;
+  /** By batch size. */
+  readonly batches: ReadonlyMap<number, BatchStatistics>;
+}
+
+/** Counts the requests of each version. */
+export interface InferenceStatistics {
+  succeeded(model: string, version: number, batchSize: number, times: PhaseTimes): void;
+  /** A request that reached a version and got an error; `elapsedMs` is its time until then. */
+  failed(model: string, version: number, elapsedMs: number): void;
+  /** All zeros for a version that has had no request. */
+  of(model: string, version: number): VersionStatistics;
+}
+
+/** Clients choose batch sizes, so only so many different ones are told apart for a version. */
+const MOST_BATCH_SIZES = 256;
+
+interface Duration {
+  count: number;
+  ns: number;
+}
+
+interface Counters {
+  lastInferenceAt: number;
+  inferenceCount: number;
+  executionCount: number;
+  readonly success: Duration;
+  readonly fail: Duration;
+  readonly queue: Duration;
+  readonly compute: Duration;
+  readonly transfer: Duration;
+  readonly batches: Map<number, { readonly compute: Duration; readonly transfer: Duration }>;
+}
+
+function none(): Duration {
+  return { count: 0, ns: 0 };
+}
+
+function createCounters(): Counters {
+  return {
+    lastInferenceAt: 0,
+    inferenceCount: 0,
+    executionCount: 0,
+    success: none(),
+    fail: none(),
+    queue: none(),
+    compute: none(),
+    transfer: none(),
+    batches: new Map(),
+  };
+}
+
+/** Whole nanoseconds, as the protocols send them; a double counts them exactly for 104 days of work. */
+function add(duration: Duration, ms: number): void {
+  duration.count += 1;
+  duration.ns += Math.max(0, Math.round(ms * 1e6));
+}
+
+/** The size of the batch in a request: that of the first input whose first dimension the model leaves open; else 1. */
+function batchSizeOf(inputs: NamedTensors, signature: Signature): number {
+  for (const { name, shape } of signature.inputs) {
+    if (shape?.[0] === -1) return inputs.get(name)?.shape[0] ?? 1;
+  }
+  return 1;
+}
+
+export function createInferenceStatistics(): InferenceStatistics {
+  const models = new Map<string, Map<number, Counters>>();
+
+  function countersOf(model: string, version: number): Counters {
+    let versions = models.get(model);
+    if (versions === undefined) models.set(model, (versions = new Map()));
+    let counters = versions.get(version);
+    if (counters === undefined) versions.set(version, (counters = createCounters()));
+    return counters;
+  }
+
+  return {
+    succeeded(model, version, batchSize, { queueMs, computeMs, totalMs }) {
+      const counters = countersOf(model, version);
+      const transferMs = totalMs - queueMs - computeMs;
+      counters.lastInferenceAt = Date.now();
+      counters.inferenceCount += batchSize;
+      counters.executionCount += 1;
+      add(counters.success, totalMs);
+      add(counters.queue, queueMs);
+      add(counters.compute, computeMs);
+      add(counters.transfer, transferMs);
+      let batch = counters.batches.get(batchSize);
+      if (batch === undefined) {
+        if (counters.batches.size === MOST_BATCH_SIZES) return;
+        counters.batches.set(batchSize, (batch = { compute: none(), transfer: none() }));
+      }
+      add(batch.compute, computeMs);
+      add(batch.transfer, transferMs);
+    },
+    failed(model, version, elapsedMs) {
+      const counters = countersOf(model, version);
+      counters.lastInferenceAt = Date.now();
+      add(counters.fail, elapsedMs);
+    },
+    of: (model, version) => models.get(model)?.get(version) ?? createCounters(),
+  };
+}
+
+/** The same data plane, with its requests counted. */
+export function withStatistics<T extends Inference>(inference: T, statistics: InferenceStatistics): T {
+  return {
+    ...inference,
+    async predict(version, request) {
+      const startedAt = performance.now();
+      try {
+        const response = await inference.predict(version, request);
+        statistics.succeeded(response.model, response.version, batchSizeOf(request.inputs, version.signature), response.times);
+        return response;
+      } catch (error) {
+        statistics.failed(version.model, version.version, performance.now() - startedAt);
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import type { handleBidiStreamingCall, handleUnaryCall, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
+import { toSlipwayError } from '../../errors/slipway-error.ts';
+import type { Logger } from '../../observability/log.ts';
+import type { CallContext, Method } from './service.ts';
+import { encodeStatus } from './status.ts';
+
+/** Counts requests that are being answered. */
+export interface InFlight {
+  begin(): void;
+  end(): void;
+}
+
+/** Requests of one stream that are worked on at once; the client is slowed down beyond. */
+const STREAM_CONCURRENCY = 32;
+
+type AnyCall = ServerUnaryCall<unknown, object> | ServerDuplexStream<unknown, object>;
+
+function signalOf(call: AnyCall): AbortSignal {
+  const controller = new AbortController();
+  if (call.cancelled) controller.abort();
+  call.once('cancelled', () => controller.abort());
+  return controller.signal;
+}
+
+function contextOf(call: AnyCall): CallContext {
+  const deadline = Number(call.getDeadline());
+  return { deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(), signal: signalOf(call) };
+}
+
+/** A unary call. What the method throws becomes the status of the call; defects are logged. */
+export function handleUnary(path: string, method: Method, inFlight: InFlight, logger: Logger): handleUnaryCall<unknown, object> {
+  return async (call, callback) => {
+    inFlight.begin();
+    try {
+      callback(null, await method(call.request as never, contextOf(call)));
+    } catch (error) {
+      const coded = toSlipwayError(error);
+      if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: path }, coded.message);
+      callback(encodeStatus(coded));
+    } finally {
+      inFlight.end();
+    }
+  };
+}
+
+/**
+ * A stream in which each request has one response. Requests are worked on side by side; responses keep their order. The
+ * client is not read from while too many requests wait, or while it does not read its responses.
+ */
+export function handleStream(path: string, method: Method, inFlight: InFlight, logger: Logger): handleBidiStreamingCall<unknown, object> {
+  return (call) => {
+    const context = contextOf(call);
+    let waiting = 0;
+    let blocked: Promise<void> | undefined;
+    let last: Promise<void> = Promise.resolve();
+
+    async function respond(answer: Promise<object>): Promise<void> {
+      const message = await answer;
+      await blocked;
+      if (call.cancelled || call.destroyed) return;
+      if (call.write(message)) return;
+      blocked = new Promise((resolve) => {
+        call.once('drain', resolve);
+        context.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+
+    call.on('data', (request: unknown) => {
+      inFlight.begin();
+      waiting += 1;
+      if (waiting === STREAM_CONCURRENCY) call.pause();
+      // Begun at once, so that requests overlap; its rejection is handled where it is waited for, in order.
+      const answer = (async () => method(request as never, context))();
+      answer.catch(() => undefined);
+      last = last
+        .then(() => respond(answer))
+        .catch((error: unknown) => {
+          logger.error({ err: error, method: path }, 'a stream failed');
+          call.destroy(Object.assign(new Error('Internal error.'), encodeStatus(toSlipwayError(error))));
+        })
+        .finally(() => {
+          inFlight.end();
+          waiting -= 1;
+          if (waiting < STREAM_CONCURRENCY && call.isPaused()) call.resume();
+        });
+    });
+    call.on('end', () => {
+      void last.then(() => call.end());
+    });
+    // A client that goes away; its requests are aborted by the signal.
+    call.on('error', () => undefined);
+  };
+}

@@ -1,0 +1,26 @@
+import type { PackageDefinition } from '@grpc/proto-loader';
+
+/** What a method knows of its call beside the request. */
+export interface CallContext {
+  /** The client's deadline on the `performance.now()` clock; undefined when it has none. */
+  readonly deadline: number | undefined;
+  /** Aborted when the client cancels the call or goes away. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Answers one request. What it throws is answered by the table of gRPC statuses. The type of the request is the
+ * method's own to state; it is what the .proto file says, with `keepCase`, 64-bit integers as `Long`, bytes as `Buffer`,
+ * and scalars and messages that were not sent left out.
+ */
+export type Method = (request: never, context: CallContext) => object | Promise<object>;
+
+/** One gRPC service: plain functions by the names of their methods in the .proto file. */
+export interface GrpcService {
+  /** Full name, e.g. `inference.GRPCInferenceService`. */
+  readonly name: string;
+  readonly definition: PackageDefinition;
+  readonly unary: Readonly<Record<string, Method>>;
+  /** Methods that take and give a stream, with one response for each request, in their order. They must not throw. */
+  readonly streams?: Readonly<Record<string, Method>>;
+}

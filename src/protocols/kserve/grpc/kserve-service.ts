@@ -1,0 +1,88 @@
+import { toSlipwayError, SlipwayError } from '../../../errors/slipway-error.ts';
+import type { Logger } from '../../../observability/log.ts';
+import { encodeBinaryTensor } from '../../../tensor/binary.ts';
+import { loadProto } from '../../grpc/load-proto.ts';
+import type { CallContext, GrpcService, Method } from '../../grpc/service.ts';
+import type { InferAnswer } from '../infer.ts';
+import { modelReference } from '../model-reference.ts';
+import type { OpenInference } from '../open-inference.ts';
+import { decodeInferRequest } from './decode-infer.ts';
+import type { ModelInferRequest, ModelInferResponse, ModelRequest, RepositoryModelRequest } from './messages.ts';
+
+export interface KserveServiceOptions {
+  readonly openInference: OpenInference;
+  readonly logger: Logger;
+}
+
+const NAME = 'inference.GRPCInferenceService';
+
+const UNSUPPORTED = [
+  'SystemSharedMemoryStatus',
+  'SystemSharedMemoryRegister',
+  'SystemSharedMemoryUnregister',
+  'CudaSharedMemoryStatus',
+  'CudaSharedMemoryRegister',
+  'CudaSharedMemoryUnregister',
+  'TraceSetting',
+  'LogSettings',
+];
+
+/** The response is always raw, as Triton's: clients read both forms, and this one is copied as it is. */
+function encodeResponse({ model, version, outputs }: InferAnswer, id: string): ModelInferResponse {
+  const tensors: ModelInferResponse['outputs'][number][] = [];
+  const raw: Uint8Array[] = [];
+  for (const [name, tensor] of outputs) {
+    tensors.push({ name, datatype: tensor.dtype, shape: tensor.shape });
+    raw.push(encodeBinaryTensor(tensor));
+  }
+  return { model_name: model, model_version: String(version), id, outputs: tensors, raw_output_contents: raw };
+}
+
+/** The KServe V2 protocol (Open Inference Protocol) over gRPC, with the extensions of Triton that its clients use. */
+export function createKserveService({ openInference, logger }: KserveServiceOptions): GrpcService {
+  const referenceOf = ({ name, version }: ModelRequest) => modelReference(name ?? '', version);
+
+  async function infer(request: ModelInferRequest, context: CallContext): Promise<ModelInferResponse> {
+    const version = openInference.infer.resolve(modelReference(request.model_name ?? '', request.model_version));
+    return encodeResponse(await openInference.infer.run(version, decodeInferRequest(request), context), request.id ?? '');
+  }
+
+  /** An error is answered inside the stream, which goes on. */
+  async function inferInStream(request: ModelInferRequest, context: CallContext): Promise<object> {
+    try {
+      // Clients of models with many responses to a request wait for the last; here the only one is that.
+      const infer_response = { ...(await infer(request, context)), parameters: { triton_final_response: { bool_param: true } } };
+      return { infer_response };
+    } catch (error) {
+      const coded = toSlipwayError(error);
+      if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: `/${NAME}/ModelStreamInfer` }, coded.message);
+      return { error_message: coded.message, infer_response: { id: request.id ?? '' } };
+    }
+  }
+
+  const unary: Record<string, Method> = {
+    ServerLive: () => ({ live: true }),
+    ServerReady: () => ({ ready: openInference.isReady() }),
+    ModelReady: (request: ModelRequest) => ({ ready: openInference.isModelReady(referenceOf(request)) }),
+    ServerMetadata: () => openInference.serverMetadata(),
+    ModelMetadata: (request: ModelRequest) => openInference.modelMetadata(referenceOf(request)),
+    ModelInfer: infer,
+    ModelConfig: (request: ModelRequest) => ({ config: openInference.modelConfig(referenceOf(request)) }),
+    ModelStatistics: (request: ModelRequest) => openInference.modelStatistics((request.name ?? '') === '' ? undefined : referenceOf(request)),
+    RepositoryIndex: ({ ready }: { readonly ready?: boolean }) => ({ models: openInference.repositoryIndex(ready ?? false) }),
+    async RepositoryModelLoad({ model_name = '', parameters }: RepositoryModelRequest) {
+      await openInference.load(model_name, Object.keys(parameters));
+      return {};
+    },
+    async RepositoryModelUnload({ model_name = '' }: RepositoryModelRequest) {
+      await openInference.unload(model_name);
+      return {};
+    },
+  };
+  for (const method of UNSUPPORTED) {
+    unary[method] = () => {
+      throw new SlipwayError('NOT_SUPPORTED', `${method} is not supported.`);
+    };
+  }
+  return { name: NAME, definition: loadProto('inference.proto'), unary, streams: { ModelStreamInfer: inferInStream } };
+}
