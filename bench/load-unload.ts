@@ -10,7 +10,16 @@ import { descendantsOf, openFiles, residentBytes, startServer } from './lib/proc
 
 const times = Number(process.argv[2] ?? 200);
 const state = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
-const server = await startServer(['--max-semi-space-size=8', join(ROOT, 'bin/slipway.js'), '--port', '0', '--models', join(ROOT, 'models'), '--state', state]);
+const server = await startServer([
+  '--max-semi-space-size=8',
+  join(ROOT, 'bin/slipway.js'),
+  '--port',
+  '0',
+  '--models',
+  join(ROOT, 'models'),
+  '--state',
+  state,
+]);
 
 async function change(verb: 'load' | 'unload'): Promise<void> {
   const answer = await fetch(`http://127.0.0.1:${server.port}/models/digits/${verb}`, { method: 'POST' });

@@ -16,7 +16,16 @@ const body = digitsBody();
 const state = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
 
 const baseline = await startServer([join(ROOT, 'bench/baseline-server.ts'), DIGITS_ONNX]);
-const slipway = await startServer(['--max-semi-space-size=8', join(ROOT, 'bin/slipway.js'), '--port', '0', '--models', join(ROOT, 'models'), '--state', state]);
+const slipway = await startServer([
+  '--max-semi-space-size=8',
+  join(ROOT, 'bin/slipway.js'),
+  '--port',
+  '0',
+  '--models',
+  join(ROOT, 'models'),
+  '--state',
+  state,
+]);
 
 interface Row {
   readonly rps: number;

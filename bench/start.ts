@@ -53,7 +53,16 @@ try {
     const baseBytes = residentBytes(baseline.pid);
     await baseline.stop();
 
-    const server = await startServer(['--max-semi-space-size=8', join(ROOT, 'bin/slipway.js'), '--port', '0', '--models', models, '--state', join(folder, 'state')]);
+    const server = await startServer([
+      '--max-semi-space-size=8',
+      join(ROOT, 'bin/slipway.js'),
+      '--port',
+      '0',
+      '--models',
+      models,
+      '--state',
+      join(folder, 'state'),
+    ]);
     const listening = performance.now() - server.startedAt;
     const both = await firstAnswer(server, async () => {
       const [one, two] = await Promise.all([

@@ -20,7 +20,8 @@ export interface Unpacked {
 
 /** Writes entries into one folder and keeps count. */
 export interface EntryWriter {
-  write(name: string, content: Readable): Promise<void>;
+  /** @param signal aborted when no more of the content will come. */
+  write(name: string, content: Readable, signal?: AbortSignal): Promise<void>;
   readonly unpacked: Unpacked;
 }
 
@@ -36,7 +37,7 @@ export function createEntryWriter(folder: string, { maxUnpackedBytes, maxFiles }
     get unpacked() {
       return { files, bytes };
     },
-    async write(name, content) {
+    async write(name, content, signal) {
       const parts = entryParts(name);
       checkName(name, parts);
       files += 1;
@@ -51,7 +52,8 @@ export function createEntryWriter(folder: string, { maxUnpackedBytes, maxFiles }
           else done(null, chunk);
         },
       });
-      await pipeline(content, counted, createWriteStream(file, { flags: 'wx', mode: 0o644 }));
+      const target = createWriteStream(file, { flags: 'wx', mode: 0o644 });
+      await pipeline(content, counted, target, signal === undefined ? {} : { signal });
     },
   };
 }

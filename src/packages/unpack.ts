@@ -12,17 +12,28 @@ import { readZipEntries } from './zip.ts';
 
 async function unpackTar(source: Readable, writer: EntryWriter): Promise<void> {
   const archive = extract();
-  const reading = pipeline(source, archive);
-  reading.catch(() => {}); // awaited below, but may fail first
-  for await (const entry of archive) {
-    const { name, type } = entry.header;
-    if (type === 'directory') {
-      if (name !== './' && name !== '.') entryParts(name);
-      entry.resume();
-    } else if (type === 'file' || type === 'contiguous-file') await writer.write(name, entry as unknown as Readable);
-    else throw invalidEntry(name, `is a ${type ?? 'special file'}; only files and folders are taken`);
+  const broken = new AbortController();
+  let failure: unknown;
+  // An archive that ends in the middle of a file says so here; the file itself would be waited for without end.
+  const reading = pipeline(source, archive).catch((error: unknown) => {
+    failure ??= error;
+    broken.abort();
+  });
+  try {
+    for await (const entry of archive) {
+      const { name, type } = entry.header;
+      if (type === 'directory') {
+        if (name !== './' && name !== '.') entryParts(name);
+        entry.resume();
+      } else if (type === 'file' || type === 'contiguous-file') await writer.write(name, entry as unknown as Readable, broken.signal);
+      else throw invalidEntry(name, `is a ${type ?? 'special file'}; only files and folders are taken`);
+    }
+  } catch (error) {
+    failure ??= error;
+    archive.destroy();
   }
   await reading;
+  if (failure !== undefined) throw failure;
 }
 
 /** The first bytes of a stream, and the whole stream again. */

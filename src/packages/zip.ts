@@ -29,7 +29,10 @@ export async function readZipEntries(source: Readable, spool: string, writer: En
     try {
       for await (const entry of archive.eachEntry()) {
         checkType(entry);
-        if (!entry.fileName.endsWith('/')) await writer.write(entry.fileName, await archive.openReadStreamPromise(entry));
+        if (entry.fileName.endsWith('/')) continue;
+        const content = await archive.openReadStreamPromise(entry);
+        content.on('error', () => {}); // it may fail once more after the pipeline has let go of it
+        await writer.write(entry.fileName, content);
       }
     } finally {
       archive.close();

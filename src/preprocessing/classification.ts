@@ -54,7 +54,10 @@ export function classify(scores: Tensor, { labels, scores: kind, top }: Classifi
   for (let start = 0; start < values.length; start += classes) {
     const row = Array.from(values.subarray(start, start + classes));
     const probabilities = kind === 'logits' ? softmax(row) : row;
-    const ranked = largest(probabilities, Math.min(top, classes)).map((index) => ({ label: labels[index]!, probability: probabilities[index]! }));
+    const ranked = largest(probabilities, Math.min(top, classes)).map((index) => ({
+      label: labels[index]!,
+      probability: probabilities[index]!,
+    }));
     predictions.push({ ...ranked[0]!, top: ranked });
   }
   return predictions;

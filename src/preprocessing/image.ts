@@ -10,8 +10,11 @@ export interface ImageLimits {
   readonly maxImagePixels: number;
 }
 
+type Sharp = (typeof import('sharp'))['default'];
+type Metadata = Awaited<ReturnType<ReturnType<Sharp>['metadata']>>;
+
 /** Loaded with the first image: servers without image models pay neither its start nor its memory. */
-async function loadSharp(): Promise<(typeof import('sharp'))['default']> {
+async function loadSharp(): Promise<Sharp> {
   const { default: sharp } = await import('sharp');
   // Every image is another one, so a cache of decoded ones only holds memory; and one image is one core's work.
   sharp.cache(false);
@@ -19,8 +22,8 @@ async function loadSharp(): Promise<(typeof import('sharp'))['default']> {
   return sharp;
 }
 
-function invalid(error: unknown): SlipwayError {
-  return new SlipwayError('INVALID_IMAGE', `The image cannot be decoded: ${messageOf(error)}.`, { cause: error });
+function invalid(cause: unknown): SlipwayError {
+  return new SlipwayError('INVALID_IMAGE', `The image cannot be decoded: ${messageOf(cause)}.`, { cause });
 }
 
 function toTensor(pixels: Uint8Array, { width, height, channels, layout, scale, mean, std }: ImagePreprocessing): Tensor {
@@ -38,6 +41,23 @@ function toTensor(pixels: Uint8Array, { width, height, channels, layout, scale, 
   return { dtype: 'FP32', shape, data };
 }
 
+/** What the header of an image says; nothing is decoded yet. */
+async function readHeader(sharp: Sharp, bytes: Uint8Array, maxImagePixels: number): Promise<Metadata> {
+  let header: Metadata;
+  try {
+    header = await sharp(bytes, { limitInputPixels: false }).metadata();
+  } catch (error) {
+    throw invalid(error);
+  }
+  if (!FORMATS.includes(header.format)) throw invalid(`${header.format} is not read; send one of ${FORMATS.join(', ')}`);
+  const pixels = header.width * header.height;
+  if (pixels <= maxImagePixels) return header;
+  throw new SlipwayError(
+    'IMAGE_TOO_LARGE',
+    `The image has ${header.width}×${header.height} = ${pixels} pixels; at most ${maxImagePixels} are decoded.`,
+  );
+}
+
 /**
  * Makes the input tensor of a model from an image file: FP32, shape [1, channels, height, width] or
  * [1, height, width, channels], values (pixel × scale − mean) ÷ std.
@@ -51,32 +71,18 @@ export async function preprocessImage(
   const sharp = await loadSharp();
   const { width, height, channels, fit, background: grey } = preprocessing;
   const background = { r: grey, g: grey, b: grey };
-  const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxImagePixels });
-  let header: Awaited<ReturnType<typeof image.metadata>>;
+  const header = await readHeader(sharp, bytes, maxImagePixels);
   try {
-    header = await sharp(bytes, { limitInputPixels: false }).metadata();
-  } catch (error) {
-    throw invalid(error);
-  }
-  if (!FORMATS.includes(header.format)) throw invalid(new Error(`${header.format} is not read; send one of ${FORMATS.join(', ')}`));
-  const pixels = header.width * header.height;
-  if (pixels > maxImagePixels) {
-    throw new SlipwayError(
-      'IMAGE_TOO_LARGE',
-      `The image has ${header.width}×${header.height} = ${pixels} pixels; at most ${maxImagePixels} are decoded.`,
-    );
-  }
-  try {
-    let oriented = image.autoOrient().flatten({ background });
+    let image = sharp(bytes, { failOn: 'error', limitInputPixels: maxImagePixels }).autoOrient().flatten({ background });
+    // EXIF orientations from 5 on lie on their side.
     const turned = (header.orientation ?? 1) >= 5;
     const [ownWidth, ownHeight] = turned ? [header.height, header.width] : [header.width, header.height];
     // An image of the right size keeps its exact pixels.
-    if (ownWidth !== width || ownHeight !== height) oriented = oriented.resize(width, height, { fit, background });
-    const raw = await (channels === 1 ? oriented.greyscale() : oriented.toColourspace('srgb'))
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    if (raw.info.channels !== channels) throw new Error(`it has ${raw.info.channels} channels after conversion, not ${channels}`);
-    return toTensor(raw.data, preprocessing);
+    if (ownWidth !== width || ownHeight !== height) image = image.resize(width, height, { fit, background });
+    image = channels === 1 ? image.greyscale() : image.toColourspace('srgb');
+    const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    if (info.channels !== channels) throw new Error(`it has ${info.channels} channels after conversion, not ${channels}`);
+    return toTensor(data, preprocessing);
   } catch (error) {
     throw invalid(error);
   }

@@ -47,7 +47,14 @@ export async function runningKserve(names: readonly string[], settings: Settings
   const errors: string[] = [];
   const logger: Logger = { ...silent, error: (_fields, message) => void errors.push(message) };
   const launcher = createRunnerLauncher({ ...config.runners, logger: silent, env: process.env });
-  const registry = createRegistry({ models, repository: config.repository, threads: 1, drainMs: config.shutdown.drainMs, launcher, logger: silent });
+  const registry = createRegistry({
+    models,
+    repository: config.repository,
+    threads: 1,
+    drainMs: config.shutdown.drainMs,
+    launcher,
+    logger: silent,
+  });
   const statistics = createInferenceStatistics();
   const inference = withStatistics(createInference({ registry, ...config.scheduler }), statistics);
   let ready = true;
@@ -55,7 +62,11 @@ export async function runningKserve(names: readonly string[], settings: Settings
   const kserve = createKserveProtocol({ openInference, ...config.limits });
   const rest = { routes: [], ownsPath: () => true, encodeError: encodeErrorAnswer };
   const http = createHttpServer({ logger, protocols: [kserve, rest] });
-  const grpc = createGrpcServer({ services: [createKserveService({ openInference, logger })], maxMessageBytes: config.limits.maxBodyBytes, logger });
+  const grpc = createGrpcServer({
+    services: [createKserveService({ openInference, logger })],
+    maxMessageBytes: config.limits.maxBodyBytes,
+    logger,
+  });
   onTestFinished(async () => {
     await Promise.all([http.close(), grpc.stop(0)]);
     await registry.stop();

@@ -15,29 +15,37 @@ const STREAM_CONCURRENCY = 32;
 
 type AnyCall = ServerUnaryCall<unknown, object> | ServerDuplexStream<unknown, object>;
 
-function signalOf(call: AnyCall): AbortSignal {
-  const controller = new AbortController();
-  if (call.cancelled) controller.abort();
-  call.once('cancelled', () => controller.abort());
-  return controller.signal;
+interface OpenCall {
+  readonly context: CallContext;
+  /** Ends the watch for a cancellation, which gRPC also reports of a call that has just been answered. */
+  done(): void;
 }
 
-function contextOf(call: AnyCall): CallContext {
+function openCall(call: AnyCall): OpenCall {
+  const controller = new AbortController();
+  const onCancelled = (): void => controller.abort();
+  if (call.cancelled) controller.abort();
+  else call.once('cancelled', onCancelled);
   const deadline = Number(call.getDeadline());
-  return { deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(), signal: signalOf(call) };
+  return {
+    context: { deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(), signal: controller.signal },
+    done: () => call.off('cancelled', onCancelled),
+  };
 }
 
 /** A unary call. What the method throws becomes the status of the call; defects are logged. */
 export function handleUnary(path: string, method: Method, inFlight: InFlight, logger: Logger): handleUnaryCall<unknown, object> {
   return async (call, callback) => {
     inFlight.begin();
+    const { context, done } = openCall(call);
     try {
-      callback(null, await method(call.request as never, contextOf(call)));
+      callback(null, await method(call.request as never, context));
     } catch (error) {
       const coded = toSlipwayError(error);
       if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: path }, coded.message);
       callback(encodeStatus(coded));
     } finally {
+      done();
       inFlight.end();
     }
   };
@@ -49,7 +57,7 @@ export function handleUnary(path: string, method: Method, inFlight: InFlight, lo
  */
 export function handleStream(path: string, method: Method, inFlight: InFlight, logger: Logger): handleBidiStreamingCall<unknown, object> {
   return (call) => {
-    const context = contextOf(call);
+    const { context } = openCall(call);
     let waiting = 0;
     let blocked: Promise<void> | undefined;
     let last: Promise<void> = Promise.resolve();

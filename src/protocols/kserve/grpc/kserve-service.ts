@@ -1,5 +1,6 @@
-import { toSlipwayError, SlipwayError } from '../../../errors/slipway-error.ts';
+import { SlipwayError, toSlipwayError } from '../../../errors/slipway-error.ts';
 import type { Logger } from '../../../observability/log.ts';
+import type { ModelReference } from '../../../registry/types.ts';
 import { encodeBinaryTensor } from '../../../tensor/binary.ts';
 import { loadProto } from '../../grpc/load-proto.ts';
 import type { CallContext, GrpcService, Method } from '../../grpc/service.ts';
@@ -27,6 +28,9 @@ const UNSUPPORTED = [
   'LogSettings',
 ];
 
+/** Clients of models with many responses to a request wait for the last one; here the only one is that. */
+const FINAL: ModelInferResponse['parameters'] = { triton_final_response: { bool_param: true } };
+
 /** The response is always raw, as Triton's: clients read both forms, and this one is copied as it is. */
 function encodeResponse({ model, version, outputs }: InferAnswer, id: string): ModelInferResponse {
   const tensors: ModelInferResponse['outputs'][number][] = [];
@@ -42,6 +46,16 @@ function encodeResponse({ model, version, outputs }: InferAnswer, id: string): M
 export function createKserveService({ openInference, logger }: KserveServiceOptions): GrpcService {
   const referenceOf = ({ name, version }: ModelRequest) => modelReference(name ?? '', version);
 
+  /** A model that is not there is not ready, as Triton answers: scripts ask until a model appears. */
+  function isModelReady(reference: ModelReference): boolean {
+    try {
+      return openInference.isModelReady(reference);
+    } catch (error) {
+      if (error instanceof SlipwayError && error.kind === 'not_found') return false;
+      throw error;
+    }
+  }
+
   async function infer(request: ModelInferRequest, context: CallContext): Promise<ModelInferResponse> {
     const version = openInference.infer.resolve(modelReference(request.model_name ?? '', request.model_version));
     return encodeResponse(await openInference.infer.run(version, decodeInferRequest(request), context), request.id ?? '');
@@ -50,20 +64,18 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
   /** An error is answered inside the stream, which goes on. */
   async function inferInStream(request: ModelInferRequest, context: CallContext): Promise<object> {
     try {
-      // Clients of models with many responses to a request wait for the last; here the only one is that.
-      const infer_response = { ...(await infer(request, context)), parameters: { triton_final_response: { bool_param: true } } };
-      return { infer_response };
+      return { infer_response: { ...(await infer(request, context)), parameters: FINAL } };
     } catch (error) {
       const coded = toSlipwayError(error);
       if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: `/${NAME}/ModelStreamInfer` }, coded.message);
-      return { error_message: coded.message, infer_response: { id: request.id ?? '' } };
+      return { error_message: coded.message, infer_response: { id: request.id ?? '', parameters: FINAL } };
     }
   }
 
   const unary: Record<string, Method> = {
     ServerLive: () => ({ live: true }),
     ServerReady: () => ({ ready: openInference.isReady() }),
-    ModelReady: (request: ModelRequest) => ({ ready: openInference.isModelReady(referenceOf(request)) }),
+    ModelReady: (request: ModelRequest) => ({ ready: isModelReady(referenceOf(request)) }),
     ServerMetadata: () => openInference.serverMetadata(),
     ModelMetadata: (request: ModelRequest) => openInference.modelMetadata(referenceOf(request)),
     ModelInfer: infer,
