@@ -1,5 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
+// Slipway runs on the Node that npm brings, and so must its tests; `npm test` and `npx vitest` put it first.
+if (Number.parseInt(process.versions.node, 10) < 24) {
+  throw new Error(`the tests need Node 24 and this is ${process.version}: start them by npm test or npx vitest`);
+}
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],

@@ -300,7 +300,7 @@ export function createModel(options: ModelOptions): Model {
     },
     isRemoving: (version) => removing.has(version),
     async settled() {
-      await Promise.all([...selection.wanted].map((number) => versions.get(number)?.settled()));
+      for (const number of selection.wanted) await versions.get(number)?.settled();
     },
     describe: () => ({
       name,

@@ -56,7 +56,7 @@ describe('classify', () => {
     ['another number of classes', scores([1, 4], 0, 0, 0, 0)],
     ['a rank too many', scores([1, 1, 3], 0, 0, 0)],
     ['a scalar', scores([], 1)],
-    ['integers', { dtype: 'INT32', shape: [1, 3], data: Int32Array.of(1, 2, 3) } as Tensor],
+    ['integers', { dtype: 'INT32', shape: [1, 3], data: Int32Array.of(1, 2, 3) }],
   ])('refuses %s', (_what, tensor) => {
     expect(() => classify(tensor, classes())).toThrow(expect.objectContaining({ code: 'INFERENCE_FAILED' }));
   });
