@@ -3,8 +3,9 @@ import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import type { Logger } from '../../observability/log.ts';
-import { handleStream, handleUnary, type InFlight } from './handlers.ts';
-import type { GrpcService } from './service.ts';
+import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
+import { type BytesMethod, handleStream, handleUnary, type InFlight } from './handlers.ts';
+import type { GrpcService, Method } from './service.ts';
 
 export interface GrpcServerOptions {
   readonly services: readonly GrpcService[];
@@ -32,15 +33,49 @@ export interface GrpcServer {
 /** Time that idle streams have to end by themselves when the server stops, in milliseconds. */
 const STREAM_GRACE_MS = 250;
 
+/** Largest message that a general decoder gets. */
+const MOST_DECODED_BYTES = 1024 * 1024;
+
 function isService(definition: PackageDefinition[string] | undefined): definition is ServiceDefinition {
   return definition !== undefined && !('format' in definition);
 }
 
-function implementationOf({ name, unary, streams = {} }: GrpcService, inFlight: InFlight, logger: Logger): UntypedServiceImplementation {
+/**
+ * Decodes requests here and not in grpc-js, which would answer a malformed one as a failure of the server, and would
+ * decode one of any size.
+ */
+function withDecoding(method: Method, deserialize: (bytes: Buffer) => unknown): BytesMethod {
+  return (bytes, context) => {
+    if (bytes.length > MOST_DECODED_BYTES) {
+      throw new SlipwayError('BODY_TOO_LARGE', `The message has ${bytes.length} bytes; this method takes at most ${MOST_DECODED_BYTES}.`);
+    }
+    let request: unknown;
+    try {
+      request = deserialize(bytes);
+    } catch (error) {
+      throw new SlipwayError('INVALID_REQUEST', `The message is malformed: ${messageOf(error)}.`, { cause: error });
+    }
+    return method(request as never, context);
+  };
+}
+
+function addService(server: Server, service: GrpcService, inFlight: InFlight, logger: Logger): void {
+  const { name, unary, streams = {}, reads = [] } = service;
+  const loaded = service.definition[name];
+  if (!isService(loaded)) throw new TypeError(`The .proto files have no service ${name}.`);
+  const definition: Record<string, ServiceDefinition[string]> = {};
   const implementation: UntypedServiceImplementation = {};
-  for (const [method, answer] of Object.entries(unary)) implementation[method] = handleUnary(`/${name}/${method}`, answer, inFlight, logger);
-  for (const [method, answer] of Object.entries(streams)) implementation[method] = handleStream(`/${name}/${method}`, answer, inFlight, logger);
-  return implementation;
+  for (const [method, made] of Object.entries(loaded)) {
+    definition[method] = { ...made, requestDeserialize: (bytes) => bytes };
+    const path = `/${name}/${method}`;
+    const bytesMethod = (answer: Method): BytesMethod =>
+      reads.includes(method) ? (answer as BytesMethod) : withDecoding(answer, made.requestDeserialize);
+    const [one, many] = [unary[method], streams[method]];
+    if (one !== undefined) implementation[method] = handleUnary(path, bytesMethod(one), inFlight, logger);
+    else if (many !== undefined) implementation[method] = handleStream(path, bytesMethod(many), inFlight, logger);
+    // The others are answered UNIMPLEMENTED by grpc-js.
+  }
+  server.addService(definition, implementation);
 }
 
 /** Requests in flight, and a promise for the moment when there are none. */
@@ -72,11 +107,7 @@ export function createGrpcServer({ services, maxMessageBytes, logger }: GrpcServ
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   let stopping: Promise<void> | undefined;
 
-  for (const service of services) {
-    const definition = service.definition[service.name];
-    if (!isService(definition)) throw new TypeError(`The .proto files have no service ${service.name}.`);
-    server.addService(definition, implementationOf(service, inFlight, logger));
-  }
+  for (const service of services) addService(server, service, inFlight, logger);
   health.addToServer(server);
   const reflected: PackageDefinition = Object.assign({}, ...services.map(({ definition }) => definition), loadSync(healthProto));
   new ReflectionService(reflected).addToServer(server);
@@ -100,7 +131,9 @@ export function createGrpcServer({ services, maxMessageBytes, logger }: GrpcServ
   return {
     async start(host, port) {
       const bound = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(authority(host, port), ServerCredentials.createInsecure(), (error, number) => (error === null ? resolve(number) : reject(error)));
+        server.bindAsync(authority(host, port), ServerCredentials.createInsecure(), (error, number) =>
+          error === null ? resolve(number) : reject(error),
+        );
       });
       return authority(host, bound);
     },

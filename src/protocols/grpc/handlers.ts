@@ -1,8 +1,11 @@
-import type { handleBidiStreamingCall, handleUnaryCall, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
+import type { handleBidiStreamingCall, handleUnaryCall, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import { toSlipwayError } from '../../errors/slipway-error.ts';
 import type { Logger } from '../../observability/log.ts';
-import type { CallContext, Method } from './service.ts';
+import type { CallContext } from './service.ts';
 import { encodeStatus } from './status.ts';
+
+/** A method of a service that reads its request. */
+export type BytesMethod = (request: Buffer, context: CallContext) => object | Promise<object>;
 
 /** Counts requests that are being answered. */
 export interface InFlight {
@@ -13,7 +16,7 @@ export interface InFlight {
 /** Requests of one stream that are worked on at once; the client is slowed down beyond. */
 const STREAM_CONCURRENCY = 32;
 
-type AnyCall = ServerUnaryCall<unknown, object> | ServerDuplexStream<unknown, object>;
+type AnyCall = ServerUnaryCall<Buffer, object> | ServerDuplexStream<Buffer, object>;
 
 interface OpenCall {
   readonly context: CallContext;
@@ -34,12 +37,12 @@ function openCall(call: AnyCall): OpenCall {
 }
 
 /** A unary call. What the method throws becomes the status of the call; defects are logged. */
-export function handleUnary(path: string, method: Method, inFlight: InFlight, logger: Logger): handleUnaryCall<unknown, object> {
-  return async (call, callback) => {
+export function handleUnary(path: string, method: BytesMethod, inFlight: InFlight, logger: Logger): handleUnaryCall<Buffer, object> {
+  async function answer(call: ServerUnaryCall<Buffer, object>, callback: sendUnaryData<object>): Promise<void> {
     inFlight.begin();
     const { context, done } = openCall(call);
     try {
-      callback(null, await method(call.request as never, context));
+      callback(null, await method(call.request, context));
     } catch (error) {
       const coded = toSlipwayError(error);
       if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: path }, coded.message);
@@ -48,14 +51,20 @@ export function handleUnary(path: string, method: Method, inFlight: InFlight, lo
       done();
       inFlight.end();
     }
-  };
+  }
+  return (call, callback) => void answer(call, callback);
 }
 
 /**
  * A stream in which each request has one response. Requests are worked on side by side; responses keep their order. The
  * client is not read from while too many requests wait, or while it does not read its responses.
  */
-export function handleStream(path: string, method: Method, inFlight: InFlight, logger: Logger): handleBidiStreamingCall<unknown, object> {
+export function handleStream(
+  path: string,
+  method: BytesMethod,
+  inFlight: InFlight,
+  logger: Logger,
+): handleBidiStreamingCall<Buffer, object> {
   return (call) => {
     const { context } = openCall(call);
     let waiting = 0;
@@ -73,12 +82,12 @@ export function handleStream(path: string, method: Method, inFlight: InFlight, l
       });
     }
 
-    call.on('data', (request: unknown) => {
+    call.on('data', (request: Buffer) => {
       inFlight.begin();
       waiting += 1;
       if (waiting === STREAM_CONCURRENCY) call.pause();
       // Begun at once, so that requests overlap; its rejection is handled where it is waited for, in order.
-      const answer = (async () => method(request as never, context))();
+      const answer = (async () => method(request, context))();
       answer.catch(() => undefined);
       last = last
         .then(() => respond(answer))

@@ -23,4 +23,9 @@ export interface GrpcService {
   readonly unary: Readonly<Record<string, Method>>;
   /** Methods that take and give a stream, with one response for each request, in their order. They must not throw. */
   readonly streams?: Readonly<Record<string, Method>>;
+  /**
+   * Methods that get the bytes of the request and read the message themselves. They may be as large as the server
+   * allows; those of the other methods no more than 1 MiB, since decoding can take fifty times as much memory.
+   */
+  readonly reads?: readonly string[];
 }

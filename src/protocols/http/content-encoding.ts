@@ -37,7 +37,10 @@ export async function decodeBody(body: Buffer, contentEncoding: string | undefin
   if (encoding === '' || encoding === 'identity') return body;
   const decode = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
   if (decode === undefined) {
-    throw new SlipwayError('UNSUPPORTED_MEDIA_TYPE', `The Content-Encoding ${encoding} is not known; send one of: gzip, deflate, identity.`);
+    throw new SlipwayError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `The Content-Encoding ${encoding} is not known; send one of: gzip, deflate, identity.`,
+    );
   }
   try {
     return await decode(body, { maxOutputLength: maxBytes, chunkSize: Math.min(CHUNK_BYTES, Math.max(1_024, maxBytes)) });

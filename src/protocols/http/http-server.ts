@@ -178,7 +178,9 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
   const routes = protocols.flatMap((protocol) => protocol.routes);
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => collectBody(payload, request.routeOptions.bodyLimit ?? 0));
+    scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
+      collectBody(payload, request.routeOptions.bodyLimit ?? 0),
+    );
     for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, () => closing);
     done();
   });

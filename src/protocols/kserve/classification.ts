@@ -55,7 +55,8 @@ export function classifyOutput(tensor: Tensor, { output, count, batched, labels 
   const { shape, dtype, data } = tensor;
   const examples = batched ? (shape[0] ?? 1) : 1;
   const classes = examples === 0 ? 0 : data.length / examples;
-  const problem = values === undefined ? `it is ${dtype}` : classes > MOST_CLASSES ? `it has ${classes} values for each example` : undefined;
+  const problem =
+    values === undefined ? `it is ${dtype}` : classes > MOST_CLASSES ? `it has ${classes} values for each example` : undefined;
   if (values === undefined || problem !== undefined) {
     throw new SlipwayError('INVALID_REQUEST', `The output "${output}" can't be given as a classification: ${problem}.`, {
       details: [{ path: `outputs.${output}.parameters.classification`, message: problem ?? '' }],
@@ -73,7 +74,11 @@ export function classifyOutput(tensor: Tensor, { output, count, batched, labels 
 }
 
 /** The labels of an output, if the model's manifest says that it holds the scores of its classes. */
-export function labelsOf(output: string, firstOutput: string | undefined, classification: Classification | undefined): readonly string[] | undefined {
+export function labelsOf(
+  output: string,
+  firstOutput: string | undefined,
+  classification: Classification | undefined,
+): readonly string[] | undefined {
   if (classification === undefined) return undefined;
   return output === (classification.output ?? firstOutput) ? classification.labels : undefined;
 }

@@ -44,7 +44,9 @@ function checkRequestedOnce(outputs: readonly RequestedOutput[]): void {
   const seen = new Set<string>();
   for (const { name } of outputs) {
     if (seen.has(name)) {
-      throw new SlipwayError('INVALID_REQUEST', `The output "${name}" is asked for twice.`, { details: [{ path: 'outputs', message: `"${name}" is there twice` }] });
+      throw new SlipwayError('INVALID_REQUEST', `The output "${name}" is asked for twice.`, {
+        details: [{ path: 'outputs', message: `"${name}" is there twice` }],
+      });
     }
     seen.add(name);
   }

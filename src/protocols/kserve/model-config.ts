@@ -10,7 +10,10 @@ const PLATFORMS = {
   'tfjs-graph': 'tfjs_graphmodel',
 } as const satisfies Record<ModelFormat, string>;
 
-const MODEL_FILES = { onnx: 'model.onnx', 'tfjs-layers': 'model.json', 'tfjs-graph': 'model.json' } as const satisfies Record<ModelFormat, string>;
+const MODEL_FILES = { onnx: 'model.onnx', 'tfjs-layers': 'model.json', 'tfjs-graph': 'model.json' } as const satisfies Record<
+  ModelFormat,
+  string
+>;
 
 export function platformOf(format: ModelFormat | undefined): string {
   return format === undefined ? '' : PLATFORMS[format];
@@ -45,7 +48,9 @@ export function encodeModelConfig(model: ModelDescription, { format, signature, 
     max_batch_size: 0,
     input: signature?.inputs.map(tensor) ?? [],
     output: signature?.outputs.map(tensor) ?? [],
-    instance_group: [{ name: `${model.name}_0`, kind: loaded === undefined || loaded.device === 'cpu' ? 'KIND_CPU' : 'KIND_GPU', count: 1 }],
+    instance_group: [
+      { name: `${model.name}_0`, kind: loaded === undefined || loaded.device === 'cpu' ? 'KIND_CPU' : 'KIND_GPU', count: 1 },
+    ],
     default_model_filename: format === undefined ? '' : MODEL_FILES[format],
     parameters: {},
     model_transaction_policy: { decoupled: false },

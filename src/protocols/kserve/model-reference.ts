@@ -8,7 +8,10 @@ const VERSION = /^[1-9][0-9]{0,14}$/;
  * @throws SlipwayError INVALID_REQUEST
  */
 export function modelReference(model: string, version: string | undefined): ModelReference {
-  if (model === '') throw new SlipwayError('INVALID_REQUEST', 'The request does not name its model.', { details: [{ path: 'name', message: 'is missing' }] });
+  if (model === '')
+    throw new SlipwayError('INVALID_REQUEST', 'The request does not name its model.', {
+      details: [{ path: 'name', message: 'is missing' }],
+    });
   if (version === undefined || version === '') return { model };
   if (VERSION.test(version)) return { model, version: Number(version) };
   throw new SlipwayError('INVALID_REQUEST', `"${version}" is not a version; versions are positive whole numbers.`, {

@@ -34,9 +34,13 @@ export function repositoryIndex(models: readonly ModelDescription[], readyOnly: 
 export async function loadModel(registry: Registry, model: string, parameterNames: readonly string[]): Promise<void> {
   const override = parameterNames.find((name) => name === 'config' || name.startsWith('file:'));
   if (override !== undefined) {
-    throw new SlipwayError('NOT_SUPPORTED', `The parameter "${override}" is not supported: models are loaded as they are on disk; upload a version instead.`);
+    throw new SlipwayError(
+      'NOT_SUPPORTED',
+      `The parameter "${override}" is not supported: models are loaded as they are on disk; upload a version instead.`,
+    );
   }
   const { versions } = await registry.load(model);
   const failed = versions.find(({ state }) => state === 'failed');
-  if (failed !== undefined) throw new SlipwayError('MODEL_FAILED', `Version ${failed.version} of model "${model}" could not be loaded: ${failed.reason}`);
+  if (failed !== undefined)
+    throw new SlipwayError('MODEL_FAILED', `Version ${failed.version} of model "${model}" could not be loaded: ${failed.reason}`);
 }

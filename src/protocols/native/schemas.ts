@@ -34,12 +34,10 @@ const nested = z.any().meta({ description: 'A nested array in the shape of the t
 
 /** The whole predict body, for the OpenAPI document. */
 export const predictBody = predictEnvelope.extend({
-  inputs: z
-    .union([nested, z.record(z.string(), nested)])
-    .meta({
-      description:
-        'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out.',
-    }),
+  inputs: z.union([nested, z.record(z.string(), nested)]).meta({
+    description:
+      'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out.',
+  }),
 });
 
 const prediction = z.object({

@@ -37,7 +37,11 @@ describe('statistics of inference', () => {
 
   it('come from what goes through the data plane', async () => {
     const statistics = createInferenceStatistics();
-    const version = { model: 'm', version: 1, signature: { inputs: [{ name: 'x', dtype: 'FP32', shape: [-1, 2] }], outputs: [] } } as unknown as ReadyVersion;
+    const version = {
+      model: 'm',
+      version: 1,
+      signature: { inputs: [{ name: 'x', dtype: 'FP32', shape: [-1, 2] }], outputs: [] },
+    } as unknown as ReadyVersion;
     const fakeInference: Inference = {
       resolve: () => version,
       predict: async (_version, { inputs }) => {

@@ -52,7 +52,7 @@ describe('classify', () => {
     expect(prediction!.top.map(({ label }) => label)).toEqual(['c', 'b', 'a']);
   });
 
-  it.each([
+  it.each<[string, Tensor]>([
     ['another number of classes', scores([1, 4], 0, 0, 0, 0)],
     ['a rank too many', scores([1, 1, 3], 0, 0, 0)],
     ['a scalar', scores([], 1)],

@@ -8,11 +8,30 @@ import type { InferAnswer } from '../infer.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { decodeInferRequest } from './decode-infer.ts';
-import type { ModelInferRequest, ModelInferResponse, ModelRequest, RepositoryModelRequest } from './messages.ts';
+import { readModelInferRequest } from './messages.ts';
 
 export interface KserveServiceOptions {
   readonly openInference: OpenInference;
   readonly logger: Logger;
+}
+
+/** A request that names a model, or nothing when it means all of them. */
+interface ModelRequest {
+  readonly name?: string;
+  readonly version?: string;
+}
+
+interface RepositoryModelRequest {
+  readonly model_name?: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+interface ModelInferResponse {
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly id: string;
+  readonly outputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[];
+  readonly raw_output_contents: readonly Uint8Array[];
 }
 
 const NAME = 'inference.GRPCInferenceService';
@@ -29,7 +48,7 @@ const UNSUPPORTED = [
 ];
 
 /** Clients of models with many responses to a request wait for the last one; here the only one is that. */
-const FINAL: ModelInferResponse['parameters'] = { triton_final_response: { bool_param: true } };
+const FINAL = { triton_final_response: { bool_param: true } };
 
 /** The response is always raw, as Triton's: clients read both forms, and this one is copied as it is. */
 function encodeResponse({ model, version, outputs }: InferAnswer, id: string): ModelInferResponse {
@@ -40,6 +59,15 @@ function encodeResponse({ model, version, outputs }: InferAnswer, id: string): M
     raw.push(encodeBinaryTensor(tensor));
   }
   return { model_name: model, model_version: String(version), id, outputs: tensors, raw_output_contents: raw };
+}
+
+/** The id of a request that failed, by which its client knows it; empty when the request can't even be read. */
+function idOf(bytes: Buffer): string {
+  try {
+    return readModelInferRequest(bytes).id;
+  } catch {
+    return '';
+  }
 }
 
 /** The KServe V2 protocol (Open Inference Protocol) over gRPC, with the extensions of Triton that its clients use. */
@@ -56,19 +84,20 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     }
   }
 
-  async function infer(request: ModelInferRequest, context: CallContext): Promise<ModelInferResponse> {
-    const version = openInference.infer.resolve(modelReference(request.model_name ?? '', request.model_version));
-    return encodeResponse(await openInference.infer.run(version, decodeInferRequest(request), context), request.id ?? '');
+  async function infer(bytes: Buffer, context: CallContext): Promise<ModelInferResponse> {
+    const request = readModelInferRequest(bytes);
+    const version = openInference.infer.resolve(modelReference(request.modelName, request.modelVersion));
+    return encodeResponse(await openInference.infer.run(version, decodeInferRequest(request), context), request.id);
   }
 
   /** An error is answered inside the stream, which goes on. */
-  async function inferInStream(request: ModelInferRequest, context: CallContext): Promise<object> {
+  async function inferInStream(bytes: Buffer, context: CallContext): Promise<object> {
     try {
-      return { infer_response: { ...(await infer(request, context)), parameters: FINAL } };
+      return { infer_response: { ...(await infer(bytes, context)), parameters: FINAL } };
     } catch (error) {
       const coded = toSlipwayError(error);
       if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: `/${NAME}/ModelStreamInfer` }, coded.message);
-      return { error_message: coded.message, infer_response: { id: request.id ?? '', parameters: FINAL } };
+      return { error_message: coded.message, infer_response: { id: idOf(bytes), parameters: FINAL } };
     }
   }
 
@@ -80,7 +109,8 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     ModelMetadata: (request: ModelRequest) => openInference.modelMetadata(referenceOf(request)),
     ModelInfer: infer,
     ModelConfig: (request: ModelRequest) => ({ config: openInference.modelConfig(referenceOf(request)) }),
-    ModelStatistics: (request: ModelRequest) => openInference.modelStatistics((request.name ?? '') === '' ? undefined : referenceOf(request)),
+    ModelStatistics: (request: ModelRequest) =>
+      openInference.modelStatistics((request.name ?? '') === '' ? undefined : referenceOf(request)),
     RepositoryIndex: ({ ready }: { readonly ready?: boolean }) => ({ models: openInference.repositoryIndex(ready ?? false) }),
     async RepositoryModelLoad({ model_name = '', parameters }: RepositoryModelRequest) {
       await openInference.load(model_name, Object.keys(parameters));
@@ -96,5 +126,11 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
       throw new SlipwayError('NOT_SUPPORTED', `${method} is not supported.`);
     };
   }
-  return { name: NAME, definition: loadProto('inference.proto'), unary, streams: { ModelStreamInfer: inferInStream } };
+  return {
+    name: NAME,
+    definition: loadProto('inference.proto'),
+    unary,
+    streams: { ModelStreamInfer: inferInStream },
+    reads: ['ModelInfer', 'ModelStreamInfer'],
+  };
 }

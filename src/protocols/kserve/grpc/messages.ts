@@ -1,70 +1,136 @@
-/*
- * The messages of inference.proto as the loader gives them: scalars and messages that were not sent are left out, lists
- * and maps are there.
- */
+import { SlipwayError } from '../../../errors/slipway-error.ts';
+import { LENGTH_DELIMITED, VARINT, WireReader } from '../../grpc/wire-reader.ts';
+import type { Parameters } from '../parameters.ts';
 
-/** A 64-bit integer in two 32-bit words. */
-export interface Long {
-  readonly low: number;
-  readonly high: number;
-  toNumber(): number;
-}
-
-export interface InferParameter {
-  readonly bool_param?: boolean;
-  readonly int64_param?: Long;
-  readonly string_param?: string;
-  readonly double_param?: number;
-  readonly uint64_param?: Long;
-}
-
-export type InferParameters = Readonly<Record<string, InferParameter>>;
-
-export interface InferTensorContents {
-  readonly bool_contents: readonly boolean[];
-  readonly int_contents: readonly number[];
-  readonly int64_contents: readonly Long[];
-  readonly uint_contents: readonly number[];
-  readonly uint64_contents: readonly Long[];
-  readonly fp32_contents: readonly number[];
-  readonly fp64_contents: readonly number[];
-  readonly bytes_contents: readonly Buffer[];
-}
-
+/** `InferInputTensor`, with its elements not yet read. */
 export interface InferInputTensor {
-  readonly name?: string;
-  readonly datatype?: string;
-  readonly shape: readonly Long[];
-  readonly parameters: InferParameters;
-  readonly contents?: InferTensorContents;
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly parameters: Parameters;
+  /** The message `InferTensorContents`; empty when it was not sent. */
+  readonly contents: Buffer;
 }
 
+export interface InferRequestedOutput {
+  readonly name: string;
+  readonly parameters: Parameters;
+}
+
+/** `ModelInferRequest` of inference.proto. */
 export interface ModelInferRequest {
-  readonly model_name?: string;
-  readonly model_version?: string;
-  readonly id?: string;
-  readonly parameters: InferParameters;
-  readonly inputs: readonly InferInputTensor[];
-  readonly outputs: readonly { readonly name?: string; readonly parameters: InferParameters }[];
-  readonly raw_input_contents: readonly Buffer[];
-}
-
-export interface ModelInferResponse {
-  readonly model_name: string;
-  readonly model_version: string;
+  readonly modelName: string;
+  readonly modelVersion: string;
   readonly id: string;
-  readonly outputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[];
-  readonly raw_output_contents: readonly Uint8Array[];
-  readonly parameters?: Readonly<Record<string, InferParameter>>;
+  readonly parameters: Parameters;
+  readonly inputs: readonly InferInputTensor[];
+  readonly outputs: readonly InferRequestedOutput[];
+  readonly rawInputContents: readonly Buffer[];
 }
 
-/** Requests that name a model, and nothing when they mean all of them. */
-export interface ModelRequest {
-  readonly name?: string;
-  readonly version?: string;
+/** More of anything than a request has, and few enough to be read at little cost. */
+const MOST_ENTRIES = 10_000;
+const MOST_DIMENSIONS = 256;
+
+const EMPTY: Buffer = Buffer.alloc(0);
+
+function push<T>(list: T[], entry: T, what: string, most = MOST_ENTRIES): void {
+  if (list.length === most) throw new SlipwayError('INVALID_REQUEST', `The request has more than ${most} ${what}.`);
+  list.push(entry);
 }
 
-export interface RepositoryModelRequest {
-  readonly model_name?: string;
-  readonly parameters: Readonly<Record<string, unknown>>;
+/** The `oneof` of `InferParameter`: the last field that is there. */
+function readParameter(reader: WireReader): unknown {
+  let value: unknown;
+  while (reader.next()) {
+    if (reader.field === 1) value = reader.bool();
+    else if (reader.field === 2) value = reader.int64();
+    else if (reader.field === 3) value = reader.string();
+    else if (reader.field === 4) value = reader.double();
+    else if (reader.field === 5) value = reader.uint64();
+    else reader.skip();
+  }
+  return value;
+}
+
+/** One entry of a map of parameters. */
+function readParameterEntry(reader: WireReader): [string, unknown] {
+  let name = '';
+  let value: unknown;
+  while (reader.next()) {
+    if (reader.field === 1) name = reader.string();
+    else if (reader.field === 2) value = readParameter(reader.message());
+    else reader.skip();
+  }
+  return [name, value];
+}
+
+function pushDimensions(shape: number[], reader: WireReader): void {
+  if (reader.wireType === VARINT) {
+    reader.readVarint();
+    push(shape, reader.number(), 'dimensions in one tensor', MOST_DIMENSIONS);
+    return;
+  }
+  const packed = reader.message();
+  while (!packed.atEnd) {
+    packed.readVarint();
+    push(shape, packed.number(), 'dimensions in one tensor', MOST_DIMENSIONS);
+  }
+}
+
+function readInput(reader: WireReader): InferInputTensor {
+  let name = '';
+  let datatype = '';
+  let contents: Buffer = EMPTY;
+  const shape: number[] = [];
+  const parameters: [string, unknown][] = [];
+  while (reader.next()) {
+    if (reader.field === 1) name = reader.string();
+    else if (reader.field === 2) datatype = reader.string();
+    else if (reader.field === 3) pushDimensions(shape, reader);
+    else if (reader.field === 4) push(parameters, readParameterEntry(reader.message()), 'parameters');
+    else if (reader.field === 5) {
+      reader.expect(LENGTH_DELIMITED);
+      // A message that is there more than once is merged, which for lists is one behind the other.
+      contents = contents.length === 0 ? reader.bytes() : Buffer.concat([contents, reader.bytes()]);
+    } else reader.skip();
+  }
+  return { name, datatype, shape, parameters: Object.fromEntries(parameters), contents };
+}
+
+function readOutput(reader: WireReader): InferRequestedOutput {
+  let name = '';
+  const parameters: [string, unknown][] = [];
+  while (reader.next()) {
+    if (reader.field === 1) name = reader.string();
+    else if (reader.field === 2) push(parameters, readParameterEntry(reader.message()), 'parameters');
+    else reader.skip();
+  }
+  return { name, parameters: Object.fromEntries(parameters) };
+}
+
+/**
+ * Reads a `ModelInferRequest`. Its tensors stay views of the message.
+ * @throws SlipwayError INVALID_REQUEST when the bytes are no such message, or have an absurd number of entries.
+ */
+export function readModelInferRequest(bytes: Buffer): ModelInferRequest {
+  const reader = new WireReader(bytes);
+  let modelName = '';
+  let modelVersion = '';
+  let id = '';
+  const parameters: [string, unknown][] = [];
+  const inputs: InferInputTensor[] = [];
+  const outputs: InferRequestedOutput[] = [];
+  const rawInputContents: Buffer[] = [];
+  while (reader.next()) {
+    if (reader.field === 1) modelName = reader.string();
+    else if (reader.field === 2) modelVersion = reader.string();
+    else if (reader.field === 3) id = reader.string();
+    else if (reader.field === 4) push(parameters, readParameterEntry(reader.message()), 'parameters');
+    else if (reader.field === 5) push(inputs, readInput(reader.message()), 'inputs');
+    else if (reader.field === 6) push(outputs, readOutput(reader.message()), 'outputs');
+    else if (reader.field === 7) push(rawInputContents, reader.bytes(), 'raw inputs');
+    else reader.skip();
+  }
+  return { modelName, modelVersion, id, parameters: Object.fromEntries(parameters), inputs, outputs, rawInputContents };
 }

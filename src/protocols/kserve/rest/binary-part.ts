@@ -47,6 +47,7 @@ export function splitBody(body: Buffer, headerLength: string | readonly string[]
     throw invalid('The header Inference-Header-Content-Length must be the length of the JSON part in bytes.');
   }
   const length = Number(headerLength);
-  if (length > body.length) throw invalid(`The header Inference-Header-Content-Length is ${length}, but the body has ${body.length} bytes.`);
+  if (length > body.length)
+    throw invalid(`The header Inference-Header-Content-Length is ${length}, but the body has ${body.length} bytes.`);
   return { json: length === 0 ? undefined : body.subarray(0, length), binary: body.subarray(length) };
 }

@@ -25,6 +25,9 @@ export interface RestInferRequest extends InferRequest {
   readonly binaryOutputs: boolean;
 }
 
+/** A shape is checked by its schema element by element, which should not take longer than the rest of a large body. */
+const MOST_DIMENSIONS = 256;
+
 type JsonObject = { readonly [key: string]: ScannedJson };
 
 function isObject(value: ScannedJson | undefined): value is JsonObject {
@@ -43,6 +46,9 @@ export function isBinaryOnly(dtype: DType): boolean {
 function decodeInput(item: ScannedJson, index: number, binary: BinaryPart): [string, Tensor] {
   if (!isObject(item)) throw invalid(`inputs[${index}]`, 'must be an object with name, datatype, shape and data');
   const { data, ...rest } = item;
+  if (rest['shape'] instanceof NumericArray && rest['shape'].shape[0]! > MOST_DIMENSIONS) {
+    throw invalid(`inputs[${index}].shape`, `has more than ${MOST_DIMENSIONS} dimensions`);
+  }
   const { name, datatype: dtype, shape, parameters } = checkInput(inputSchema, toPlain(rest), `inputs[${index}]`);
   const path = `inputs.${name}`;
   refuseSharedMemory(parameters, path);
@@ -67,7 +73,9 @@ export function decodeInferRequest(json: Buffer, binary: Buffer, maxDepth: numbe
   // Triton reads NaN and Infinity as bare words, and its clients write them so.
   const value = parseJson(json, { maxDepth, nonFinite: true });
   if (!isObject(value)) throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object with "inputs".');
-  const { inputs: items, ...rest } = value;
+  const { inputs: list, ...rest } = value;
+  // An empty array is one of numbers, too.
+  const items = list instanceof NumericArray && list.shape[0] === 0 ? [] : list;
   const { id, parameters, outputs } = checkInput(inferEnvelope, toPlain(rest), '');
   if (!Array.isArray(items)) throw invalid('inputs', items === undefined ? 'is missing' : 'must be an array of tensors');
 

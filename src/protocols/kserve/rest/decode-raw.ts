@@ -15,7 +15,9 @@ function shapeOf({ name, dtype, shape }: TensorSpec, byteLength: number): number
   const open = shape?.filter((size) => size === -1).length ?? Number.POSITIVE_INFINITY;
   const batched = open > 1 && shape?.[0] === -1;
   if (shape === null || (batched ? open - 1 : open) > 1) {
-    throw mismatch(`The shape of the input "${name}", ${formatShape(shape)}, can't be told from the size of the body; send the request with its JSON part.`);
+    throw mismatch(
+      `The shape of the input "${name}", ${formatShape(shape)}, can't be told from the size of the body; send the request with its JSON part.`,
+    );
   }
   const sizes = batched ? [1, ...shape.slice(1)] : [...shape];
   const axis = sizes.indexOf(-1);
@@ -50,5 +52,11 @@ export function decodeRawRequest(body: Buffer, { inputs }: Signature): RestInfer
   if (only === undefined || inputs.length > 1) {
     throw mismatch(`The model has ${inputs.length} inputs; a raw body is for models with one. Send the request with its JSON part.`);
   }
-  return { id: undefined, inputs: new Map([[only.name, decodeRawInput(only, body)]]), outputs: [], binaryOutputs: true, timeoutUs: undefined };
+  return {
+    id: undefined,
+    inputs: new Map([[only.name, decodeRawInput(only, body)]]),
+    outputs: [],
+    binaryOutputs: true,
+    timeoutUs: undefined,
+  };
 }

@@ -14,9 +14,13 @@ function isBinary(name: string, { outputs, binaryOutputs }: RestInferRequest): b
 }
 
 function binaryNeeded(name: string, why: string): SlipwayError {
-  return new SlipwayError('INVALID_REQUEST', `The output "${name}" ${why}; ask for it in binary form ("parameters":{"binary_data":true}).`, {
-    details: [{ path: `outputs.${name}`, message: why }],
-  });
+  return new SlipwayError(
+    'INVALID_REQUEST',
+    `The output "${name}" ${why}; ask for it in binary form ("parameters":{"binary_data":true}).`,
+    {
+      details: [{ path: `outputs.${name}`, message: why }],
+    },
+  );
 }
 
 /**

@@ -17,7 +17,11 @@ export interface InferRouteOptions {
 }
 
 const REQUEST_EXAMPLE = { inputs: [{ name: 'x', datatype: 'FP32', shape: [3], data: [1, 2, 3] }] };
-const ANSWER_EXAMPLE = { model_name: 'times-three', model_version: '1', outputs: [{ name: 'y', datatype: 'FP32', shape: [3], data: [3, 6, 9] }] };
+const ANSWER_EXAMPLE = {
+  model_name: 'times-three',
+  model_version: '1',
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [3], data: [3, 6, 9] }],
+};
 
 /** `POST /v2/models/{name}[/versions/{version}]/infer`, with the binary tensor extension. */
 export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }: InferRouteOptions): RouteDefinition[] {
@@ -39,7 +43,9 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
     required: true,
     content: {
       'application/json': { schema: inferBody, example: REQUEST_EXAMPLE },
-      'application/octet-stream': { description: 'JSON of `Inference-Header-Content-Length` bytes, and the bytes of its binary tensors behind it.' },
+      'application/octet-stream': {
+        description: 'JSON of `Inference-Header-Content-Length` bytes, and the bytes of its binary tensors behind it.',
+      },
       // What curl -d says of its body; the examples of Triton's documentation are sent so.
       'application/x-www-form-urlencoded': { description: 'The same as application/json.' },
     },

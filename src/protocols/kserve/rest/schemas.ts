@@ -3,10 +3,15 @@ import { nameSchema } from '../../../packages/manifest.ts';
 import { DTYPES } from '../../../tensor/dtype.ts';
 
 /** Parameters are an open set: each part of the protocol reads those that it knows and leaves the others. */
-const parameters = z.record(z.string(), z.unknown()).default({}).meta({ description: 'Parameters of the protocol and its extensions; unknown ones are ignored.' });
+const parameters = z
+  .record(z.string(), z.unknown())
+  .default({})
+  .meta({ description: 'Parameters of the protocol and its extensions; unknown ones are ignored.' });
 
 export const modelParams = z.object({ name: nameSchema.meta({ description: 'Name of the model.', example: 'digits' }) });
-export const versionParams = modelParams.extend({ version: z.string().meta({ description: 'A version: a positive whole number.', example: '1' }) });
+export const versionParams = modelParams.extend({
+  version: z.string().meta({ description: 'A version: a positive whole number.', example: '1' }),
+});
 export const regionParams = z.object({ region: z.string() });
 
 /** An input beside its `data`, which is read by a scanner, not by a schema. */

@@ -7,7 +7,14 @@ const TEXT = Buffer.from('a'.repeat(5_000));
 
 describe('the Content-Encoding of a body', () => {
   it('is undone', async () => {
-    for (const [encoding, body] of [['gzip', gzipSync(TEXT)], ['GZIP ', gzipSync(TEXT)], ['deflate', deflateSync(TEXT)], ['deflate', deflateRawSync(TEXT)], ['identity', TEXT], [undefined, TEXT]] as const) {
+    for (const [encoding, body] of [
+      ['gzip', gzipSync(TEXT)],
+      ['GZIP ', gzipSync(TEXT)],
+      ['deflate', deflateSync(TEXT)],
+      ['deflate', deflateRawSync(TEXT)],
+      ['identity', TEXT],
+      [undefined, TEXT],
+    ] as const) {
       expect(await decodeBody(body, encoding, 5_000)).toEqual(TEXT);
     }
   });

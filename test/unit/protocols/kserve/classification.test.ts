@@ -3,7 +3,12 @@ import { classifyOutput, labelsOf } from '../../../../src/protocols/kserve/class
 import type { Tensor } from '../../../../src/tensor/tensor.ts';
 import { bytes, fp32, int64 } from '../../../helpers/tensors.ts';
 
-function classes(tensor: Tensor, count: number, batched = false, labels?: readonly string[]): { shape: readonly number[]; texts: string[] } {
+function classes(
+  tensor: Tensor,
+  count: number,
+  batched = false,
+  labels?: readonly string[],
+): { shape: readonly number[]; texts: string[] } {
   const { dtype, shape, data } = classifyOutput(tensor, { output: 'y', count, batched, labels });
   expect(dtype).toBe('BYTES');
   return { shape, texts: (data as readonly Uint8Array[]).map((each) => Buffer.from(each).toString()) };

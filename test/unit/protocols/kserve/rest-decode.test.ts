@@ -59,7 +59,8 @@ describe('a V2 request in JSON', () => {
   });
 
   it('takes a tensor by the name __proto__', () => {
-    const body = '{"inputs":[{"name":"__proto__","datatype":"BOOL","shape":[1],"data":[true],"parameters":{"__proto__":{"binary_data_size":3}}}]}';
+    const body =
+      '{"inputs":[{"name":"__proto__","datatype":"BOOL","shape":[1],"data":[true],"parameters":{"__proto__":{"binary_data_size":3}}}]}';
     expect([...decode(body).inputs.keys()]).toEqual(['__proto__']);
   });
 
@@ -85,7 +86,15 @@ describe('a V2 request in JSON', () => {
     [{ inputs: [{ ...x, datatype: 'UINT8', data: [1, 256, 3] }] }, 'INVALID_TENSOR: inputs.x[1]: 256 is out of range'],
     [{ inputs: [{ ...x, datatype: 'FP16', data: [1, 2, 3] }] }, 'INVALID_TENSOR: inputs.x: FP16 has no JSON form'],
     [{ inputs: [x] }, 'INVALID_REQUEST: inputs.x: has neither data nor binary_data_size'],
-    [{ inputs: [{ ...x, data: [1, 2, 3] }, { ...x, data: [1, 2, 3] }] }, 'INVALID_REQUEST: inputs[1]: "x" is there twice'],
+    [
+      {
+        inputs: [
+          { ...x, data: [1, 2, 3] },
+          { ...x, data: [1, 2, 3] },
+        ],
+      },
+      'INVALID_REQUEST: inputs[1]: "x" is there twice',
+    ],
     [{ inputs: [{ ...x, parameters: { shared_memory_region: 'a' } }] }, 'NOT_SUPPORTED: inputs.x: shared memory'],
     [{ inputs: [], parameters: { timeout: -1 } }, 'INVALID_REQUEST: parameters.timeout: must be a whole number'],
     [{ inputs: [], parameters: { timeout: 'soon' } }, 'INVALID_REQUEST: parameters.timeout'],
@@ -149,8 +158,17 @@ describe('a V2 request with binary tensors', () => {
 
   it('never fails but with a coded error, whatever the bytes are', () => {
     const value = fc.json({ maxDepth: 5 });
-    const tensor = fc.record({ name: fc.string(), datatype: fc.constantFrom('FP32', 'BYTES', 'BOOL', 'X'), shape: fc.array(fc.integer()), data: fc.array(fc.double()) });
-    const body = fc.oneof(value, fc.string(), fc.record({ inputs: fc.array(tensor) }).map((each) => JSON.stringify(each)));
+    const tensor = fc.record({
+      name: fc.string(),
+      datatype: fc.constantFrom('FP32', 'BYTES', 'BOOL', 'X'),
+      shape: fc.array(fc.integer()),
+      data: fc.array(fc.double()),
+    });
+    const body = fc.oneof(
+      value,
+      fc.string(),
+      fc.record({ inputs: fc.array(tensor) }).map((each) => JSON.stringify(each)),
+    );
     fc.assert(
       fc.property(body, fc.uint8Array({ maxLength: 40 }), (json, bytes) => {
         try {
@@ -164,15 +182,27 @@ describe('a V2 request with binary tensors', () => {
 });
 
 describe('a raw body', () => {
-  const signature = (dtype: Signature['inputs'][number]['dtype'], shape: number[] | null): Signature => ({ inputs: [{ name: 'x', dtype, shape }], outputs: [] });
+  const signature = (dtype: Signature['inputs'][number]['dtype'], shape: number[] | null): Signature => ({
+    inputs: [{ name: 'x', dtype, shape }],
+    outputs: [],
+  });
   const bytes = Buffer.from(Float32Array.of(1, 2, 3, 4, 5, 6).buffer);
 
   it.each([
     [[6], [6]],
     [[-1], [6]],
-    [[-1, 3], [2, 3]],
-    [[2, -1], [2, 3]],
-    [[-1, -1, 2], [1, 3, 2]],
+    [
+      [-1, 3],
+      [2, 3],
+    ],
+    [
+      [2, -1],
+      [2, 3],
+    ],
+    [
+      [-1, -1, 2],
+      [1, 3, 2],
+    ],
   ])('fills the shape %j as %j', (shape, filled) => {
     const { inputs, binaryOutputs } = decodeRawRequest(bytes, signature('FP32', shape));
     expect(inputs.get('x')).toEqual({ dtype: 'FP32', shape: filled, data: Float32Array.of(1, 2, 3, 4, 5, 6) });
@@ -194,7 +224,10 @@ describe('a raw body', () => {
     [signature('FP32', [-1, -1, -1]), 'INPUT_MISMATCH'],
     [signature('FP32', null), 'INPUT_MISMATCH: The shape of the input "x", [...]'],
     [signature('BYTES', [2]), 'INPUT_MISMATCH'],
-    [{ inputs: [...signature('FP32', [1]).inputs, ...signature('FP32', [1]).inputs], outputs: [] }, 'INPUT_MISMATCH: The model has 2 inputs'],
+    [
+      { inputs: [...signature('FP32', [1]).inputs, ...signature('FP32', [1]).inputs], outputs: [] },
+      'INPUT_MISMATCH: The model has 2 inputs',
+    ],
     [{ inputs: [], outputs: [] }, 'INPUT_MISMATCH: The model has 0 inputs'],
   ])('is refused where its shape cannot be told: %j', (model, expected) => {
     expect(failureOf(() => decodeRawRequest(bytes, model))).toContain(expected);
