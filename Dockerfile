@@ -18,7 +18,7 @@ WORKDIR /app
 COPY --from=build --chown=node:node /app ./
 ENV NODE_ENV=production SLIPWAY_HOST=0.0.0.0 SLIPWAY_PORT=8080 NODE_COMPILE_CACHE=/tmp/slipway-compile-cache
 USER node
-EXPOSE 8080
+EXPOSE 8080 9000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "health.mjs"]
 CMD ["node", "--max-semi-space-size=8", "dist/main.js"]
 
@@ -27,6 +27,6 @@ WORKDIR /app
 COPY --from=build --chown=node:node /app ./
 ENV NODE_ENV=production SLIPWAY_HOST=0.0.0.0 SLIPWAY_PORT=8080 NODE_COMPILE_CACHE=/tmp/slipway-compile-cache
 USER node
-EXPOSE 8080
+EXPOSE 8080 9000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "health.mjs"]
 CMD ["node", "--max-semi-space-size=8", "dist/main.js"]

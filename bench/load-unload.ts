@@ -15,6 +15,8 @@ const server = await startServer([
   join(ROOT, 'bin/slipway.js'),
   '--port',
   '0',
+  '--grpc-port',
+  '0',
   '--models',
   join(ROOT, 'models'),
   '--state',

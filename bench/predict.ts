@@ -21,6 +21,8 @@ const slipway = await startServer([
   join(ROOT, 'bin/slipway.js'),
   '--port',
   '0',
+  '--grpc-port',
+  '0',
   '--models',
   join(ROOT, 'models'),
   '--state',

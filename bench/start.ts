@@ -58,6 +58,8 @@ try {
       join(ROOT, 'bin/slipway.js'),
       '--port',
       '0',
+      '--grpc-port',
+      '0',
       '--models',
       models,
       '--state',

@@ -29,7 +29,7 @@ async function run(): Promise<void> {
   const config = readConfig();
   if (config === undefined) return;
   const logger = await createLogger(config.logging, { isTTY: process.stdout.isTTY });
-  const server = createServer(config, logger, process.env);
+  const server = createServer(config, { logger, env: process.env, version });
 
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals): void => {

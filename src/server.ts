@@ -1,26 +1,22 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import { resolve } from 'node:path';
 import type { Config } from './config/schema.ts';
 import { createInference } from './inference/inference.ts';
-import type { Inference } from './inference/types.ts';
+import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import type { Logger } from './observability/log.ts';
-import { encodeErrorAnswer } from './protocols/http/error-body.ts';
-import { createHttpServer } from './protocols/http/http-server.ts';
-import type { HttpProtocol, RouteDefinition } from './protocols/http/route.ts';
-import { createModelRoutes } from './protocols/management/model-routes.ts';
-import { createUploadRoutes } from './protocols/management/upload-routes.ts';
-import { createPredictRoutes } from './protocols/native/predict-routes.ts';
-import { createDocsRoutes } from './protocols/operation/docs-routes.ts';
-import { createHealthRoutes, type ServerPhase } from './protocols/operation/health-routes.ts';
+import { createGrpcEndpoints, createHttpEndpoints, hasGrpc, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
+import type { GrpcListeners } from './protocols/grpc/grpc-listeners.ts';
+import { createHttpListeners } from './protocols/http/http-listeners.ts';
+import type { ServerPhase } from './protocols/operation/health-routes.ts';
 import { createRegistry } from './registry/registry.ts';
 import type { Registry } from './registry/types.ts';
 import { createRunnerLauncher } from './runners/host/launcher.ts';
 
 export interface Server {
-  /** The address it listens on, once started, e.g. `http://127.0.0.1:8080`. */
+  /** The address of the native API, once started, e.g. `http://127.0.0.1:8080`. */
   readonly address: string;
-  readonly http: FastifyInstance;
+  /** Every address that it listens on, once started, the native API's first, those of gRPC as `127.0.0.1:9000`. */
+  readonly addresses: readonly string[];
   readonly registry: Registry;
   /** Listens first, so that probes are answered, then loads the models. Resolves when each is ready or failed. */
   start(): Promise<void>;
@@ -28,28 +24,13 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-export interface RouteParts {
-  readonly config: Config;
-  readonly registry: Registry;
-  readonly inference: Inference;
-  readonly phase: () => ServerPhase;
-}
-
-/** Every route of the native API; openapi.yaml is generated from this list. */
-export function createNativeRoutes({ config, registry, inference, phase }: RouteParts): RouteDefinition[] {
-  const { limits } = config;
-  return [
-    ...createPredictRoutes({ inference, ...limits }),
-    ...createModelRoutes(registry),
-    ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
-    ...createHealthRoutes(registry, phase),
-    ...createDocsRoutes(),
-  ];
-}
-
-/** Uploads wait beside the models, on their file system, so that publishing is a rename. Dot folders are no models. */
-function incomingFolderOf(config: Config): string {
-  return join(resolve(config.models), '.incoming');
+/** What a server is given by the process that it runs in. */
+export interface ServerEnvironment {
+  readonly logger: Logger;
+  /** Runners get the part of it that they need. */
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+  /** Slipway's own, for protocols that say it. */
+  readonly version: string;
 }
 
 /** What a person wants to know first: which models answer, on which engine and device, and which do not. */
@@ -67,11 +48,11 @@ function readyLine(registry: Registry): string {
 
 /**
  * Builds every part and hands them to each other.
- * @param env the process's environment; runners get the part of it that they need.
  */
-export function createServer(config: Config, logger: Logger, env: Readonly<NodeJS.ProcessEnv>): Server {
+export function createServer(config: Config, { logger, env, version }: ServerEnvironment): Server {
   let phase: ServerPhase = 'starting';
-  let address = '';
+  let addresses: readonly string[] = [];
+  let grpc: GrpcListeners | undefined;
   let stopping: Promise<void> | undefined;
 
   const launcher = createRunnerLauncher({ ...config.runners, logger, env });
@@ -87,28 +68,40 @@ export function createServer(config: Config, logger: Logger, env: Readonly<NodeJ
       if (phase === 'ready' && event.state !== 'failed') logger.info(event, `${event.model}/${event.version} is ${event.state}`);
     },
   });
-  const inference = createInference({ registry, ...config.scheduler });
-  const native: HttpProtocol = {
-    routes: createNativeRoutes({ config, registry, inference, phase: () => phase }),
-    ownsPath: () => true,
-    encodeError: encodeErrorAnswer,
-  };
-  const http = createHttpServer({ logger, protocols: [native] });
+  const statistics = createInferenceStatistics();
+  const inference = withStatistics(createInference({ registry, ...config.scheduler }), statistics);
+  const parts: ProtocolParts = { config, registry, inference, statistics, phase: () => phase, version };
+  const http = createHttpListeners(createHttpEndpoints(parts), logger);
+
+  /** Loaded after the server listens for HTTP, since it takes about as long as all else. */
+  async function listenForGrpc(): Promise<string[]> {
+    if (!hasGrpc(config)) return [];
+    const { createGrpcListeners } = await import('./protocols/grpc/grpc-listeners.ts');
+    const endpoints = await createGrpcEndpoints(parts, logger);
+    if (stopping !== undefined) return [];
+    grpc = createGrpcListeners(endpoints, { maxMessageBytes: config.limits.maxBodyBytes, logger });
+    return grpc.listen(config.host);
+  }
 
   async function stop(): Promise<void> {
     phase = 'stopping';
+    grpc?.setServing(false);
     if (config.shutdown.unreadyMs > 0) await new Promise((done) => setTimeout(done, config.shutdown.unreadyMs));
     inference.close();
     // Answers what has arrived and takes no new connection; runners stay up until then.
-    await Promise.race([http.close(), new Promise((done) => setTimeout(done, config.shutdown.drainMs).unref())]);
+    const { drainMs } = config.shutdown;
+    const closed = Promise.all([http.close(), grpc?.stop(drainMs)]);
+    await Promise.race([closed, new Promise((done) => setTimeout(done, drainMs).unref())]);
     await registry.stop();
   }
 
   return {
     get address() {
-      return address;
+      return addresses[0] ?? '';
     },
-    http,
+    get addresses() {
+      return addresses;
+    },
     registry,
     async start() {
       // What an upload cut short by a crash has left.
@@ -117,11 +110,15 @@ export function createServer(config: Config, logger: Logger, env: Readonly<NodeJ
       const loading = registry.start();
       // A failure to listen must not leave an unhandled rejection of the registry behind.
       loading.catch(() => {});
-      address = await http.listen({ host: config.host, port: config.port });
-      logger.info({ address }, `listening on ${address}`);
+      addresses = await http.listen(config.host);
+      logger.info({ addresses }, `listening on ${addresses.join(', ')}`);
+      const grpcAddresses = await listenForGrpc();
+      if (grpcAddresses.length > 0) logger.info({ addresses: grpcAddresses }, `listening for gRPC on ${grpcAddresses.join(', ')}`);
+      addresses = [...addresses, ...grpcAddresses];
       await loading;
       if (stopping !== undefined) return;
       phase = 'ready';
+      grpc?.setServing(true);
       logger.info({ models: registry.list().length }, readyLine(registry));
     },
     stop() {

@@ -27,7 +27,7 @@ function errorsPage(): string {
 function settingsPage(): string {
   const rows = SETTINGS.map(
     ({ path, flag, variable, default: value, description }) =>
-      `| \`${path.join('.')}\` | \`${flag}\` | \`${variable}\` | \`${String(value)}\` | ${description} |`,
+      `| \`${path.join('.')}\` | \`${flag}\` | \`${variable}\` | ${value === undefined ? '' : `\`${String(value)}\``} | ${description} |`,
   );
   return [
     NOTE,

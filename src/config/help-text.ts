@@ -6,7 +6,10 @@ export function helpText(): string {
     ['--config', 'JSON file of settings.'],
     ['--help', 'Print this.'],
     ['--version', 'Print the version.'],
-    ...SETTINGS.map((each): [string, string] => [each.flag, `${each.description} Default: ${String(each.default)}.`]),
+    ...SETTINGS.map((each): [string, string] => [
+      each.flag,
+      each.default === undefined ? each.description : `${each.description} Default: ${String(each.default)}.`,
+    ]),
   ];
   const width = Math.max(...rows.map(([flag]) => flag.length)) + 2;
   return [

@@ -7,6 +7,8 @@ const port = z.number().int().min(0).max(65_535);
 const count = z.number().int().positive();
 const bytes = z.number().int().positive();
 const milliseconds = z.number().int().positive().max(MAX_TIMER_MS);
+const httpPort = port.optional().describe('Port of its routes; `port` when it has none of its own.');
+const grpcPort = port.optional().describe('Port of its service; `grpcPort` when it has none of its own.');
 // An empty host would listen on every address, an empty folder would be the current one.
 const text = z.string().min(1);
 
@@ -17,7 +19,8 @@ const text = z.string().min(1);
  */
 export const configSchema = z.strictObject({
   host: text.default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 to be reached from other machines.'),
-  port: port.default(8080).describe('Port of all HTTP routes; 0 takes a free one.'),
+  port: port.default(8080).describe('Port of the HTTP routes; 0 takes a free one.'),
+  grpcPort: port.default(9000).describe('Port of the gRPC services; 0 takes a free one.'),
   models: text.default('./models').describe('Folder of the model repository.'),
   state: text
     .default('./state')
@@ -29,6 +32,19 @@ export const configSchema = z.strictObject({
         .default('info')
         .describe('Lowest level that is logged.'),
       format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('`auto` is pretty on a terminal, else JSON.'),
+    })
+    .prefault({}),
+  native: z
+    .strictObject({
+      http: z.boolean().default(true).describe('Serve Slipway’s own routes: predict and the management of models. Health and docs stay.'),
+    })
+    .prefault({}),
+  kserve: z
+    .strictObject({
+      http: z.boolean().default(true).describe('Serve the KServe V2 protocol over REST.'),
+      httpPort,
+      grpc: z.boolean().default(true).describe('Serve the KServe V2 protocol over gRPC.'),
+      grpcPort,
     })
     .prefault({}),
   repository: z

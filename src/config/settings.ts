@@ -12,7 +12,8 @@ export interface Setting {
   /** E.g. `SLIPWAY_LIMITS_MAX_BODY_BYTES`. */
   readonly variable: string;
   readonly description: string;
-  readonly default: unknown;
+  /** Undefined for a setting that may be left out; its description says what holds then. */
+  readonly default: string | number | boolean | undefined;
   /** How its text in a flag or a variable is read. */
   readonly kind: 'text' | 'number' | 'boolean';
 }
@@ -48,7 +49,7 @@ function settingsOf(schema: z.ZodObject, parent: readonly string[], defaults: Re
         flag: `--${words(path).join('-')}`,
         variable: `SLIPWAY_${words(path).join('_').toUpperCase()}`,
         description,
-        default: defaults[key],
+        default: defaults[key] as Setting['default'],
         kind: kindOf(inner, name),
       },
     ];

@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Entry, openPromise } from 'yauzl';
 import { invalidEntry } from './entry-names.ts';
@@ -19,6 +19,17 @@ function checkType(entry: Entry): void {
 }
 
 /**
+ * The same content as a stream that stays failed once it failed. yauzl only emits the error of damaged content, once, and
+ * whoever begins to listen later would wait without end.
+ */
+function whole(content: Readable): Readable {
+  const passed = new PassThrough();
+  pipeline(content, passed).catch(() => {}); // whoever reads `passed` meets the same error
+  content.on('error', () => {}); // it may fail once more after the pipeline has let go of it
+  return passed;
+}
+
+/**
  * Reads the entries of a zip. A zip's directory is at its end, so the archive is spooled to a file first.
  * @param spool path of that file; gone afterwards.
  */
@@ -30,9 +41,7 @@ export async function readZipEntries(source: Readable, spool: string, writer: En
       for await (const entry of archive.eachEntry()) {
         checkType(entry);
         if (entry.fileName.endsWith('/')) continue;
-        const content = await archive.openReadStreamPromise(entry);
-        content.on('error', () => {}); // it may fail once more after the pipeline has let go of it
-        await writer.write(entry.fileName, content);
+        await writer.write(entry.fileName, whole(await archive.openReadStreamPromise(entry)));
       }
     } finally {
       archive.close();

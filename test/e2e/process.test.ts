@@ -32,7 +32,7 @@ async function start(names: readonly string[], args: readonly string[] = [], env
   await addModels(join(folder, 'models'), names);
   const child = spawn(
     process.execPath,
-    [PROGRAM, '--port', '0', '--models', join(folder, 'models'), '--state', join(folder, 'state'), ...args],
+    [PROGRAM, '--port', '0', '--grpc-port', '0', '--models', join(folder, 'models'), '--state', join(folder, 'state'), ...args],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], ...env },

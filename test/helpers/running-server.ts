@@ -38,11 +38,12 @@ export async function runningServer(names: readonly string[], settings: Settings
   const config = configSchema.parse({
     ...settings,
     port: 0,
+    grpcPort: 0,
     models,
     state: join(folder, 'state'),
     repository: { settleMs: 50, pollMs: 200, ...settings.repository },
   });
-  const server = createServer(config, silent, process.env);
+  const server = createServer(config, { logger: silent, env: process.env, version: '0.0.0' });
   onTestFinished(() => server.stop());
   await server.start();
   return { server, address: server.address, models };

@@ -1,12 +1,36 @@
+import { z } from 'zod';
 import { SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts';
 import { HTTP_STATUS } from '../http-status.ts';
-import type { ErrorAnswer } from './route.ts';
+import type { ErrorAnswer, ErrorDescription } from './route.ts';
 
 /** When a client may try again, for errors that know. */
 export function retryAfterHeaders({ retryAfterMs }: SlipwayError): Record<string, string> {
   // Retry-After counts whole seconds (RFC 9110 §10.2.3); rounded up, so that nobody comes back too early.
   return retryAfterMs === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) };
 }
+
+const errorAnswer = z
+  .object({
+    error: z.object({
+      code: z.string().describe('A code of the error catalogue, e.g. MODEL_NOT_FOUND.'),
+      message: z.string(),
+      details: z.array(z.object({ path: z.string(), message: z.string() })),
+      requestId: z.string(),
+    }),
+  })
+  .meta({ id: 'Error' });
+
+const ERROR_EXAMPLE = {
+  error: {
+    code: 'MODEL_NOT_FOUND',
+    message: 'There is no model named "digit".',
+    details: [],
+    requestId: '8f1c6a52-6a39-4b06-9a94-6f1f3c2d7e10',
+  },
+};
+
+/** How openapi.yaml describes the errors of the native API. */
+export const NATIVE_ERROR: ErrorDescription = { statuses: HTTP_STATUS, schema: errorAnswer, example: ERROR_EXAMPLE };
 
 /** The one shape of every error of the native API. What went wrong inside is logged, never sent. */
 export function encodeErrorAnswer(error: SlipwayError, requestId: string): ErrorAnswer {

@@ -10,7 +10,7 @@ import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
 
 export interface HttpServerOptions {
   readonly logger: Logger;
-  /** In the order in which they are asked whether an unknown path is theirs; the last one takes what is left. */
+  /** At least one; the first answers for paths that have no protocol's prefix. */
   readonly protocols: readonly HttpProtocol[];
 }
 
@@ -140,7 +140,7 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
   let closing = false;
 
   function protocolOf(path: string): HttpProtocol {
-    return protocols.find((protocol) => protocol.ownsPath(path)) ?? protocols.at(-1)!;
+    return protocols.find(({ prefixes }) => prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`))) ?? protocols[0]!;
   }
 
   function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

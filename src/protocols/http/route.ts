@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
+import type { ErrorKind } from '../../errors/catalogue.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 
 /** What a route reads. `bytes` is read whole, up to its limit; `stream` is handed over as it arrives. */
@@ -57,6 +58,8 @@ export interface RouteDefinition<Params = unknown, Query = unknown> {
   readonly query?: z.ZodType<Query>;
   readonly body?: BodyDefinition;
   readonly responses: Readonly<Record<number, ResponseDefinition>>;
+  /** Left out of openapi.yaml: the route only tells clients of another server that there is no such thing here. */
+  readonly undocumented?: boolean;
   /** Statuses of the coded errors that the route can answer. */
   readonly errors: readonly number[];
   handle(context: RouteContext<Params, Query>): Promise<RouteAnswer>;
@@ -68,12 +71,22 @@ export interface ErrorAnswer {
   readonly body: string;
 }
 
+/** What the OpenAPI document says of a protocol's errors. */
+export interface ErrorDescription {
+  readonly statuses: Readonly<Record<ErrorKind, number>>;
+  readonly schema: z.ZodType;
+  readonly example: unknown;
+}
+
 /** A wire protocol over HTTP: its routes, and how it says that something went wrong. */
 export interface HttpProtocol {
+  /** The tags of its routes, each with a description. */
+  readonly tags: Readonly<Record<string, string>>;
   readonly routes: readonly RouteDefinition[];
-  /** Whether errors under this path, unknown routes included, are answered in this protocol's shape. */
-  ownsPath(path: string): boolean;
+  /** Errors under these paths, unknown routes included, are answered in this protocol's shape. */
+  readonly prefixes: readonly string[];
   encodeError(error: SlipwayError, requestId: string): ErrorAnswer;
+  readonly error: ErrorDescription;
 }
 
 /** Keeps the types of a definition's schemas and handler together. */

@@ -1,29 +1,8 @@
 import { z } from 'zod';
 import { ERROR_KINDS } from '../../errors/catalogue.ts';
-import { HTTP_STATUS } from '../http-status.ts';
-import type { BodyDefinition, ResponseDefinition, RouteDefinition } from '../http/route.ts';
+import type { BodyDefinition, ErrorDescription, HttpProtocol, ResponseDefinition, RouteDefinition } from '../http/route.ts';
 
 type Json = { [key: string]: unknown };
-
-const errorAnswer = z
-  .object({
-    error: z.object({
-      code: z.string().describe('A code of the error catalogue, e.g. MODEL_NOT_FOUND.'),
-      message: z.string(),
-      details: z.array(z.object({ path: z.string(), message: z.string() })),
-      requestId: z.string(),
-    }),
-  })
-  .meta({ id: 'Error' });
-
-const ERROR_EXAMPLE = {
-  error: {
-    code: 'MODEL_NOT_FOUND',
-    message: 'There is no model named "digit".',
-    details: [],
-    requestId: '8f1c6a52-6a39-4b06-9a94-6f1f3c2d7e10',
-  },
-};
 
 /** Collects the schemas that have an id as components, and refers to them. */
 function createSchemaWriter(): { components: Json; write(schema: z.ZodType, io: 'input' | 'output'): Json } {
@@ -111,49 +90,52 @@ function responseOf(response: ResponseDefinition, writer: SchemaWriter): Json {
   };
 }
 
-function errorResponse(status: number, writer: SchemaWriter): Json {
-  const kinds = ERROR_KINDS.filter((kind) => HTTP_STATUS[kind] === status).map((kind) => kind.replaceAll('_', ' '));
+function errorResponse(status: number, { statuses, schema, example }: ErrorDescription, writer: SchemaWriter): Json {
+  const kinds = ERROR_KINDS.filter((kind) => statuses[kind] === status).map((kind) => kind.replaceAll('_', ' '));
   const retry = status === 503;
   return {
     description: `An error of the kind ${kinds.join(' or ')}.`,
     ...(retry && { headers: { 'retry-after': { description: 'Seconds after which to try again.', schema: { type: 'integer' } } } }),
-    content: { 'application/json': { schema: writer.write(errorAnswer, 'output'), example: ERROR_EXAMPLE } },
+    content: { 'application/json': { schema: writer.write(schema, 'output'), example } },
   };
 }
 
-/** The OpenAPI 3.1 document of a set of routes, made from the schemas that check their input. */
-export function describeRoutes(routes: readonly RouteDefinition[], version: string): Json {
+function operationOf(route: RouteDefinition, error: ErrorDescription, writer: SchemaWriter): Json {
+  const parameters = parametersOf(route, writer);
+  const responses: Json = {};
+  for (const [status, response] of Object.entries(route.responses)) responses[status] = responseOf(response, writer);
+  for (const status of route.errors) responses[status] ??= errorResponse(status, error, writer);
+  return {
+    operationId: route.operationId,
+    tags: [route.tag],
+    summary: route.summary,
+    ...(route.description && { description: route.description }),
+    ...(parameters.length > 0 && { parameters }),
+    ...(route.body && { requestBody: requestBodyOf(route.body, writer) }),
+    responses,
+  };
+}
+
+/** The OpenAPI 3.1 document of the protocols, made from the schemas that check their input. */
+export function describeProtocols(protocols: readonly HttpProtocol[], version: string): Json {
   const writer = createSchemaWriter();
   const paths: { [path: string]: Json } = {};
-  for (const route of routes) {
-    const parameters = parametersOf(route, writer);
-    const responses: Json = {};
-    for (const [status, response] of Object.entries(route.responses)) responses[status] = responseOf(response, writer);
-    for (const status of route.errors) responses[status] ??= errorResponse(status, writer);
-    (paths[route.path] ??= {})[route.method.toLowerCase()] = {
-      operationId: route.operationId,
-      tags: [route.tag],
-      summary: route.summary,
-      ...(route.description && { description: route.description }),
-      ...(parameters.length > 0 && { parameters }),
-      ...(route.body && { requestBody: requestBodyOf(route.body, writer) }),
-      responses,
-    };
+  for (const { routes, error } of protocols) {
+    for (const route of routes) {
+      if (route.undocumented) continue;
+      (paths[route.path] ??= {})[route.method.toLowerCase()] = operationOf(route, error, writer);
+    }
   }
   return {
     openapi: '3.1.0',
     info: {
       title: 'Slipway',
       version,
-      description: 'Serves machine-learning models from a folder. Every error has the same shape and a code of the catalogue.',
+      description: 'Serves machine-learning models from a folder. Every error has the shape of its protocol.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
-    tags: [
-      { name: 'predict', description: 'Running models.' },
-      { name: 'models', description: 'The model repository: versions, labels, packages, life cycle.' },
-      { name: 'operation', description: 'Health and documentation.' },
-    ],
+    tags: protocols.flatMap(({ tags }) => Object.entries(tags).map(([name, description]) => ({ name, description }))),
     security: [],
     paths,
     components: { schemas: writer.components },

@@ -188,6 +188,16 @@ describe('unpackArchive', () => {
     );
   });
 
+  it('refuses a zip whose compressed content is damaged', async () => {
+    const folder = await temporaryFolder();
+    const archive = zipOf([{ name: 'model.onnx', content: 'the model' }]);
+    // The data of the first file begins behind its local header of 30 bytes and its name; 0b111 is no type of block.
+    archive[30 + 'model.onnx'.length] = 0b111;
+    const refused = unpackArchive(streamOf(archive), join(folder, 'a'), LIMITS);
+    await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARCHIVE', message: expect.stringContaining('damaged') });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('never does more than refuse a damaged archive, and leaves nothing behind', async () => {
     const folder = await temporaryFolder();
     const archives = [await tarOf(files), await tarGzOf(files), zipOf(Object.entries(files).map(([name, content]) => ({ name, content })))];

@@ -1,7 +1,8 @@
+import { z } from 'zod';
 import type { ErrorKind } from '../../../errors/catalogue.ts';
 import type { SlipwayError } from '../../../errors/slipway-error.ts';
 import { retryAfterHeaders } from '../../http/error-body.ts';
-import type { ErrorAnswer } from '../../http/route.ts';
+import type { ErrorAnswer, ErrorDescription } from '../../http/route.ts';
 
 /**
  * The HTTP status of each kind of error in V2, which is Triton's choice where it has one: 404, 501, 503, 500, and 400
@@ -25,6 +26,13 @@ export const V2_STATUS = {
   deadline_exceeded: 503,
   unavailable: 503,
 } as const satisfies Record<ErrorKind, number>;
+
+/** How openapi.yaml describes the errors of V2. */
+export const V2_ERROR: ErrorDescription = {
+  statuses: V2_STATUS,
+  schema: z.object({ error: z.string() }).meta({ id: 'V2Error' }),
+  example: { error: 'There is no model named "digit".' },
+};
 
 /** An error of V2 has one key. */
 export function encodeV2Error(error: SlipwayError): ErrorAnswer {

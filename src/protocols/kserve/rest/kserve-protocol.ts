@@ -1,7 +1,7 @@
 import type { HttpProtocol } from '../../http/route.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { createDescribeRoutes } from './describe-routes.ts';
-import { encodeV2Error } from './errors.ts';
+import { encodeV2Error, V2_ERROR } from './errors.ts';
 import { createInferRoutes } from './infer-routes.ts';
 import { createRepositoryRoutes } from './repository-routes.ts';
 import { createUnsupportedRoutes } from './unsupported-routes.ts';
@@ -17,13 +17,15 @@ export interface KserveProtocolOptions {
 export function createKserveProtocol(options: KserveProtocolOptions): HttpProtocol {
   const { openInference } = options;
   return {
+    tags: { kserve: 'The Open Inference Protocol (KServe V2), with Triton’s extensions.' },
     routes: [
       ...createDescribeRoutes(openInference),
       ...createInferRoutes(options),
       ...createRepositoryRoutes(openInference),
       ...createUnsupportedRoutes(),
     ],
-    ownsPath: (path) => path === '/v2' || path.startsWith('/v2/'),
+    prefixes: ['/v2'],
     encodeError: encodeV2Error,
+    error: V2_ERROR,
   };
 }

@@ -12,7 +12,6 @@ export const modelParams = z.object({ name: nameSchema.meta({ description: 'Name
 export const versionParams = modelParams.extend({
   version: z.string().meta({ description: 'A version: a positive whole number.', example: '1' }),
 });
-export const regionParams = z.object({ region: z.string() });
 
 /** An input beside its `data`, which is read by a scanner, not by a schema. */
 export const inputSchema = z.object({
@@ -22,7 +21,7 @@ export const inputSchema = z.object({
   parameters: parameters.meta({ description: '`binary_data_size` (bytes) for a tensor that follows the JSON.' }),
 });
 
-export const outputSchema = z.object({
+const outputSchema = z.object({
   name: z.string(),
   parameters: parameters.meta({ description: '`binary_data` (true, false) and `classification` (a count).' }),
 });

@@ -15,11 +15,15 @@ const TRACING = 'Trace settings are not supported.';
 const LOGGING = 'Log settings can’t be changed while the server runs; they are set at its start.';
 
 function sharedMemory(kind: string): UnsupportedRoute[] {
-  return ['', '/region/{region}'].flatMap((region) => [
-    { methods: ['GET'], path: `/v2/${kind}${region}/status`, why: SHARED_MEMORY },
-    { methods: ['POST'], path: `/v2/${kind}${region}/register`, why: SHARED_MEMORY },
-    { methods: ['POST'], path: `/v2/${kind}${region}/unregister`, why: SHARED_MEMORY },
-  ]);
+  const why = SHARED_MEMORY;
+  const region = `/v2/${kind}/region/{region}`;
+  return [
+    { methods: ['GET'], path: `/v2/${kind}/status`, why },
+    { methods: ['POST'], path: `/v2/${kind}/unregister`, why },
+    { methods: ['GET'], path: `${region}/status`, why },
+    { methods: ['POST'], path: `${region}/register`, why },
+    { methods: ['POST'], path: `${region}/unregister`, why },
+  ];
 }
 
 const UNSUPPORTED: readonly UnsupportedRoute[] = [
@@ -40,6 +44,7 @@ export function createUnsupportedRoutes(): RouteDefinition[] {
         operationId: `v2Unsupported${method}${path.replaceAll(/\W+/g, '_')}`,
         tag: 'kserve',
         summary: 'Not supported.',
+        undocumented: true,
         responses: {},
         errors: [501],
         handle: () => Promise.reject(new SlipwayError('NOT_SUPPORTED', why)),

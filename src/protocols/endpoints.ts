@@ -1,0 +1,87 @@
+import { join, resolve } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import type { Logger } from '../observability/log.ts';
+import type { InferenceStatistics } from '../inference/statistics.ts';
+import type { Inference } from '../inference/types.ts';
+import type { Registry } from '../registry/types.ts';
+import { encodeErrorAnswer, NATIVE_ERROR } from './http/error-body.ts';
+import type { GrpcEndpoint } from './grpc/grpc-listeners.ts';
+import type { HttpEndpoint } from './http/http-listeners.ts';
+import type { HttpProtocol } from './http/route.ts';
+import { createOpenInference, type OpenInference } from './kserve/open-inference.ts';
+import { createKserveProtocol } from './kserve/rest/kserve-protocol.ts';
+import { createModelRoutes } from './management/model-routes.ts';
+import { createUploadRoutes } from './management/upload-routes.ts';
+import { createPredictRoutes } from './native/predict-routes.ts';
+import { createDocsRoutes } from './operation/docs-routes.ts';
+import { createHealthRoutes, type ServerPhase } from './operation/health-routes.ts';
+
+export interface ProtocolParts {
+  readonly config: Config;
+  readonly registry: Registry;
+  readonly inference: Inference;
+  readonly statistics: InferenceStatistics;
+  readonly phase: () => ServerPhase;
+  /** Slipway's version. */
+  readonly version: string;
+}
+
+/** Uploads wait beside the models, on their file system, so that publishing is a rename. Dot folders are no models. */
+export function incomingFolderOf({ models }: Config): string {
+  return join(resolve(models), '.incoming');
+}
+
+function openInferenceOf({ phase, version, ...parts }: ProtocolParts): OpenInference {
+  return createOpenInference({ ...parts, isReady: () => phase() === 'ready', serverVersion: version });
+}
+
+/** Slipway's own API. Health and docs are there even when the rest is turned off. */
+function nativeProtocol({ config, registry, inference, phase }: ProtocolParts): HttpProtocol {
+  const { limits } = config;
+  const own = [
+    ...createPredictRoutes({ inference, ...limits }),
+    ...createModelRoutes(registry),
+    ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
+  ];
+  return {
+    tags: {
+      predict: 'Running models.',
+      models: 'The model repository: versions, labels, packages, life cycle.',
+      operation: 'Health and documentation.',
+    },
+    routes: [...(config.native.http ? own : []), ...createHealthRoutes(registry, phase), ...createDocsRoutes()],
+    prefixes: [],
+    encodeError: encodeErrorAnswer,
+    error: NATIVE_ERROR,
+  };
+}
+
+/** Every HTTP protocol that is turned on, the native one first: on its port it answers for unknown paths. */
+export function createHttpEndpoints(parts: ProtocolParts): HttpEndpoint[] {
+  const { config } = parts;
+  const { port, kserve } = config;
+  const endpoints: HttpEndpoint[] = [{ protocol: nativeProtocol(parts), port }];
+  if (kserve.http) {
+    endpoints.push({
+      protocol: createKserveProtocol({ openInference: openInferenceOf(parts), ...config.limits }),
+      port: kserve.httpPort ?? port,
+    });
+  }
+  return endpoints;
+}
+
+/** Whether any gRPC service is turned on. */
+export function hasGrpc({ kserve }: Config): boolean {
+  return kserve.grpc;
+}
+
+/** Every gRPC service that is turned on. The libraries are loaded here, so that a server without gRPC is without them. */
+export async function createGrpcEndpoints(parts: ProtocolParts, logger: Logger): Promise<GrpcEndpoint[]> {
+  const { kserve, grpcPort } = parts.config;
+  const endpoints: GrpcEndpoint[] = [];
+  if (kserve.grpc) {
+    const { createKserveService } = await import('./kserve/grpc/kserve-service.ts');
+    endpoints.push({ service: createKserveService({ openInference: openInferenceOf(parts), logger }), port: kserve.grpcPort ?? grpcPort });
+  }
+  return endpoints;
+}
