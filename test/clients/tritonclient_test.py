@@ -338,7 +338,9 @@ def grpc_checks(url):
         asyncio.run(with_asyncio())
 
     def grpc_deadline():
-        fails(lambda: client.infer("times-three", [tensor(grpcclient, "x", X, "FP32")], client_timeout=0.000001), "StatusCode.DEADLINE_EXCEEDED")
+        images = [tensor(grpcclient, "image", np.zeros((4000, 1, 28, 28), dtype=np.float32), "FP32")]
+        fails(lambda: client.infer("digits", images, client_timeout=0.01), "StatusCode.DEADLINE_EXCEEDED")
+        assert client.infer("digits", images).as_numpy("probabilities").shape == (4000, 10)
 
     return [
         grpc_describes,

@@ -56,7 +56,7 @@ describe('createQueue', () => {
           await Promise.resolve();
           time += 100;
         },
-        { deadline: Infinity, signal: undefined },
+        { deadline: 60_000, signal: undefined },
       );
     const [first, second, third] = [submit(0), submit(1), submit(2)];
     await first;
