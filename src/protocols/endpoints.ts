@@ -31,8 +31,15 @@ export function incomingFolderOf({ models }: Config): string {
   return join(resolve(models), '.incoming');
 }
 
-function openInferenceOf({ phase, version, ...parts }: ProtocolParts): OpenInference {
-  return createOpenInference({ ...parts, isReady: () => phase() === 'ready', serverVersion: version });
+function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): OpenInference {
+  const { maxUnpackedBytes, maxPackageFiles, maxUploadBytes } = config.limits;
+  return createOpenInference({
+    ...parts,
+    isReady: () => phase() === 'ready',
+    incomingFolder: incomingFolderOf(config),
+    uploadLimits: { maxUnpackedBytes, maxFiles: maxPackageFiles, maxCompressedBytes: maxUploadBytes },
+    serverVersion: version,
+  });
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */

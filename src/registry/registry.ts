@@ -245,7 +245,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       await change(model, async () => {
         await model.refresh();
         versionOnDisk(model, version);
-        await model.settings.writeLabels(new Map(model.settings.labels).set(label, version));
+        await model.settings.write({ labels: { ...model.settings.manifest.labels, [label]: version } });
         await model.refresh({ atOnce: version });
       });
       return model.describe();
@@ -256,9 +256,19 @@ export function createRegistry(options: RegistryOptions): Registry {
         await model.refresh();
         const labels = new Map(model.settings.labels);
         if (!labels.delete(label)) throw labelNotFound(model, label);
-        await model.settings.writeLabels(labels);
+        await model.settings.write({ labels: Object.fromEntries(labels) });
         await model.refresh();
       });
+      return model.describe();
+    },
+    async setVersionPolicy(name, versionPolicy) {
+      const model = visible(name);
+      await change(model, async () => {
+        await model.refresh();
+        await model.settings.write({ versionPolicy });
+        await model.refresh({ atOnce: 'all' });
+      });
+      await model.settled();
       return model.describe();
     },
     async publish(name, version, preparedFolder) {
@@ -317,7 +327,8 @@ async function tryLoad(launcher: RunnerLauncher, placement: Placement): Promise<
 async function removeVersion(model: Model, version: number): Promise<void> {
   await model.versions.get(version)?.drain('it is being removed');
   const kept = [...model.settings.labels].filter(([, target]) => target !== version);
-  if (kept.length < model.settings.labels.size && model.settings.reason === '') await model.settings.writeLabels(new Map(kept));
+  if (kept.length < model.settings.labels.size && model.settings.reason === '')
+    await model.settings.write({ labels: Object.fromEntries(kept) });
   await deleteVersion(model.folder, version);
   await model.refresh();
   if (model.versions.size === 0) {

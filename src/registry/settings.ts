@@ -14,10 +14,10 @@ export interface ModelSettings {
   /** Reads the file again when its fingerprint has changed. */
   refresh(fingerprint: string | undefined): Promise<void>;
   /**
-   * Replaces the labels and writes the file.
+   * Changes some of the settings and writes the file.
    * @throws SlipwayError INVALID_MANIFEST when the file on disk is broken: it is not for Slipway to overwrite.
    */
-  writeLabels(labels: ReadonlyMap<string, number>): Promise<void>;
+  write(change: Partial<ModelManifest>): Promise<void>;
 }
 
 export function createModelSettings(model: string, modelFolder: string): ModelSettings {
@@ -51,11 +51,14 @@ export function createModelSettings(model: string, modelFolder: string): ModelSe
         reason = messageOf(error);
       }
     },
-    async writeLabels(next) {
+    async write(change) {
       if (reason !== '') {
-        throw new SlipwayError('INVALID_MANIFEST', `The labels of model "${model}" can't be changed before its file is mended. ${reason}`);
+        throw new SlipwayError(
+          'INVALID_MANIFEST',
+          `The settings of model "${model}" can't be changed before their file is mended. ${reason}`,
+        );
       }
-      const changed: ModelManifest = { ...manifest, labels: Object.fromEntries(next) };
+      const changed: ModelManifest = { ...manifest, ...change };
       await writeModelManifest(modelFolder, changed);
       take(changed);
       known = await fingerprintFile(join(modelFolder, MODEL_MANIFEST_FILE));

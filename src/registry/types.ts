@@ -71,6 +71,8 @@ export interface Registry {
   /** Points a label at a version that is on disk and writes it to slipway-model.json. */
   setLabel(model: string, label: string, version: number): Promise<ModelDescription>;
   removeLabel(model: string, label: string): Promise<ModelDescription>;
+  /** Chooses which versions are served and writes it to slipway-model.json. Resolves when these are loaded. */
+  setVersionPolicy(model: string, policy: ModelManifest['versionPolicy']): Promise<ModelDescription>;
   /**
    * Takes a prepared version folder (same file system) into the repository by one atomic rename and loads it by the
    * model's policy, once it was read and loaded on trial. Without a version it takes the next free number. Creates the

@@ -10,6 +10,7 @@ Prints one line for each check and exits with 1 if any failed.
 
 import argparse
 import asyncio
+import pathlib
 import queue
 import sys
 import traceback
@@ -185,7 +186,11 @@ def http_checks(url):
         client.load_model("multi")
         assert client.is_model_ready("multi")
         fails(lambda: client.load_model("nothing"))
-        fails(lambda: client.load_model("multi", config="{}"), "501")
+        client.load_model("multi", config="{}")
+        fails(lambda: client.load_model("multi", config="{"), "400")
+        model = pathlib.Path(__file__).parent.joinpath("../fixtures/models/times-three/1/model.onnx").read_bytes()
+        client.load_model("sent-by-http", config='{"backend": "onnxruntime"}', files={"file:1/model.onnx": model})
+        same(X * 3, client.infer("sent-by-http", [tensor(httpclient, "x", X, "FP32")]).as_numpy("y"))
 
     def http_async():
         waiting = [client.async_infer("times-three", [tensor(httpclient, "x", X * i, "FP32")]) for i in range(20)]
@@ -291,6 +296,10 @@ def grpc_checks(url):
         client.load_model("multi")
         assert client.is_model_ready("multi")
         fails(lambda: client.load_model("nothing"), "StatusCode.NOT_FOUND")
+        model = pathlib.Path(__file__).parent.joinpath("../fixtures/models/times-three/1/model.onnx").read_bytes()
+        client.load_model("sent-by-grpc", config='{"backend": "onnxruntime"}', files={"file:1/model.onnx": model})
+        same(X * 3, client.infer("sent-by-grpc", [tensor(grpcclient, "x", X, "FP32")]).as_numpy("y"))
+        fails(lambda: client.load_model("sent-by-grpc", config="{}", files={"file:1/model.onnx": model}))
 
     def grpc_async():
         done = queue.Queue()

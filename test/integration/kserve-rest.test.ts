@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { post } from '../helpers/http.ts';
@@ -187,6 +189,54 @@ describe('the Open Inference Protocol over REST', () => {
     const [{ datatype, shape, data }] = ((await classified.json()) as Answer).outputs as [Answer['outputs'][number]];
     expect({ datatype, shape }).toEqual({ datatype: 'BYTES', shape: [1, 2] });
     expect(data![0]).toMatch(/^0\.\d+:(\d):\1$/);
+  });
+});
+
+describe('the model repository extension', () => {
+  const load = (address: string, model: string, parameters: object): Promise<Response> =>
+    post(address, `/v2/repository/models/${model}/load`, JSON.stringify({ parameters }));
+
+  it('takes the files of a model with a load request, and its version policy', async () => {
+    const { address, server } = await runningServer(['times-three']);
+    const file = await readFile(new URL('../fixtures/models/times-three/1/model.onnx', import.meta.url));
+    const content = file.toString('base64');
+    const config = JSON.stringify({ name: 'sent', version_policy: { all: {} }, backend: 'onnxruntime' });
+    const loaded = await load(address, 'sent', { config, 'file:1/model.onnx': content, 'file:2/model.onnx': content });
+    expect(loaded.status, await loaded.text()).toBe(200);
+    expect(server.registry.describe('sent')).toMatchObject({ versionPolicy: 'all', versions: [{ state: 'ready' }, { state: 'ready' }] });
+    expect((await post(address, '/v2/models/sent/versions/1/infer', input([1, 2, 3]))).status).toBe(200);
+    const specific = JSON.stringify({ version_policy: { specific: { versions: ['1'] } } });
+    expect((await load(address, 'sent', { config: specific })).status).toBe(200);
+    expect(server.registry.describe('sent')).toMatchObject({ versionPolicy: { versions: [1] }, defaultVersion: 1 });
+  });
+
+  it('keeps nothing of what it refuses', async () => {
+    const { address, server, models } = await runningServer(['times-three']);
+    const file = await readFile(new URL('../fixtures/models/times-three/1/model.onnx', import.meta.url));
+    const content = file.toString('base64');
+    const cases: [parameters: object, status: number, message: RegExp][] = [
+      [{ config: '{' }, 400, /JSON/],
+      [{ config: '[]' }, 400, /configuration/],
+      [{ config: '{"ensemble_scheduling":{}}' }, 400, /ensemble_scheduling/],
+      [{ config: '{"name":"other"}' }, 400, /"other"/],
+      [{ config: '{"version_policy":{"latest":{"num_versions":0}}}' }, 400, /version_policy/],
+      [{ 'file:1/model.onnx': 'not base64!' }, 400, /base64/],
+      [{ 'file:1/model.onnx': 7 }, 400, /base64/],
+      [{ 'file:model.onnx': content }, 400, /file:1\/model\.onnx/],
+      [{ 'file:1/../../model.onnx': content }, 400, /leads out/],
+      [{ 'file:1/model.onnx': Buffer.from('not a model').toString('base64') }, 400, /model\.onnx/],
+      [{ 'file:1/labels.txt': content }, 400, /model/],
+    ];
+    for (const [parameters, status, message] of cases) {
+      const response = await load(address, 'sent', parameters);
+      expect(response.status, JSON.stringify(parameters)).toBe(status);
+      expect(((await response.json()) as { error: string }).error).toMatch(message);
+    }
+    const there = await load(address, 'times-three', { 'file:1/model.onnx': content });
+    expect(((await there.json()) as { error: string }).error).toContain('never overwritten');
+    expect(server.registry.list().map(({ name }) => name)).toEqual(['times-three']);
+    expect((await readdir(models)).filter((name) => name !== '.incoming')).toEqual(['times-three']);
+    expect(await readdir(join(models, '.incoming')).catch(() => [])).toEqual([]);
   });
 });
 

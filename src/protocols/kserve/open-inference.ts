@@ -3,9 +3,12 @@ import type { Inference } from '../../inference/types.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ModelReference, Registry } from '../../registry/types.ts';
 import type { TensorSpec } from '../../tensor/signature.ts';
+import type { UnpackLimits } from '../../packages/entry-writer.ts';
 import { createInfer, type Infer } from './infer.ts';
+import { applyLoadOverrides, readLoadOverrides } from './load-overrides.ts';
 import { encodeModelConfig, platformOf, wireShape } from './model-config.ts';
 import { encodeModelStatistics } from './model-statistics.ts';
+import type { Parameters } from './parameters.ts';
 import { type IndexEntry, loadModel, repositoryIndex } from './repository.ts';
 
 export interface OpenInferenceOptions {
@@ -14,6 +17,9 @@ export interface OpenInferenceOptions {
   readonly statistics: InferenceStatistics;
   /** Whether the server takes work. */
   readonly isReady: () => boolean;
+  /** Folder of versions that are brought by load requests, until they are published; on the repository's file system. */
+  readonly incomingFolder: string;
+  readonly uploadLimits: UnpackLimits;
   /** Slipway's version. */
   readonly serverVersion: string;
 }
@@ -54,7 +60,8 @@ export interface OpenInference {
   /** Of one version, of all ready versions of a model, or of every ready version of every model. */
   modelStatistics(reference: ModelReference | undefined): { readonly model_stats: readonly object[] };
   repositoryIndex(readyOnly: boolean): readonly IndexEntry[];
-  load(model: string, parameterNames: readonly string[]): Promise<void>;
+  /** Loads a model, and first what the parameters `config` and `file:…` bring. */
+  load(model: string, parameters: Parameters): Promise<void>;
   unload(model: string): Promise<void>;
   readonly infer: Infer;
 }
@@ -66,7 +73,8 @@ function tensorMetadata(spec: TensorSpec): TensorMetadata {
   return { name: spec.name, datatype: spec.dtype, shape: wireShape(spec) };
 }
 
-export function createOpenInference({ inference, registry, statistics, isReady, serverVersion }: OpenInferenceOptions): OpenInference {
+export function createOpenInference(options: OpenInferenceOptions): OpenInference {
+  const { inference, registry, statistics, isReady, incomingFolder, uploadLimits, serverVersion } = options;
   return {
     isReady,
     isModelReady(reference) {
@@ -105,7 +113,10 @@ export function createOpenInference({ inference, registry, statistics, isReady, 
       return { model_stats };
     },
     repositoryIndex: (readyOnly) => repositoryIndex(registry.list(), readyOnly),
-    load: (model, parameterNames) => loadModel(registry, model, parameterNames),
+    async load(model, parameters) {
+      await applyLoadOverrides(model, readLoadOverrides(model, parameters), { registry, incomingFolder, limits: uploadLimits });
+      await loadModel(registry, model);
+    },
     async unload(model) {
       await registry.unload(model);
     },

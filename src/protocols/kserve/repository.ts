@@ -26,21 +26,10 @@ export function repositoryIndex(models: readonly ModelDescription[], readyOnly: 
   );
 }
 
-/**
- * Loads a model.
- * @param parameterNames names of the request's parameters: Triton lets them replace the model's configuration or files.
- * @throws SlipwayError as `Registry.load`; NOT_SUPPORTED; MODEL_FAILED when a version could not be loaded.
- */
-export async function loadModel(registry: Registry, model: string, parameterNames: readonly string[]): Promise<void> {
-  const override = parameterNames.find((name) => name === 'config' || name.startsWith('file:'));
-  if (override !== undefined) {
-    throw new SlipwayError(
-      'NOT_SUPPORTED',
-      `The parameter "${override}" is not supported: models are loaded as they are on disk; upload a version instead.`,
-    );
-  }
+/** Loads a model. @throws SlipwayError as `Registry.load`; MODEL_FAILED when a version could not be loaded. */
+export async function loadModel(registry: Registry, model: string): Promise<void> {
   const { versions } = await registry.load(model);
   const failed = versions.find(({ state }) => state === 'failed');
-  if (failed !== undefined)
-    throw new SlipwayError('MODEL_FAILED', `Version ${failed.version} of model "${model}" could not be loaded: ${failed.reason}`);
+  if (failed === undefined) return;
+  throw new SlipwayError('MODEL_FAILED', `Version ${failed.version} of model "${model}" could not be loaded: ${failed.reason}`);
 }

@@ -8,7 +8,7 @@ import type { InferAnswer } from '../infer.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { decodeInferRequest } from './decode-infer.ts';
-import { readModelInferRequest } from './messages.ts';
+import { readModelInferRequest, readRepositoryModelLoadRequest } from './messages.ts';
 
 export interface KserveServiceOptions {
   readonly openInference: OpenInference;
@@ -23,7 +23,6 @@ interface ModelRequest {
 
 interface RepositoryModelRequest {
   readonly model_name?: string;
-  readonly parameters: Readonly<Record<string, unknown>>;
 }
 
 interface ModelInferResponse {
@@ -112,8 +111,9 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     ModelStatistics: (request: ModelRequest) =>
       openInference.modelStatistics((request.name ?? '') === '' ? undefined : referenceOf(request)),
     RepositoryIndex: ({ ready }: { readonly ready?: boolean }) => ({ models: openInference.repositoryIndex(ready ?? false) }),
-    async RepositoryModelLoad({ model_name = '', parameters }: RepositoryModelRequest) {
-      await openInference.load(model_name, Object.keys(parameters));
+    async RepositoryModelLoad(bytes: Buffer) {
+      const { modelName, parameters } = readRepositoryModelLoadRequest(bytes);
+      await openInference.load(modelName, parameters);
       return {};
     },
     async RepositoryModelUnload({ model_name = '' }: RepositoryModelRequest) {
@@ -131,6 +131,6 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     definition: loadProto('inference.proto'),
     unary,
     streams: { ModelStreamInfer: inferInStream },
-    reads: ['ModelInfer', 'ModelStreamInfer'],
+    reads: ['ModelInfer', 'ModelStreamInfer', 'RepositoryModelLoad'],
   };
 }

@@ -54,12 +54,12 @@ function readParameter(reader: WireReader): unknown {
 }
 
 /** One entry of a map of parameters. */
-function readParameterEntry(reader: WireReader): [string, unknown] {
+function readMapEntry(reader: WireReader, readValue: (value: WireReader) => unknown): [string, unknown] {
   let name = '';
   let value: unknown;
   while (reader.next()) {
     if (reader.field === 1) name = reader.string();
-    else if (reader.field === 2) value = readParameter(reader.message());
+    else if (reader.field === 2) value = readValue(reader.message());
     else reader.skip();
   }
   return [name, value];
@@ -88,7 +88,7 @@ function readInput(reader: WireReader): InferInputTensor {
     if (reader.field === 1) name = reader.string();
     else if (reader.field === 2) datatype = reader.string();
     else if (reader.field === 3) pushDimensions(shape, reader);
-    else if (reader.field === 4) push(parameters, readParameterEntry(reader.message()), 'parameters');
+    else if (reader.field === 4) push(parameters, readMapEntry(reader.message(), readParameter), 'parameters');
     else if (reader.field === 5) {
       reader.expect(LENGTH_DELIMITED);
       // A message that is there more than once is merged, which for lists is one behind the other.
@@ -103,7 +103,7 @@ function readOutput(reader: WireReader): InferRequestedOutput {
   const parameters: [string, unknown][] = [];
   while (reader.next()) {
     if (reader.field === 1) name = reader.string();
-    else if (reader.field === 2) push(parameters, readParameterEntry(reader.message()), 'parameters');
+    else if (reader.field === 2) push(parameters, readMapEntry(reader.message(), readParameter), 'parameters');
     else reader.skip();
   }
   return { name, parameters: Object.fromEntries(parameters) };
@@ -126,11 +126,46 @@ export function readModelInferRequest(bytes: Buffer): ModelInferRequest {
     if (reader.field === 1) modelName = reader.string();
     else if (reader.field === 2) modelVersion = reader.string();
     else if (reader.field === 3) id = reader.string();
-    else if (reader.field === 4) push(parameters, readParameterEntry(reader.message()), 'parameters');
+    else if (reader.field === 4) push(parameters, readMapEntry(reader.message(), readParameter), 'parameters');
     else if (reader.field === 5) push(inputs, readInput(reader.message()), 'inputs');
     else if (reader.field === 6) push(outputs, readOutput(reader.message()), 'outputs');
     else if (reader.field === 7) push(rawInputContents, reader.bytes(), 'raw inputs');
     else reader.skip();
   }
   return { modelName, modelVersion, id, parameters: Object.fromEntries(parameters), inputs, outputs, rawInputContents };
+}
+
+/** `RepositoryModelLoadRequest` of inference.proto. */
+export interface RepositoryModelLoadRequest {
+  readonly modelName: string;
+  readonly parameters: Parameters;
+}
+
+/** The `oneof` of `ModelRepositoryParameter`: the last field that is there. */
+function readRepositoryParameter(reader: WireReader): unknown {
+  let value: unknown;
+  while (reader.next()) {
+    if (reader.field === 1) value = reader.bool();
+    else if (reader.field === 2) value = reader.int64();
+    else if (reader.field === 3) value = reader.string();
+    else if (reader.field === 4) value = reader.bytes();
+    else reader.skip();
+  }
+  return value;
+}
+
+/**
+ * Reads a `RepositoryModelLoadRequest`. The files in it stay views of the message.
+ * @throws SlipwayError INVALID_REQUEST as `readModelInferRequest`
+ */
+export function readRepositoryModelLoadRequest(bytes: Buffer): RepositoryModelLoadRequest {
+  const reader = new WireReader(bytes);
+  let modelName = '';
+  const parameters: [string, unknown][] = [];
+  while (reader.next()) {
+    if (reader.field === 2) modelName = reader.string();
+    else if (reader.field === 3) push(parameters, readMapEntry(reader.message(), readRepositoryParameter), 'parameters');
+    else reader.skip();
+  }
+  return { modelName, parameters: Object.fromEntries(parameters) };
 }

@@ -15,13 +15,13 @@ export interface KserveProtocolOptions {
 
 /** The KServe V2 protocol (Open Inference Protocol) over REST, with the extensions of Triton that its clients use. */
 export function createKserveProtocol(options: KserveProtocolOptions): HttpProtocol {
-  const { openInference } = options;
+  const { openInference, maxBodyBytes } = options;
   return {
     tags: { kserve: 'The Open Inference Protocol (KServe V2), with Triton’s extensions.' },
     routes: [
       ...createDescribeRoutes(openInference),
       ...createInferRoutes(options),
-      ...createRepositoryRoutes(openInference),
+      ...createRepositoryRoutes(openInference, maxBodyBytes),
       ...createUnsupportedRoutes(),
     ],
     prefixes: ['/v2'],

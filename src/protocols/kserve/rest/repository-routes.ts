@@ -8,22 +8,19 @@ import type { OpenInference } from '../open-inference.ts';
 import { v2Json } from './describe-routes.ts';
 import { indexAnswer, indexBody, modelParams, repositoryBody } from './schemas.ts';
 
-/** Bodies of these routes are a few words; one with the files of a model is refused anyhow. */
-const MAX_BODY_BYTES = 1024 * 1024;
-
-function bodyOf(schema: z.ZodType): BodyDefinition {
-  const content = { 'application/json': { schema }, 'application/octet-stream': {}, 'application/x-www-form-urlencoded': {} };
-  return { kind: 'bytes', maxBytes: MAX_BODY_BYTES, content };
-}
-
-/** Reads a body that may be left out. */
-async function readBody<T>(schema: z.ZodType<T>, { body, headers }: RouteContext<unknown, unknown>): Promise<T> {
-  const plain = await decodeBody(body, headers['content-encoding'], MAX_BODY_BYTES);
-  return checkInput(schema, plain.length === 0 ? {} : toPlain(parseJson(plain)), '');
-}
-
 /** The model repository extension of Triton: what is there, load, unload. */
-export function createRepositoryRoutes(openInference: OpenInference): RouteDefinition[] {
+export function createRepositoryRoutes(openInference: OpenInference, maxBodyBytes: number): RouteDefinition[] {
+  function bodyOf(schema: z.ZodType): BodyDefinition {
+    const content = { 'application/json': { schema }, 'application/octet-stream': {}, 'application/x-www-form-urlencoded': {} };
+    return { kind: 'bytes', maxBytes: maxBodyBytes, content };
+  }
+
+  /** Reads a body that may be left out. */
+  async function readBody<T>(schema: z.ZodType<T>, { body, headers }: RouteContext<unknown, unknown>): Promise<T> {
+    const plain = await decodeBody(body, headers['content-encoding'], maxBodyBytes);
+    return checkInput(schema, plain.length === 0 ? {} : toPlain(parseJson(plain)), '');
+  }
+
   const shared = { method: 'POST', tag: 'kserve', errors: [400, 404, 413, 415, 500, 501, 503] } as const;
   return [
     defineRoute({
@@ -45,7 +42,7 @@ export function createRepositoryRoutes(openInference: OpenInference): RouteDefin
       responses: { 200: { description: 'The model is loaded.' } },
       async handle(context) {
         const { parameters } = await readBody(repositoryBody, context);
-        await openInference.load(context.params.name, Object.keys(parameters));
+        await openInference.load(context.params.name, parameters);
         return { status: 200 };
       },
     }),
