@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DIGITS_ONNX, digitsBody, ROOT } from './lib/digits.ts';
 import { load } from './lib/http-client.ts';
-import { descendantsOf, residentBytes, startServer } from './lib/processes.ts';
+import { descendantsOf, residentBytes, startServer, untilReady } from './lib/processes.ts';
 import { median, quantile } from './lib/statistics.ts';
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -36,28 +36,20 @@ interface Row {
 }
 
 async function measure(port: number, connections: number, ms: number): Promise<Row> {
-  const { requestsPerSecond, latencies, statuses } = await load({
+  const { requestsPerSecond, latencies, outcomes } = await load({
     port,
     path: '/predict',
-    contentType: 'application/json',
+    headers: { 'content-type': 'application/json' },
     body,
     connections,
     durationMs: ms,
   });
-  if (statuses.size !== 1 || !statuses.has(200)) throw new Error(`answers other than 200: ${JSON.stringify([...statuses])}`);
+  if (outcomes.size !== 1 || !outcomes.has(200)) throw new Error(`answers other than 200: ${JSON.stringify([...outcomes])}`);
   return { rps: requestsPerSecond, p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) };
 }
 
-async function untilReady(): Promise<void> {
-  for (const deadline = performance.now() + 30_000; performance.now() < deadline;) {
-    if ((await fetch(`http://127.0.0.1:${slipway.port}/readyz`)).ok) return;
-    await new Promise((done) => setTimeout(done, 20));
-  }
-  throw new Error('the server did not become ready');
-}
-
 try {
-  await untilReady();
+  await untilReady(slipway.port);
   for (const connections of [1, 8, 32]) {
     await measure(baseline.port, connections, 1_000);
     await measure(slipway.port, connections, 1_000);

@@ -1,17 +1,10 @@
 import { connect, type Socket } from 'node:net';
-
-export interface LoadResult {
-  readonly requestsPerSecond: number;
-  /** Latencies of the requests, in milliseconds, ascending. */
-  readonly latencies: Float64Array;
-  /** Requests by HTTP status. */
-  readonly statuses: ReadonlyMap<number, number>;
-}
+import { closedLoop, type LoadResult } from './closed-loop.ts';
 
 export interface LoadOptions {
   readonly port: number;
   readonly path: string;
-  readonly contentType: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly connections: number;
   readonly durationMs: number;
@@ -56,20 +49,10 @@ function runConnection(port: number, request: Buffer, until: number, onAnswer: (
 }
 
 /** Loads one address over several connections in a closed loop. */
-export async function load(options: LoadOptions): Promise<LoadResult> {
-  const head = `POST ${options.path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${options.contentType}\r\ncontent-length: ${options.body.length}\r\n\r\n`;
-  const request = Buffer.concat([Buffer.from(head), options.body]);
-  const latencies: number[] = [];
-  const statuses = new Map<number, number>();
-  const startedAt = performance.now();
-  await Promise.all(
-    Array.from({ length: options.connections }, () =>
-      runConnection(options.port, request, startedAt + options.durationMs, (status, ms) => {
-        latencies.push(ms);
-        statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      }),
-    ),
+export function load({ port, path, headers, body, connections, durationMs }: LoadOptions): Promise<LoadResult> {
+  const fields = Object.entries({ host: 'localhost', 'content-length': String(body.length), ...headers }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
   );
-  const seconds = (performance.now() - startedAt) / 1_000;
-  return { requestsPerSecond: latencies.length / seconds, latencies: Float64Array.from(latencies).toSorted(), statuses };
+  const request = Buffer.concat([Buffer.from(`POST ${path} HTTP/1.1\r\n${fields.join('')}\r\n`), body]);
+  return closedLoop(connections, durationMs, (until, onAnswer) => runConnection(port, request, until, onAnswer));
 }

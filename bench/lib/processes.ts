@@ -7,6 +7,8 @@ export interface BenchServer {
   readonly pid: number;
   /** Moment of the start, on the `performance.now()` clock. */
   readonly startedAt: number;
+  /** Of a Slipway server that serves gRPC; known a moment after the HTTP port. */
+  readonly grpcPort: Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -18,16 +20,21 @@ export async function startServer(args: readonly string[], env: Readonly<Record<
   const startedAt = performance.now();
   const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const port = await new Promise<number>((resolve, reject) => {
-    const lines = createInterface({ input: child.stdout! });
-    lines.on('line', (line) => {
-      const found = /listening on http:\/\/[^:]+:(\d+)/.exec(line);
-      if (found) resolve(Number(found[1]));
+  const lines = createInterface({ input: child.stdout! });
+  const portIn = (pattern: RegExp): Promise<number> =>
+    new Promise((resolve, reject) => {
+      lines.on('line', (line) => {
+        const found = pattern.exec(line);
+        if (found) resolve(Number(found[1]));
+      });
+      child.once('exit', (code) => reject(new Error(`the server ended with status ${code} before it listened`)));
     });
-    child.once('exit', (code) => reject(new Error(`the server ended with status ${code} before it listened`)));
-  });
+  const grpcPort = portIn(/listening for gRPC on [^:]+:(\d+)/);
+  grpcPort.catch(() => {}); // for those who ask
+  const port = await portIn(/listening on http:\/\/[^:]+:(\d+)/);
   return {
     port,
+    grpcPort,
     pid: child.pid!,
     startedAt,
     async stop() {
@@ -53,4 +60,13 @@ export function residentBytes(pid: number): number {
 /** Open file descriptors of one process. Linux only. */
 export function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
+}
+
+/** Waits until a Slipway server takes work. */
+export async function untilReady(port: number): Promise<void> {
+  for (const deadline = performance.now() + 30_000; performance.now() < deadline;) {
+    if ((await fetch(`http://127.0.0.1:${port}/readyz`)).ok) return;
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  throw new Error('the server did not become ready');
 }
