@@ -25,6 +25,7 @@ describe('POST /predict', () => {
     expect(fromImage.predictions).toHaveLength(1);
     expect(fromImage.predictions![0]!.label).toBe('7');
     expect(fromImage.predictions![0]!.probability).toBeGreaterThan(0.5);
+    expect((fromImage.outputs['probabilities'] as number[][])[0]).toContain(fromImage.predictions![0]!.probability);
     expect(fromImage.predictions![0]!.top[0]).toEqual({ label: '7', probability: fromImage.predictions![0]!.probability });
 
     const grey = await sharp(image).greyscale().raw().toBuffer();

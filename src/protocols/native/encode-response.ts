@@ -1,6 +1,7 @@
 import type { InferenceResponse } from '../../inference/types.ts';
 import type { Classification } from '../../packages/manifest.ts';
-import { classify } from '../../preprocessing/classification.ts';
+import { type ClassProbability, classify } from '../../preprocessing/classification.ts';
+import type { DType } from '../../tensor/dtype.ts';
 import { encodeJsonTensor } from '../../tensor/json-encode.ts';
 import type { RouteAnswer } from '../http/route.ts';
 
@@ -9,12 +10,28 @@ function serverTiming({ times }: InferenceResponse): string {
   return `queue;dur=${times.queueMs.toFixed(3)}, compute;dur=${times.computeMs.toFixed(3)}, total;dur=${times.totalMs.toFixed(3)}`;
 }
 
+/** A probability with the digits of the scores that it was made from, so that it reads as the same number in `outputs`. */
+function probabilityText(value: number, dtype: DType): string {
+  return encodeJsonTensor(
+    dtype === 'FP32' ? { dtype, shape: [], data: Float32Array.of(value) } : { dtype: 'FP64', shape: [], data: Float64Array.of(value) },
+  );
+}
+
+function classText({ label, probability }: ClassProbability, dtype: DType): string {
+  return `"label":${JSON.stringify(label)},"probability":${probabilityText(probability, dtype)}`;
+}
+
 function predictionsText(response: InferenceResponse, classification: Classification | undefined): string {
   if (classification === undefined) return '';
   const [firstName] = response.outputs.keys();
   const scores = response.outputs.get(classification.output ?? firstName ?? '');
   // A client that asked for other outputs gets no predictions, since they are made from this one.
-  return scores === undefined ? '' : `,"predictions":${JSON.stringify(classify(scores, classification))}`;
+  if (scores === undefined) return '';
+  const { dtype } = scores;
+  const predictions = classify(scores, classification).map(
+    (prediction) => `{${classText(prediction, dtype)},"top":[${prediction.top.map((each) => `{${classText(each, dtype)}}`).join(',')}]}`,
+  );
+  return `,"predictions":[${predictions.join(',')}]`;
 }
 
 /** The answer is put together as text: its numbers are written by the tensor codec, not through a schema. */
