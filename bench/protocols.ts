@@ -16,10 +16,15 @@ import { median, quantile } from './lib/statistics.ts';
 const rounds = Number(process.argv[2] ?? 5);
 const durationMs = Number(process.argv[3] ?? 2_000);
 const state = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
+const ports = ['--port', '0', '--grpc-port', '0'];
 const server = await startServer([
   '--max-semi-space-size=8',
   join(ROOT, 'bin/slipway.js'),
-  ...['--port', '0', '--grpc-port', '0', '--models', join(ROOT, 'models'), '--state', state],
+  '--models',
+  join(ROOT, 'models'),
+  '--state',
+  state,
+  ...ports,
 ]);
 
 const image = digitsImage();

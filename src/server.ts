@@ -4,8 +4,8 @@ import type { Config } from './config/schema.ts';
 import { createInference } from './inference/inference.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import type { Logger } from './observability/log.ts';
-import { createGrpcEndpoints, createHttpEndpoints, hasGrpc, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
-import type { GrpcListeners } from './protocols/grpc/grpc-listeners.ts';
+import { createGrpcEndpoints, createHttpEndpoints, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
+import { createGrpcListeners } from './protocols/grpc/grpc-listeners.ts';
 import { createHttpListeners } from './protocols/http/http-listeners.ts';
 import type { ServerPhase } from './protocols/operation/health-routes.ts';
 import { createRegistry } from './registry/registry.ts';
@@ -52,7 +52,6 @@ function readyLine(registry: Registry): string {
 export function createServer(config: Config, { logger, env, version }: ServerEnvironment): Server {
   let phase: ServerPhase = 'starting';
   let addresses: readonly string[] = [];
-  let grpc: GrpcListeners | undefined;
   let stopping: Promise<void> | undefined;
 
   const launcher = createRunnerLauncher({ ...config.runners, logger, env });
@@ -73,24 +72,16 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   const parts: ProtocolParts = { config, registry, inference, statistics, phase: () => phase, version };
   const http = createHttpListeners(createHttpEndpoints(parts), logger);
 
-  /** Loaded after the server listens for HTTP, since it takes about as long as all else. */
-  async function listenForGrpc(): Promise<string[]> {
-    if (!hasGrpc(config)) return [];
-    const { createGrpcListeners } = await import('./protocols/grpc/grpc-listeners.ts');
-    const endpoints = await createGrpcEndpoints(parts, logger);
-    if (stopping !== undefined) return [];
-    grpc = createGrpcListeners(endpoints, { maxMessageBytes: config.limits.maxBodyBytes, logger });
-    return grpc.listen(config.host);
-  }
+  const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });
 
   async function stop(): Promise<void> {
     phase = 'stopping';
-    grpc?.setServing(false);
+    grpc.setServing(false);
     if (config.shutdown.unreadyMs > 0) await new Promise((done) => setTimeout(done, config.shutdown.unreadyMs));
     inference.close();
     // Answers what has arrived and takes no new connection; runners stay up until then.
     const { drainMs } = config.shutdown;
-    const closed = Promise.all([http.close(), grpc?.stop(drainMs)]);
+    const closed = Promise.all([http.close(), grpc.stop(drainMs)]);
     await Promise.race([closed, new Promise((done) => setTimeout(done, drainMs).unref())]);
     await registry.stop();
   }
@@ -112,13 +103,13 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
       loading.catch(() => {});
       addresses = await http.listen(config.host);
       logger.info({ addresses }, `listening on ${addresses.join(', ')}`);
-      const grpcAddresses = await listenForGrpc();
+      const grpcAddresses = await grpc.listen(config.host);
       if (grpcAddresses.length > 0) logger.info({ addresses: grpcAddresses }, `listening for gRPC on ${grpcAddresses.join(', ')}`);
       addresses = [...addresses, ...grpcAddresses];
       await loading;
       if (stopping !== undefined) return;
       phase = 'ready';
-      grpc?.setServing(true);
+      grpc.setServing(true);
       logger.info({ models: registry.list().length }, readyLine(registry));
     },
     stop() {

@@ -77,18 +77,18 @@ export function createHttpEndpoints(parts: ProtocolParts): HttpEndpoint[] {
   return endpoints;
 }
 
-/** Whether any gRPC service is turned on. */
-export function hasGrpc({ kserve }: Config): boolean {
-  return kserve.grpc;
-}
-
-/** Every gRPC service that is turned on. The libraries are loaded here, so that a server without gRPC is without them. */
-export async function createGrpcEndpoints(parts: ProtocolParts, logger: Logger): Promise<GrpcEndpoint[]> {
+/** Every gRPC service that is turned on. */
+export function createGrpcEndpoints(parts: ProtocolParts, logger: Logger): GrpcEndpoint[] {
   const { kserve, grpcPort } = parts.config;
   const endpoints: GrpcEndpoint[] = [];
   if (kserve.grpc) {
-    const { createKserveService } = await import('./kserve/grpc/kserve-service.ts');
-    endpoints.push({ service: createKserveService({ openInference: openInferenceOf(parts), logger }), port: kserve.grpcPort ?? grpcPort });
+    endpoints.push({
+      async open() {
+        const { createKserveService } = await import('./kserve/grpc/kserve-service.ts');
+        return createKserveService({ openInference: openInferenceOf(parts), logger });
+      },
+      port: kserve.grpcPort ?? grpcPort,
+    });
   }
   return endpoints;
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
@@ -15,17 +16,13 @@ export interface GrpcServerOptions {
 }
 
 export interface GrpcServer {
-  /**
-   * Listens.
-   * @param port 0 takes a free one.
-   * @returns the address, e.g. `127.0.0.1:9000`.
-   */
-  start(host: string, port: number): Promise<string>;
+  /** Serves a client on a connection that someone else has accepted. */
+  accept(connection: Socket): void;
   /** What grpc.health.v1.Health says of the server and of each of its services; NOT_SERVING until it is set. */
   setServing(serving: boolean): void;
   /**
-   * Takes no new connections and calls, and waits for those in flight, but no longer than `drainMs`. Streams without a
-   * request in flight are ended. Safe to call twice, and before `start`.
+   * Takes no new calls, and waits for those in flight, but no longer than `drainMs`. Streams without a request in flight
+   * are ended. Safe to call twice.
    */
   stop(drainMs: number): Promise<void>;
 }
@@ -94,15 +91,11 @@ function createInFlight(): InFlight & { idle(): Promise<void> } {
   };
 }
 
-/** Brackets around an IPv6 address. */
-function authority(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /** A gRPC server over services, with health (grpc.health.v1) and reflection (v1 and v1alpha). */
 export function createGrpcServer({ services, maxMessageBytes, logger }: GrpcServerOptions): GrpcServer {
   const inFlight = createInFlight();
   const server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': -1 });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const names = ['', ...services.map(({ name }) => name)];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   let stopping: Promise<void> | undefined;
@@ -129,14 +122,7 @@ export function createGrpcServer({ services, maxMessageBytes, logger }: GrpcServ
   }
 
   return {
-    async start(host, port) {
-      const bound = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(authority(host, port), ServerCredentials.createInsecure(), (error, number) =>
-          error === null ? resolve(number) : reject(error),
-        );
-      });
-      return authority(host, bound);
-    },
+    accept: (connection) => injector.injectConnection(connection),
     setServing(serving) {
       for (const name of names) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
     },
