@@ -24,6 +24,24 @@ function readConfig(): Config | undefined {
   return undefined;
 }
 
+/** How often a server that npm has started looks whether npm is still there, in milliseconds. */
+const PARENT_CHECK_MS = 500;
+
+/**
+ * `npm start` puts a shell between itself and the server. When someone ends npm, the shell gets the signal and does not
+ * pass it on; all that the server can see is that its parent is gone.
+ */
+function onParentGone(act: () => void): void {
+  if (process.env['npm_lifecycle_event'] === undefined) return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, PARENT_CHECK_MS);
+  timer.unref();
+}
+
 /** The process around the server: settings, log, signals and exit statuses. */
 async function run(): Promise<void> {
   const config = readConfig();
@@ -32,10 +50,10 @@ async function run(): Promise<void> {
   const server = createServer(config, { logger, env: process.env, version });
 
   let signals = 0;
-  const onSignal = (signal: NodeJS.Signals): void => {
+  const stop = (why: string): void => {
     signals += 1;
     if (signals > 1) process.exit(EXIT_FAILURE); // asked twice: do not wait for work in flight
-    logger.info({ signal }, `${signal}: stopping`);
+    logger.info({}, `${why}: stopping`);
     void server.stop().then(
       () => {
         logger.info({}, 'stopped');
@@ -47,8 +65,9 @@ async function run(): Promise<void> {
       },
     );
   };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  onParentGone(() => stop('npm is gone'));
   // A defect that nothing caught: the state is unknown, so end and let the supervisor start anew.
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception');

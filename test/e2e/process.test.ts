@@ -107,6 +107,24 @@ describe('the process', () => {
     await expect(fetch(`${address}/livez`)).rejects.toThrow();
   });
 
+  it('stops when npm, which has started it through a shell, is ended', async () => {
+    const folder = await temporaryFolder();
+    const shell = spawn('sh', ['-c', `"${process.execPath}" "${PROGRAM}" --port 0 --grpc-port 0 --models "${folder}"; true`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], npm_lifecycle_event: 'start' },
+    });
+    const lines: string[] = [];
+    const ended = once(
+      createInterface({ input: shell.stdout }).on('line', (line) => lines.push(line)),
+      'close',
+    );
+    await vi.waitFor(() => expect(lines.join()).toContain('ready:'), { timeout: 20_000 });
+    shell.kill('SIGTERM');
+    // The server holds the other end of the pipe until it has ended.
+    await ended;
+    expect(lines.at(-1)).toContain('"stopped"');
+  });
+
   it('takes settings from the environment, and flags before those', async () => {
     const { lineWith } = await start([], ['--host', '127.0.0.1'], { SLIPWAY_HOST: '203.0.113.1', SLIPWAY_LOGGING_LEVEL: 'info' });
     expect((await lineWith('listening on')).msg).toContain('http://127.0.0.1:');
