@@ -47,6 +47,14 @@ export const configSchema = z.strictObject({
       grpcPort,
     })
     .prefault({}),
+  tensorflowServing: z
+    .strictObject({
+      http: z.boolean().default(true).describe('Serve TensorFlow Serving’s REST API.'),
+      httpPort,
+      grpc: z.boolean().default(true).describe('Serve TensorFlow Serving’s gRPC API.'),
+      grpcPort,
+    })
+    .prefault({}),
   repository: z
     .strictObject({
       watch: z.boolean().default(true).describe('Follow changes of the model folder by file-system events.'),

@@ -44,6 +44,11 @@ export const CATALOGUE = {
     meaning: "The inputs do not fit the model's signature: a name, a dtype or a dimension differs.",
   },
   OUTPUT_NOT_FOUND: { kind: 'invalid_argument', meaning: 'A requested output is not in the model’s signature.' },
+  OUTPUT_MISMATCH: {
+    kind: 'invalid_argument',
+    meaning: 'The outputs of the model are not what the request asks for: no scores of classes, or not one value for each example.',
+  },
+  SIGNATURE_NOT_FOUND: { kind: 'failed_precondition', meaning: 'The model has no signature of this name; it has `serving_default`.' },
   INVALID_IMAGE: { kind: 'invalid_argument', meaning: 'The image cannot be decoded.' },
   IMAGE_TOO_LARGE: {
     kind: 'payload_too_large',

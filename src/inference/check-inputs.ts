@@ -1,11 +1,7 @@
 import { type ErrorDetail, SlipwayError } from '../errors/slipway-error.ts';
 import type { Signature, TensorSpec } from '../tensor/signature.ts';
+import { formatShape } from '../tensor/shape.ts';
 import type { NamedTensors, Tensor } from '../tensor/tensor.ts';
-
-/** A shape as users read it: `[batch, 28, 28]` is written `[-1, 28, 28]`, any rank as `[...]`. */
-function shapeText(shape: readonly number[] | null): string {
-  return shape === null ? '[...]' : `[${shape.join(', ')}]`;
-}
 
 function fits(shape: readonly number[], spec: TensorSpec): boolean {
   if (spec.shape === null) return true;
@@ -18,9 +14,9 @@ function fits(shape: readonly number[], spec: TensorSpec): boolean {
 }
 
 function problemOf(tensor: Tensor | undefined, spec: TensorSpec): string | undefined {
-  if (tensor === undefined) return `is missing; the model needs ${spec.dtype} ${shapeText(spec.shape)}`;
+  if (tensor === undefined) return `is missing; the model needs ${spec.dtype} ${formatShape(spec.shape)}`;
   if (tensor.dtype !== spec.dtype) return `has the dtype ${tensor.dtype}; the model needs ${spec.dtype}`;
-  if (!fits(tensor.shape, spec)) return `has the shape ${shapeText(tensor.shape)}; the model needs ${shapeText(spec.shape)}`;
+  if (!fits(tensor.shape, spec)) return `has the shape ${formatShape(tensor.shape)}; the model needs ${formatShape(spec.shape)}`;
   return undefined;
 }
 

@@ -13,6 +13,8 @@ import { createKserveProtocol } from './kserve/rest/kserve-protocol.ts';
 import { createModelRoutes } from './management/model-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
 import { createPredictRoutes } from './native/predict-routes.ts';
+import { createTensorFlowServingProtocol } from './tensorflow-serving/rest/tensorflow-serving-protocol.ts';
+import { createServing } from './tensorflow-serving/serving.ts';
 import { createDocsRoutes } from './operation/docs-routes.ts';
 import { createHealthRoutes, type ServerPhase } from './operation/health-routes.ts';
 
@@ -66,12 +68,18 @@ function nativeProtocol({ config, registry, inference, phase }: ProtocolParts): 
 /** Every HTTP protocol that is turned on, the native one first: on its port it answers for unknown paths. */
 export function createHttpEndpoints(parts: ProtocolParts): HttpEndpoint[] {
   const { config } = parts;
-  const { port, kserve } = config;
+  const { port, kserve, tensorflowServing, limits } = config;
   const endpoints: HttpEndpoint[] = [{ protocol: nativeProtocol(parts), port }];
   if (kserve.http) {
     endpoints.push({
       protocol: createKserveProtocol({ openInference: openInferenceOf(parts), ...config.limits }),
       port: kserve.httpPort ?? port,
+    });
+  }
+  if (tensorflowServing.http) {
+    endpoints.push({
+      protocol: createTensorFlowServingProtocol({ serving: createServing(parts), ...limits }),
+      port: tensorflowServing.httpPort ?? port,
     });
   }
   return endpoints;

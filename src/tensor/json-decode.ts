@@ -85,10 +85,21 @@ function fill(found: readonly number[], { shape: wanted, path }: JsonTensorOptio
   return wanted;
 }
 
+const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+
+/** The text of an object such as `{"b64":"aGk="}`, which stands for bytes that need not be text; undefined for others. */
+export function base64Of(value: ScannedJson): string | undefined {
+  if (typeof value !== 'object' || value === null || isArray(value)) return undefined;
+  const { b64, ...rest } = value;
+  return typeof b64 === 'string' && Object.keys(rest).length === 0 ? b64 : undefined;
+}
+
 function decodeTexts({ shape: found, values }: Leaves, options: JsonTensorOptions): Tensor {
   const shape = fill(found, options);
   const data = values.map((each, index) => {
     if (typeof each === 'string') return Buffer.from(each, 'utf8');
+    const base64 = base64Of(each);
+    if (base64 !== undefined && BASE64.test(base64)) return Buffer.from(base64, 'base64');
     throw tensorError(elementPath(options.path, found, index), `is ${describe(each)}; BYTES takes text`);
   });
   return { dtype: 'BYTES', shape, data };
@@ -111,7 +122,7 @@ function numbersOf({ shape, values }: Leaves, dtype: DType, path: string): Numer
 
 /**
  * Makes a tensor of a JSON value: nested arrays, or a bare value for a scalar. BOOL takes true, false, 0 and 1; BYTES
- * takes text, as UTF-8; FP16, BF16 and FP32 take numbers and round them; 64-bit integers lose nothing.
+ * takes text, as UTF-8, and `{"b64":"…"}`; FP16, BF16 and FP32 take numbers and round them; 64-bit integers lose nothing.
  * @throws SlipwayError INVALID_TENSOR naming the element that is ragged, of the wrong type or out of range.
  */
 export function decodeJsonTensor(value: ScannedJson, options: JsonTensorOptions): Tensor {

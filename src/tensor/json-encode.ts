@@ -9,13 +9,22 @@ export interface JsonEncodeOptions {
   readonly flat?: boolean;
   /** Write NaN, Infinity and -Infinity bare, which JSON does not allow. Default false: null stands for them. */
   readonly nonFinite?: boolean;
+  /** Write whole floats with a point, `3.0`, so that readers which tell floats from integers see one. Default false. */
+  readonly point?: boolean;
+  /** Write all BYTES as `{"b64":"…"}`. Default false: only those that are not UTF-8. */
+  readonly base64?: boolean;
 }
+
+/** Whole numbers of this size on are written with an exponent. */
+const EXPONENT_FROM = 1e21;
 
 /** Empty arrays that an empty tensor may be written as; its shape can ask for any number of them at no cost. */
 const MOST_EMPTY_ARRAYS = 1_000_000;
 
 /** Usual length of a number and its comma. */
 const NUMBER_BYTES = 12;
+
+type NumberOptions = Required<Pick<JsonEncodeOptions, 'nonFinite' | 'point'>>;
 
 /** Writes the elements from `start` to before `end`, with commas between them. */
 type WriteRow = (start: number, end: number) => void;
@@ -63,29 +72,41 @@ function rowOfBigIntegers(text: TextBuffer, integers: BigInt64Array | BigUint64A
   };
 }
 
-function rowOfSingles(text: TextBuffer, numbers: Float32Array | Float16Array, nonFinite: boolean): WriteRow {
+function writeSpecial(text: TextBuffer, value: number, nonFinite: boolean): void {
+  text.text(nonFinite ? String(value) : 'null');
+}
+
+function writePoint(text: TextBuffer, value: number): void {
+  if (Number.isInteger(value) && Math.abs(value) < EXPONENT_FROM) text.text('.0');
+}
+
+function rowOfSingles(text: TextBuffer, numbers: Float32Array | Float16Array, { nonFinite, point }: NumberOptions): WriteRow {
   return (start, end) => {
     for (let index = start; index < end; index += 1) {
       if (index > start) text.comma();
       const value = numbers[index]!;
       if (Number.isFinite(value)) text.single(value);
-      else text.text(nonFinite ? String(value) : 'null');
+      else writeSpecial(text, value, nonFinite);
+      if (point) writePoint(text, value);
     }
   };
 }
 
-function rowOfDoubles(text: TextBuffer, numbers: ArrayLike<number>, nonFinite: boolean): WriteRow {
+function rowOfDoubles(text: TextBuffer, numbers: ArrayLike<number>, { nonFinite, point }: NumberOptions): WriteRow {
   return (start, end) => {
     for (let index = start; index < end; index += 1) {
       if (index > start) text.comma();
       const value = numbers[index]!;
       if (Number.isFinite(value)) text.double(value);
-      else text.text(nonFinite ? String(value) : 'null');
+      else writeSpecial(text, value, nonFinite);
+      if (point) writePoint(text, value);
     }
   };
 }
 
-function rowWriter(text: TextBuffer, { dtype, data }: Tensor, nonFinite: boolean): WriteRow {
+const INTEGERS: NumberOptions = { nonFinite: false, point: false };
+
+function rowWriter(text: TextBuffer, { dtype, data }: Tensor, options: NumberOptions): WriteRow {
   switch (dtype) {
     case 'BOOL':
       return rowOfBooleans(text, data as Uint8Array);
@@ -93,20 +114,22 @@ function rowWriter(text: TextBuffer, { dtype, data }: Tensor, nonFinite: boolean
     case 'UINT64':
       return rowOfBigIntegers(text, data as BigInt64Array | BigUint64Array);
     case 'FP16':
-      return rowOfSingles(text, decodeFp16(data as Uint16Array), nonFinite);
+      return rowOfSingles(text, decodeFp16(data as Uint16Array), options);
     case 'BF16':
-      return rowOfSingles(text, decodeBf16(data as Uint16Array), nonFinite);
+      return rowOfSingles(text, decodeBf16(data as Uint16Array), options);
     case 'FP32':
-      return rowOfSingles(text, data as Float32Array, nonFinite);
+      return rowOfSingles(text, data as Float32Array, options);
+    case 'FP64':
+      return rowOfDoubles(text, data as Float64Array, options);
     default:
-      return rowOfDoubles(text, data as Float64Array, nonFinite);
+      return rowOfDoubles(text, data as Int32Array, INTEGERS);
   }
 }
 
 /** Byte strings as JSON: text where they are UTF-8. */
-function byteStringText(element: Uint8Array): string {
+function byteStringText(element: Uint8Array, base64: boolean): string {
   const bytes = Buffer.from(element.buffer, element.byteOffset, element.byteLength);
-  return isUtf8(bytes) ? JSON.stringify(bytes.toString('utf8')) : `{"b64":"${bytes.toString('base64')}"}`;
+  return !base64 && isUtf8(bytes) ? JSON.stringify(bytes.toString('utf8')) : `{"b64":"${bytes.toString('base64')}"}`;
 }
 
 /** Texts with the brackets of a shape. */
@@ -136,15 +159,18 @@ function encodeEmpty(shape: readonly number[]): string {
  * are not UTF-8.
  * @throws SlipwayError INVALID_TENSOR for an empty tensor whose shape asks for over a million empty arrays.
  */
-export function encodeJsonTensor(tensor: Tensor, { flat = false, nonFinite = false }: JsonEncodeOptions = {}): string {
+export function encodeJsonTensor(
+  tensor: Tensor,
+  { flat = false, nonFinite = false, point = false, base64 = false }: JsonEncodeOptions = {},
+): string {
   const count = elementCount(tensor.shape, 'shape');
   const shape = flat ? [count] : tensor.shape;
   if (count === 0) return encodeEmpty(shape);
   if (tensor.dtype === 'BYTES') {
     const elements = tensor.data as readonly Uint8Array[];
-    return nestTexts(shape, count, (index) => byteStringText(elements[index]!));
+    return nestTexts(shape, count, (index) => byteStringText(elements[index]!, base64));
   }
   const text = new TextBuffer(count * NUMBER_BYTES);
-  writeNested(shape, count, (piece) => text.text(piece), rowWriter(text, tensor, nonFinite));
+  writeNested(shape, count, (piece) => text.text(piece), rowWriter(text, tensor, { nonFinite, point }));
   return text.toString();
 }

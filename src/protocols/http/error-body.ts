@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts';
 import { HTTP_STATUS } from '../http-status.ts';
-import type { ErrorAnswer, ErrorDescription } from './route.ts';
+import type { ErrorAnswer, ErrorDescription, FailedRequest } from './route.ts';
 
 /** When a client may try again, for errors that know. */
 export function retryAfterHeaders({ retryAfterMs }: SlipwayError): Record<string, string> {
@@ -33,7 +33,7 @@ const ERROR_EXAMPLE = {
 export const NATIVE_ERROR: ErrorDescription = { statuses: HTTP_STATUS, schema: errorAnswer, example: ERROR_EXAMPLE };
 
 /** The one shape of every error of the native API. What went wrong inside is logged, never sent. */
-export function encodeErrorAnswer(error: SlipwayError, requestId: string): ErrorAnswer {
+export function encodeErrorAnswer(error: SlipwayError, { requestId }: FailedRequest): ErrorAnswer {
   const headers = { 'content-type': 'application/json; charset=utf-8', ...retryAfterHeaders(error) };
   const { code, message, details } = error;
   return { status: HTTP_STATUS[error.kind], headers, body: JSON.stringify({ error: { code, message, details, requestId } }) };

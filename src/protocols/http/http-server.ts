@@ -6,6 +6,7 @@ import type { Logger } from '../../observability/log.ts';
 import { checkInput } from './check-input.ts';
 import { collectBody } from './collect-body.ts';
 import { toCodedError } from './error-body.ts';
+import { fastifyPath, pathPattern } from './path.ts';
 import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
 
 export interface HttpServerOptions {
@@ -81,10 +82,6 @@ function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: RouteA
   return reply.send(answer.payload);
 }
 
-function fastifyPath(path: string): string {
-  return path.replaceAll(/\{(\w+)\}/g, ':$1');
-}
-
 function addRoute(app: FastifyInstance, route: RouteDefinition, isClosing: () => boolean): void {
   app.route({
     method: route.method,
@@ -110,13 +107,6 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, isClosing: () =>
       return sendAnswer(request, reply, answer);
     },
   });
-}
-
-/** Whether a route takes this path. */
-function takesPath(route: RouteDefinition, path: string): boolean {
-  const pattern = route.path.split('/');
-  const parts = path.split('/');
-  return pattern.length === parts.length && pattern.every((part, index) => part.startsWith('{') || part === parts[index]);
 }
 
 /** A Fastify server over protocols. It reads bodies as bytes; each protocol answers errors in its own shape. */
@@ -148,7 +138,8 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     if (coded.kind === 'internal') {
       logger.error({ err: coded.cause ?? coded, requestId: request.id, method: request.method, url: request.url }, coded.message);
     }
-    const answer = protocolOf(pathOf(request)).encodeError(coded, request.id);
+    const path = pathOf(request);
+    const answer = protocolOf(path).encodeError(coded, { requestId: request.id, method: request.method, path });
     // What is left of a body that is too large is not read; the connection cannot be used again after that.
     if (closing || coded.kind === 'payload_too_large') reply.header('connection', 'close');
     return reply.code(answer.status).header('x-request-id', request.id).headers(answer.headers).send(answer.body);
@@ -157,7 +148,9 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
   app.setNotFoundHandler((request, reply) => {
     const path = pathOf(request);
-    const allowed = protocols.flatMap(({ routes }) => routes.filter((route) => takesPath(route, path)).map((route) => route.method));
+    const allowed = protocols.flatMap(({ routes }) =>
+      routes.filter((route) => pathPattern(route.path).test(path)).map((route) => route.method),
+    );
     if (allowed.length === 0) {
       return sendError(new SlipwayError('ROUTE_NOT_FOUND', `There is no route ${request.method} ${path}.`), request, reply);
     }

@@ -71,6 +71,14 @@ export interface ErrorAnswer {
   readonly body: string;
 }
 
+/** The request that an error answers. */
+export interface FailedRequest {
+  readonly requestId: string;
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+}
+
 /** What the OpenAPI document says of a protocol's errors. */
 export interface ErrorDescription {
   readonly statuses: Readonly<Record<ErrorKind, number>>;
@@ -85,7 +93,7 @@ export interface HttpProtocol {
   readonly routes: readonly RouteDefinition[];
   /** Errors under these paths, unknown routes included, are answered in this protocol's shape. */
   readonly prefixes: readonly string[];
-  encodeError(error: SlipwayError, requestId: string): ErrorAnswer;
+  encodeError(error: SlipwayError, request: FailedRequest): ErrorAnswer;
   readonly error: ErrorDescription;
 }
 

@@ -6,7 +6,7 @@ import { parseJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import { checkInput } from '../http/check-input.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
-import { modelParams, versionParams } from '../native/schemas.ts';
+import { modelParams, versionParams } from '../http/path-params.ts';
 import { encodeModel, encodeVersion, labelBody, modelAnswer, modelList, versionAnswer } from './schemas.ts';
 
 type ModelParams = z.infer<typeof modelParams>;

@@ -6,7 +6,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import { storeSingleFile, unpackArchive } from '../../packages/unpack.ts';
 import type { Registry } from '../../registry/types.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
-import { modelParams, versionText } from '../native/schemas.ts';
+import { modelParams, versionText } from '../http/path-params.ts';
 import { encodeVersion, versionAnswer } from './schemas.ts';
 
 export interface UploadRouteOptions {

@@ -4,9 +4,10 @@ import type { Inference } from '../../inference/types.ts';
 import { preprocessImage } from '../../preprocessing/image.ts';
 import type { ModelReference } from '../../registry/types.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../http/route.ts';
+import { modelParams, versionParams } from '../http/path-params.ts';
 import { decodeInputs, decodePredictRequest, imageInputOf } from './decode-request.ts';
 import { encodePredictResponse } from './encode-response.ts';
-import { modelParams, predictBody, predictQuery, predictResponse, versionParams } from './schemas.ts';
+import { predictBody, predictQuery, predictResponse } from './schemas.ts';
 
 export interface PredictRouteOptions {
   readonly inference: Inference;

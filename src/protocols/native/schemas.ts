@@ -1,15 +1,6 @@
 import { z } from 'zod';
 import { nameSchema, versionSchema } from '../../packages/manifest.ts';
-
-/** Version numbers in paths and query strings arrive as text. */
-export const versionText = z
-  .string()
-  .regex(/^[1-9][0-9]{0,14}$/, 'must be a positive whole number')
-  .transform(Number)
-  .meta({ description: 'A version: a positive whole number.', example: '1' });
-
-export const modelParams = z.object({ name: nameSchema.meta({ description: 'Name of the model.', example: 'digits' }) });
-export const versionParams = modelParams.extend({ version: versionText });
+import { versionText } from '../http/path-params.ts';
 
 /** The fields of a predict body beside the tensors; the tensors are read by a scanner, not by a schema. */
 export const predictEnvelope = z.strictObject({

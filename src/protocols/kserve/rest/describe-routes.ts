@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { ModelReference } from '../../../registry/types.ts';
 import { defineRoute, type ResponseDefinition, type RouteAnswer, type RouteDefinition } from '../../http/route.ts';
+import { modelParams } from '../../http/path-params.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
-import { modelMetadata, modelParams, serverMetadata, versionParams } from './schemas.ts';
+import { modelMetadata, serverMetadata, versionParams } from './schemas.ts';
 
 export function v2Json(status: number, value: unknown): RouteAnswer {
   return { status, contentType: 'application/json', payload: JSON.stringify(value) };

@@ -2,13 +2,14 @@ import type { z } from 'zod';
 import type { ModelReference } from '../../../registry/types.ts';
 import { compressAnswer, decodeBody } from '../../http/content-encoding.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../../http/route.ts';
+import { modelParams } from '../../http/path-params.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { splitBody } from './binary-part.ts';
 import { decodeInferRequest } from './decode-infer.ts';
 import { decodeRawRequest } from './decode-raw.ts';
 import { checkOutputForms, encodeInferAnswer } from './encode-infer.ts';
-import { inferAnswer, inferBody, modelParams, versionParams } from './schemas.ts';
+import { inferAnswer, inferBody, versionParams } from './schemas.ts';
 
 export interface InferRouteOptions {
   readonly openInference: OpenInference;

@@ -4,9 +4,10 @@ import { toPlain } from '../../../tensor/plain-json.ts';
 import { checkInput } from '../../http/check-input.ts';
 import { decodeBody } from '../../http/content-encoding.ts';
 import { type BodyDefinition, defineRoute, type RouteContext, type RouteDefinition } from '../../http/route.ts';
+import { modelParams } from '../../http/path-params.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { v2Json } from './describe-routes.ts';
-import { indexAnswer, indexBody, modelParams, repositoryBody } from './schemas.ts';
+import { indexAnswer, indexBody, repositoryBody } from './schemas.ts';
 
 /** The model repository extension of Triton: what is there, load, unload. */
 export function createRepositoryRoutes(openInference: OpenInference, maxBodyBytes: number): RouteDefinition[] {

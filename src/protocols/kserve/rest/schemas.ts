@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { nameSchema } from '../../../packages/manifest.ts';
 import { DTYPES } from '../../../tensor/dtype.ts';
+import { modelParams } from '../../http/path-params.ts';
 
 /** Parameters are an open set: each part of the protocol reads those that it knows and leaves the others. */
 const parameters = z
@@ -8,7 +8,7 @@ const parameters = z
   .default({})
   .meta({ description: 'Parameters of the protocol and its extensions; unknown ones are ignored.' });
 
-export const modelParams = z.object({ name: nameSchema.meta({ description: 'Name of the model.', example: 'digits' }) });
+/** Unlike elsewhere a version may be any text here; `modelReference` reads it. */
 export const versionParams = modelParams.extend({
   version: z.string().meta({ description: 'A version: a positive whole number.', example: '1' }),
 });

@@ -1,0 +1,205 @@
+import type { z } from 'zod';
+import type { ModelReference } from '../../../registry/types.ts';
+import { encodeJsonTensor } from '../../../tensor/json-encode.ts';
+import { labelParams, modelParams, versionParams } from '../../http/path-params.ts';
+import { compressAnswer, decodeBody } from '../../http/content-encoding.ts';
+import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../../http/route.ts';
+import { examplesToInputs } from '../examples.ts';
+import { classesOf, scoredOutput, valuesOf } from '../results.ts';
+import { type Serving, SIGNATURE_DEF, SIGNATURE_NAME } from '../serving.ts';
+import { describeSignature } from '../signature-def.ts';
+import { decodeExamples } from './decode-examples.ts';
+import { decodePredict, formatOf } from './decode-predict.ts';
+import { encodePredict } from './encode-predict.ts';
+import { readBody } from './read-body.ts';
+import { classifyAnswer, examplesBody, metadataAnswer, predictAnswer, predictBody, regressAnswer, statusAnswer } from './schemas.ts';
+
+export interface TensorFlowServingRouteOptions {
+  readonly serving: Serving;
+  readonly maxBodyBytes: number;
+  readonly maxJsonDepth: number;
+}
+
+/** The three ways in which a path names a model. */
+const REFERENCES = [
+  { path: '/v1/models/{name}', params: modelParams, suffix: '' },
+  { path: '/v1/models/{name}/versions/{version}', params: versionParams, suffix: 'Version' },
+  { path: '/v1/models/{name}/labels/{label}', params: labelParams, suffix: 'Label' },
+] as const;
+
+interface PathParams {
+  readonly name: string;
+  readonly version?: number;
+  readonly label?: string;
+}
+
+function referenceOf({ name, version, label }: PathParams): ModelReference {
+  return { model: name, ...(version !== undefined && { version }), ...(label !== undefined && { label }) };
+}
+
+type Shared = Pick<RouteDefinition, 'method' | 'operationId' | 'summary' | 'responses'> & { readonly body?: BodyDefinition };
+
+/** One operation for each way to name its model. @param after what follows the model in the path. */
+function routesOf(
+  after: string,
+  shared: Shared,
+  handle: (reference: ModelReference, context: RouteContext<unknown, unknown>) => Promise<RouteAnswer>,
+): RouteDefinition[] {
+  return REFERENCES.map(({ path, params, suffix }) =>
+    defineRoute<PathParams>({
+      tag: 'tensorflow-serving',
+      errors: shared.method === 'GET' ? [400, 404, 500, 503] : [400, 404, 413, 415, 499, 500, 501, 503, 504],
+      ...shared,
+      path: `${path}${after}`,
+      operationId: `${shared.operationId}${suffix}`,
+      params: params as z.ZodType<PathParams>,
+      handle: (context) => handle(referenceOf(context.params), context),
+    }),
+  );
+}
+
+function jsonAnswer(payload: string): RouteAnswer {
+  return { status: 200, contentType: 'application/json', payload };
+}
+
+const PREDICT_EXAMPLE = { instances: [1, 2, 3] };
+const EXAMPLES_EXAMPLE = { examples: [{ x: 1 }, { x: 2 }] };
+
+function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServingRouteOptions): RouteDefinition[] {
+  function bodyOf(schema: z.ZodType, example: unknown): BodyDefinition {
+    // TensorFlow Serving reads JSON whatever its type is called; curl -d says application/x-www-form-urlencoded.
+    const content = { 'application/json': { schema, example }, 'application/x-www-form-urlencoded': {}, 'text/plain': {} };
+    return { kind: 'bytes', maxBytes: maxBodyBytes, required: true, content };
+  }
+  const read = async ({ body, headers }: RouteContext<unknown, unknown>): Promise<ReturnType<typeof readBody>> =>
+    readBody(await decodeBody(body, headers['content-encoding'], maxBodyBytes), maxJsonDepth);
+
+  async function predict(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
+    const { signatureName, fields } = await read(context);
+    const format = formatOf(fields);
+    const version = serving.resolve(reference, signatureName);
+    const inputs = decodePredict(fields, format, version.signature);
+    const { outputs } = await serving.predict(version, { inputs, outputs: [], deadline: undefined, signal: context.signal });
+    return compressAnswer(jsonAnswer(encodePredict(outputs, format)), context.headers['accept-encoding']);
+  }
+
+  async function classify(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
+    const { signatureName, fields } = await read(context);
+    const version = serving.resolve(reference, signatureName);
+    const output = scoredOutput(version);
+    const inputs = examplesToInputs(decodeExamples(fields), version.signature);
+    const response = await serving.predict(version, { inputs, outputs: [output], deadline: undefined, signal: context.signal });
+    const results = classesOf(response, output, version.manifest.classification?.labels).map(
+      (classes) => `[${classes.map(({ label, score }) => `[${JSON.stringify(label)},${scoreText(score)}]`).join(',')}]`,
+    );
+    return jsonAnswer(`{"results":[${results.join(',')}]}`);
+  }
+
+  async function regress(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
+    const { signatureName, fields } = await read(context);
+    const version = serving.resolve(reference, signatureName);
+    const output = scoredOutput(version);
+    const inputs = examplesToInputs(decodeExamples(fields), version.signature);
+    const response = await serving.predict(version, { inputs, outputs: [output], deadline: undefined, signal: context.signal });
+    return jsonAnswer(`{"results":[${Array.from(valuesOf(response, output), scoreText).join(',')}]}`);
+  }
+
+  const method = 'POST';
+  return [
+    ...routesOf(
+      ':predict',
+      {
+        method,
+        operationId: 'tensorflowPredict',
+        summary: 'Run a model (TensorFlow Serving).',
+        body: bodyOf(predictBody, PREDICT_EXAMPLE),
+        responses: { 200: { description: 'The outputs of the model.', schema: predictAnswer, example: { predictions: [3, 6, 9] } } },
+      },
+      predict,
+    ),
+    ...routesOf(
+      ':classify',
+      {
+        method,
+        operationId: 'tensorflowClassify',
+        summary: 'The scores of all classes for examples (TensorFlow Serving).',
+        body: bodyOf(examplesBody, EXAMPLES_EXAMPLE),
+        responses: {
+          200: {
+            description: 'The classes of each example.',
+            schema: classifyAnswer,
+            example: {
+              results: [
+                [
+                  ['cat', 0.9],
+                  ['dog', 0.1],
+                ],
+              ],
+            },
+          },
+        },
+      },
+      classify,
+    ),
+    ...routesOf(
+      ':regress',
+      {
+        method,
+        operationId: 'tensorflowRegress',
+        summary: 'One value for each example (TensorFlow Serving).',
+        body: bodyOf(examplesBody, EXAMPLES_EXAMPLE),
+        responses: { 200: { description: 'The values.', schema: regressAnswer, example: { results: [3, 6] } } },
+      },
+      regress,
+    ),
+  ];
+}
+
+/** Scores are FP32 in the protocol. */
+function scoreText(score: number): string {
+  return encodeJsonTensor({ dtype: 'FP32', shape: [], data: Float32Array.of(score) }, { nonFinite: true, point: true });
+}
+
+/** Every route of TensorFlow Serving's REST API. */
+export function createTensorFlowServingRoutes(options: TensorFlowServingRouteOptions): RouteDefinition[] {
+  const { serving } = options;
+  return [
+    ...inferenceRoutes(options),
+    ...routesOf(
+      '',
+      {
+        method: 'GET',
+        operationId: 'tensorflowStatus',
+        summary: 'The states of a model’s versions (TensorFlow Serving).',
+        responses: { 200: { description: 'The states.', schema: statusAnswer } },
+      },
+      async (reference) => {
+        const statuses = serving.status(reference).map(({ version, state, message }) => ({
+          version: String(version),
+          state,
+          status: { error_code: message === '' ? 'OK' : 'UNKNOWN', error_message: message },
+        }));
+        return jsonAnswer(JSON.stringify({ model_version_status: statuses }));
+      },
+    ),
+    ...routesOf(
+      '/metadata',
+      {
+        method: 'GET',
+        operationId: 'tensorflowMetadata',
+        summary: 'The signature of a model (TensorFlow Serving).',
+        responses: { 200: { description: 'The signature.', schema: metadataAnswer } },
+      },
+      async (reference) => {
+        const { model, version, signature } = serving.resolve(reference, '');
+        const signature_def = { [SIGNATURE_DEF]: { [SIGNATURE_NAME]: describeSignature(signature) } };
+        return jsonAnswer(
+          JSON.stringify({
+            model_spec: { name: model, signature_name: '', version: String(version) },
+            metadata: { [SIGNATURE_DEF]: signature_def },
+          }),
+        );
+      },
+    ),
+  ];
+}
