@@ -20,8 +20,11 @@ export interface Unpacked {
 
 /** Writes entries into one folder and keeps count. */
 export interface EntryWriter {
-  /** @param signal aborted when no more of the content will come. */
-  write(name: string, content: Readable, signal?: AbortSignal): Promise<void>;
+  /**
+   * @param statedBytes the size that the archive states; what is too large by that alone is refused before it is read.
+   * @param signal aborted when no more of the content will come.
+   */
+  write(name: string, content: Readable, statedBytes: number, signal?: AbortSignal): Promise<void>;
   readonly unpacked: Unpacked;
 }
 
@@ -33,22 +36,24 @@ export function createEntryWriter(folder: string, { maxUnpackedBytes, maxFiles }
   const checkName = createNameCheck();
   let files = 0;
   let bytes = 0;
+  const tooManyBytes = (): SlipwayError => tooLarge(`unpacks to more than ${maxUnpackedBytes} bytes`);
   return {
     get unpacked() {
       return { files, bytes };
     },
-    async write(name, content, signal) {
+    async write(name, content, statedBytes, signal) {
       const parts = entryParts(name);
       checkName(name, parts);
       files += 1;
       if (files > maxFiles) throw tooLarge(`holds more than ${maxFiles} files`);
+      if (bytes + statedBytes > maxUnpackedBytes) throw tooManyBytes();
       const file = join(folder, ...parts);
       await mkdir(dirname(file), { recursive: true, mode: 0o755 });
-      // The size that an archive declares is not trusted: bytes are counted as they come.
+      // The stated size is not trusted: bytes are counted as they come.
       const counted = new Transform({
         transform(chunk: Buffer, _encoding, done) {
           bytes += chunk.length;
-          if (bytes > maxUnpackedBytes) done(tooLarge(`unpacks to more than ${maxUnpackedBytes} bytes`));
+          if (bytes > maxUnpackedBytes) done(tooManyBytes());
           else done(null, chunk);
         },
       });

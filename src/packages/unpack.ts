@@ -21,11 +21,11 @@ async function unpackTar(source: Readable, writer: EntryWriter): Promise<void> {
   });
   try {
     for await (const entry of archive) {
-      const { name, type } = entry.header;
+      const { name, type, size } = entry.header;
       if (type === 'directory') {
         if (name !== './' && name !== '.') entryParts(name);
         entry.resume();
-      } else if (type === 'file' || type === 'contiguous-file') await writer.write(name, entry as unknown as Readable, broken.signal);
+      } else if (type === 'file' || type === 'contiguous-file') await writer.write(name, entry as unknown as Readable, size, broken.signal);
       else throw invalidEntry(name, `is a ${type ?? 'special file'}; only files and folders are taken`);
     }
   } catch (error) {
@@ -105,7 +105,7 @@ function toArchiveError(error: unknown): unknown {
     return new SlipwayError('INVALID_ARCHIVE', 'The archive ends too early.', { cause: error });
   }
   if (code.startsWith('E') && 'syscall' in (error as object)) return error;
-  return new SlipwayError('INVALID_ARCHIVE', `The archive is damaged: ${messageOf(error)}.`, { cause: error });
+  return new SlipwayError('INVALID_ARCHIVE', `The archive is damaged: ${messageOf(error).replace(/\.$/, '')}.`, { cause: error });
 }
 
 /**

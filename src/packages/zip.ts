@@ -1,9 +1,10 @@
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { PassThrough, type Readable } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Entry, openPromise } from 'yauzl';
-import { invalidEntry } from './entry-names.ts';
+import { crc32 } from 'node:zlib';
+import { type Entry, getFileNameLowLevel, openPromise } from 'yauzl';
+import { entryParts, invalidEntry } from './entry-names.ts';
 import type { EntryWriter } from './entry-writer.ts';
 
 /** The upper half of a zip entry's external attributes is its Unix mode; these bits are its file type. */
@@ -11,19 +12,29 @@ const FILE_TYPE_MASK = 0o170000;
 const REGULAR_FILE = 0o100000;
 const FOLDER = 0o040000;
 
-function checkType(entry: Entry): void {
-  if (entry.isEncrypted()) throw invalidEntry(entry.fileName, 'is encrypted');
+function checkType(name: string, entry: Entry): void {
+  if (entry.isEncrypted()) throw invalidEntry(name, 'is encrypted');
   const type = (entry.externalFileAttributes >>> 16) & FILE_TYPE_MASK;
   if (type !== 0 && type !== REGULAR_FILE && type !== FOLDER)
-    throw invalidEntry(entry.fileName, 'is a link or a special file; only files and folders are taken');
+    throw invalidEntry(name, 'is a link or a special file; only files and folders are taken');
 }
 
 /**
- * The same content as a stream that stays failed once it failed. yauzl only emits the error of damaged content, once, and
- * whoever begins to listen later would wait without end.
+ * The same content as a stream that fails when it is not what the archive's checksum says, which yauzl leaves to its
+ * callers, and that stays failed: yauzl only emits the error of damaged content, once, and whoever begins to listen later
+ * would wait without end.
  */
-function whole(content: Readable): Readable {
-  const passed = new PassThrough();
+function checked(content: Readable, name: string, entry: Entry): Readable {
+  let checksum = 0;
+  const passed = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      checksum = crc32(chunk, checksum);
+      done(null, chunk);
+    },
+    flush(done) {
+      done(checksum === entry.crc32 ? null : invalidEntry(name, 'is damaged: it does not have the checksum that the archive states'));
+    },
+  });
   pipeline(content, passed).catch(() => {}); // whoever reads `passed` meets the same error
   content.on('error', () => {}); // it may fail once more after the pipeline has let go of it
   return passed;
@@ -36,12 +47,14 @@ function whole(content: Readable): Readable {
 export async function readZipEntries(source: Readable, spool: string, writer: EntryWriter): Promise<void> {
   try {
     await pipeline(source, createWriteStream(spool, { flags: 'wx', mode: 0o600 }));
-    const archive = await openPromise(spool, { autoClose: false, lazyEntries: true, strictFileNames: true, validateEntrySizes: true });
+    const archive = await openPromise(spool, { autoClose: false, lazyEntries: true, decodeStrings: false, validateEntrySizes: true });
     try {
       for await (const entry of archive.eachEntry()) {
-        checkType(entry);
-        if (entry.fileName.endsWith('/')) continue;
-        await writer.write(entry.fileName, whole(await archive.openReadStreamPromise(entry)));
+        // Names are decoded here and not by yauzl, so that those of every archive are refused in the same words.
+        const name = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
+        checkType(name, entry);
+        if (name.endsWith('/')) entryParts(name);
+        else await writer.write(name, checked(await archive.openReadStreamPromise(entry), name, entry), entry.uncompressedSize);
       }
     } finally {
       archive.close();

@@ -35,6 +35,8 @@ export interface ZipEntry {
   readonly flags?: number;
   /** The size that the archive states, when it lies. */
   readonly statedSize?: number;
+  /** The CRC-32 that the archive states, when it lies. */
+  readonly statedChecksum?: number;
 }
 
 /** A zip written by hand (APPNOTE.TXT 4.3): local headers, the central directory, its end. */
@@ -42,7 +44,7 @@ export function zipOf(entries: readonly ZipEntry[]): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;
-  for (const { name, content, mode = 0o100644, flags = 0, statedSize } of entries) {
+  for (const { name, content, mode = 0o100644, flags = 0, statedSize, statedChecksum } of entries) {
     const bytes = Buffer.from(content);
     const packed = deflateRawSync(bytes);
     const nameBytes = Buffer.from(name);
@@ -51,7 +53,7 @@ export function zipOf(entries: readonly ZipEntry[]): Buffer {
     common.writeUInt16LE(20, 0); // version needed
     common.writeUInt16LE(flags, 2);
     common.writeUInt16LE(8, 4); // deflate
-    common.writeUInt32LE(crc32(bytes), 10);
+    common.writeUInt32LE(statedChecksum ?? crc32(bytes), 10);
     common.writeUInt32LE(packed.length, 14);
     common.writeUInt32LE(size, 18);
     common.writeUInt16LE(nameBytes.length, 22);

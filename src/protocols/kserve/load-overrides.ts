@@ -127,7 +127,7 @@ export async function applyLoadOverrides(model: string, overrides: LoadOverrides
     const folder = join(incomingFolder, randomUUID());
     try {
       const writer = createEntryWriter(folder, limits);
-      for (const [path, content] of files) await writer.write(path, Readable.from([content]));
+      for (const [path, content] of files) await writer.write(path, Readable.from([content]), content.length);
       await registry.publish(model, version, folder);
     } finally {
       await rm(folder, { recursive: true, force: true });
