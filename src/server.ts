@@ -70,13 +70,14 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   const statistics = createInferenceStatistics();
   const inference = withStatistics(createInference({ registry, ...config.scheduler }), statistics);
   const parts: ProtocolParts = { config, registry, inference, statistics, phase: () => phase, version };
-  const http = createHttpListeners(createHttpEndpoints(parts), logger);
+  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs: config.limits.requestArrivalMs });
 
   const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });
 
   async function stop(): Promise<void> {
     phase = 'stopping';
     grpc.setServing(false);
+    http.announceClose();
     if (config.shutdown.unreadyMs > 0) await new Promise((done) => setTimeout(done, config.shutdown.unreadyMs));
     inference.close();
     // Answers what has arrived and takes no new connection; runners stay up until then.

@@ -100,6 +100,9 @@ export const configSchema = z.strictObject({
       maxUnpackedBytes: bytes.default(8 * 1024 * 1024 * 1024).describe('Most bytes that a package may unpack to.'),
       maxPackageFiles: count.default(10_000).describe('Most files that a package may hold.'),
       maxImagePixels: count.default(25_000_000).describe('Most pixels of an image; more are refused before decoding.'),
+      requestArrivalMs: milliseconds
+        .default(3_600_000)
+        .describe('Longest time for a request to arrive whole, uploads too, in milliseconds; a connection that takes longer is ended.'),
       maxJsonDepth: count.default(64).describe('Deepest nesting of a JSON body.'),
     })
     .prefault({}),
@@ -111,8 +114,10 @@ export const configSchema = z.strictObject({
         .int()
         .min(0)
         .max(MAX_TIMER_MS)
-        .default(0)
-        .describe('Stay up but not ready for this long first, so that load balancers notice, in milliseconds.'),
+        .default(100)
+        .describe(
+          'Stay up but not ready for this long first, so that load balancers notice and open connections end with an answer, in milliseconds.',
+        ),
     })
     .prefault({}),
 });

@@ -42,6 +42,7 @@ export async function runningServer(names: readonly string[], settings: Settings
     models,
     state: join(folder, 'state'),
     repository: { settleMs: 50, pollMs: 200, ...settings.repository },
+    shutdown: { unreadyMs: 0, ...settings.shutdown },
   });
   const server = createServer(config, { logger: silent, env: process.env, version: '0.0.0' });
   onTestFinished(() => server.stop());

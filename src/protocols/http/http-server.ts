@@ -6,11 +6,15 @@ import type { Logger } from '../../observability/log.ts';
 import { checkInput } from './check-input.ts';
 import { collectBody } from './collect-body.ts';
 import { toCodedError } from './error-body.ts';
+import { refuseMalformed } from './malformed-request.ts';
 import { fastifyPath, pathPattern } from './path.ts';
 import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
+import { askForBody, createLingering, type Lingering, openBody } from './unread-body.ts';
 
 export interface HttpServerOptions {
   readonly logger: Logger;
+  /** As the setting `limits.requestArrivalMs`. */
+  readonly requestArrivalMs: number;
   /** At least one; the first answers for paths that have no protocol's prefix. */
   readonly protocols: readonly HttpProtocol[];
 }
@@ -82,13 +86,14 @@ function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: RouteA
   return reply.send(answer.payload);
 }
 
-function addRoute(app: FastifyInstance, route: RouteDefinition, isClosing: () => boolean): void {
+function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Lingering): void {
   app.route({
     method: route.method,
     url: fastifyPath(route.path),
     ...(route.body?.kind === 'bytes' && { bodyLimit: route.body.maxBytes }),
-    onRequest: (request, _reply, done) => {
+    onRequest: (request, reply, done) => {
       checkBodyHeaders(route, request);
+      askForBody(request.raw, reply.raw);
       done();
     },
     handler: async (request, reply) => {
@@ -96,28 +101,44 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, isClosing: () =>
         params: route.params === undefined ? undefined : checkInput(route.params, request.params, ''),
         query: route.query === undefined ? undefined : checkInput(route.query, request.query, ''),
         body: Buffer.isBuffer(request.body) ? request.body : EMPTY,
-        stream: request.raw,
+        get stream() {
+          return openBody(request.raw);
+        },
         headers: request.headers,
         mediaType: mediaTypeOf(request),
         get signal() {
           return signalOf(reply);
         },
       });
-      if (isClosing()) reply.header('connection', 'close');
+      if (lingering.beforeAnswer(request.raw, reply.raw)) reply.header('connection', 'close');
       return sendAnswer(request, reply, answer);
     },
   });
 }
 
+export interface HttpServer {
+  readonly app: FastifyInstance;
+  /** Clients keep connections open for long: from now on each is told by its next answer that it ends behind it. */
+  announceClose(): void;
+}
+
 /** A Fastify server over protocols. It reads bodies as bytes; each protocol answers errors in its own shape. */
-export function createHttpServer({ logger, protocols }: HttpServerOptions): FastifyInstance {
+export function createHttpServer({ logger, protocols, requestArrivalMs }: HttpServerOptions): HttpServer {
+  const lingering = createLingering();
   const app = fastify({
     logger: false,
     genReqId: requestIdOf,
     // Names may be 128 characters; percent-encoding makes up to three of each.
     routerOptions: { maxParamLength: 512 },
-    // A client that dribbles its body in keeps a connection, not a request slot, for at most this long.
-    requestTimeout: 300_000,
+    requestTimeout: requestArrivalMs,
+    clientErrorHandler: (error, socket) => {
+      lastRequest += 1;
+      refuseMalformed(error, socket, {
+        protocol: protocols[0]!,
+        requestId: `${idPrefix}-${lastRequest}`,
+        arrivalMs: requestArrivalMs,
+      });
+    },
     forceCloseConnections: 'idle',
     // Requests on open connections get a coded answer of their protocol instead.
     return503OnClosing: false,
@@ -126,8 +147,8 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     },
   });
 
-  /** Set when the server begins to close: clients keep connections open for long, so busy ones end with their answer. */
-  let closing = false;
+  // Node would tell every client that asks to send its body; here it is first looked at its headers.
+  app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
 
   function protocolOf(path: string): HttpProtocol {
     return protocols.find(({ prefixes }) => prefixes.some((prefix) => path === prefix || path.startsWith(`${prefix}/`))) ?? protocols[0]!;
@@ -140,8 +161,9 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     }
     const path = pathOf(request);
     const answer = protocolOf(path).encodeError(coded, { requestId: request.id, method: request.method, path });
-    // What is left of a body that is too large is not read; the connection cannot be used again after that.
-    if (closing || coded.kind === 'payload_too_large') reply.header('connection', 'close');
+    // Fastify says so on its own behind a body that was refused.
+    if (lingering.beforeAnswer(request.raw, reply.raw)) reply.header('connection', 'close');
+    else reply.removeHeader('connection');
     return reply.code(answer.status).header('x-request-id', request.id).headers(answer.headers).send(answer.body);
   }
 
@@ -164,7 +186,8 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
   });
 
   app.addHook('preClose', (done) => {
-    closing = true;
+    lingering.announceEnd();
+    lingering.end();
     done();
   });
 
@@ -174,15 +197,15 @@ export function createHttpServer({ logger, protocols }: HttpServerOptions): Fast
     scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
       collectBody(payload, request.routeOptions.bodyLimit ?? 0),
     );
-    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, () => closing);
+    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, lingering);
     done();
   });
   // Streams are for their routes to read, and what is sent to no route is not read at all.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
   app.register((scope, _options, done) => {
-    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route, () => closing);
+    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route, lingering);
     done();
   });
-  return app;
+  return { app, announceClose: lingering.announceEnd };
 }

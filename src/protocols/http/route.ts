@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { ErrorKind } from '../../errors/catalogue.ts';
@@ -33,8 +33,11 @@ export interface RouteContext<Params, Query> {
   readonly query: Query;
   /** The whole body; empty unless the route's body is of kind `bytes`. */
   readonly body: Buffer;
-  /** The body as it arrives, for routes whose body is of kind `stream`. */
-  readonly stream: IncomingMessage;
+  /**
+   * The body as it arrives, for routes whose body is of kind `stream`; opened when it is first asked for. It fails with
+   * REQUEST_CANCELLED when the client goes away before its end.
+   */
+  readonly stream: Readable;
   /** By their names in lower case. */
   readonly headers: IncomingHttpHeaders;
   /** Media type of the body in lower case without parameters; empty when the client sent none. */

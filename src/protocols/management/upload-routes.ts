@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SlipwayError } from '../../errors/slipway-error.ts';
 import { storeSingleFile, unpackArchive } from '../../packages/unpack.ts';
 import type { Registry } from '../../registry/types.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
@@ -68,7 +67,6 @@ export function createUploadRoutes(options: UploadRouteOptions): RouteDefinition
           } else {
             await unpackArchive(stream, folder, { maxUnpackedBytes, maxFiles: maxPackageFiles, maxCompressedBytes: maxUploadBytes });
           }
-          if (!stream.complete) throw new SlipwayError('REQUEST_CANCELLED', 'The client went away before the end of the upload.');
           const published = await registry.publish(params.name, query.version, folder);
           return json(201, encodeVersion(published), { location: `/models/${params.name}/versions/${published.version}` });
         } finally {
