@@ -2,7 +2,7 @@
  * The layer rule: protocols → inference, registry → (interfaces) ← runners → engines. What a folder may import says
  * what it can know. `npm run check:layers` holds the code to it.
  */
-const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing)/';
+const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets)/';
 
 export default {
   forbidden: [
@@ -39,6 +39,13 @@ export default {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(engines|runners/child)/' },
       to: { path: '^src/(engines/(onnx|tfjs|engines\\.ts)|runners/child)', pathNot: '^src/engines/engine\\.ts$' },
+    },
+    {
+      name: 'datasets-know-data-only',
+      comment: 'Processes that train import them: they must load fast and bring nothing of the server along.',
+      severity: 'error',
+      from: { path: '^src/datasets/' },
+      to: { path: '^src/', pathNot: '^src/(datasets|packages|preprocessing|tensor|errors|observability)/' },
     },
     {
       name: 'the-runner-program-knows-engines-only',

@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Config } from './config/schema.ts';
+import { createDatasetCatalog } from './datasets/catalog.ts';
 import { createInference } from './inference/inference.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import type { Logger } from './observability/log.ts';
@@ -10,6 +11,7 @@ import { createHttpListeners } from './protocols/http/http-listeners.ts';
 import type { ServerPhase } from './protocols/operation/health-routes.ts';
 import { createRegistry } from './registry/registry.ts';
 import type { Registry } from './registry/types.ts';
+import { runnerEnvironment } from './runners/host/environment.ts';
 import { createRunnerLauncher } from './runners/host/launcher.ts';
 
 export interface Server {
@@ -67,9 +69,16 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
       if (phase === 'ready' && event.state !== 'failed') logger.info(event, `${event.model}/${event.version} is ${event.state}`);
     },
   });
+  const datasets = createDatasetCatalog({
+    folder: join(resolve(config.state), 'datasets'),
+    limits: config.datasets,
+    maxHeapBytes: config.datasets.maxHeapBytes,
+    env: runnerEnvironment(env, undefined),
+    logger,
+  });
   const statistics = createInferenceStatistics();
   const inference = withStatistics(createInference({ registry, ...config.scheduler }), statistics);
-  const parts: ProtocolParts = { config, registry, inference, statistics, phase: () => phase, version };
+  const parts: ProtocolParts = { config, registry, datasets, inference, statistics, phase: () => phase, version };
   const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs: config.limits.requestArrivalMs });
 
   const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });
@@ -84,6 +93,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     const { drainMs } = config.shutdown;
     const closed = Promise.all([http.close(), grpc.stop(drainMs)]);
     await Promise.race([closed, new Promise((done) => setTimeout(done, drainMs).unref())]);
+    await datasets.stop();
     await registry.stop();
   }
 
@@ -99,6 +109,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
       // What an upload cut short by a crash has left.
       await rm(incomingFolderOf(config), { recursive: true, force: true });
       await mkdir(resolve(config.models), { recursive: true });
+      await datasets.start();
       const loading = registry.start();
       // A failure to listen must not leave an unhandled rejection of the registry behind.
       loading.catch(() => {});

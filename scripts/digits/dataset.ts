@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { createRandom, shuffled } from './random.ts';
+import { createRandom, shuffled } from '../../src/datasets/random.ts';
 
 export const SIDE = 28;
 export const PIXELS = SIDE * SIDE;

@@ -5,7 +5,7 @@ import { type Augmentation, augment } from './augment.ts';
 import { CLASSES, type Digits, PIXELS, SIDE } from './dataset.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
 import { createLenet } from './lenet.ts';
-import { createRandom, shuffled } from './random.ts';
+import { createRandom, shuffled } from '../../src/datasets/random.ts';
 
 export interface Recipe {
   readonly seed: number;

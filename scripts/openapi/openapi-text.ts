@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { configSchema } from '../../src/config/schema.ts';
+import type { DatasetCatalog } from '../../src/datasets/catalog.ts';
 import type { InferenceStatistics } from '../../src/inference/statistics.ts';
 import type { Inference } from '../../src/inference/types.ts';
 import { createHttpEndpoints } from '../../src/protocols/endpoints.ts';
@@ -13,6 +14,7 @@ export function openapiText(): string {
   const endpoints = createHttpEndpoints({
     config: configSchema.parse({}),
     registry: {} as Registry,
+    datasets: {} as DatasetCatalog,
     inference: {} as Inference,
     statistics: {} as InferenceStatistics,
     phase: () => 'ready',

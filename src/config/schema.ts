@@ -22,9 +22,7 @@ export const configSchema = z.strictObject({
   port: port.default(8080).describe('Port of the HTTP routes; 0 takes a free one.'),
   grpcPort: port.default(9000).describe('Port of the gRPC services; 0 takes a free one.'),
   models: text.default('./models').describe('Folder of the model repository.'),
-  state: text
-    .default('./state')
-    .describe('Folder of the server’s own records (jobs, datasets, checkpoints); nothing is written there yet.'),
+  state: text.default('./state').describe('Folder of the server’s own records: datasets.'),
   logging: z
     .strictObject({
       level: z
@@ -91,6 +89,20 @@ export const configSchema = z.strictObject({
     .strictObject({
       maxQueueDepth: count.default(1_000).describe('Requests that may wait for one version; further ones are refused.'),
       requestTimeoutMs: milliseconds.default(30_000).describe('Longest time from the arrival of a request to its answer, in milliseconds.'),
+    })
+    .prefault({}),
+  datasets: z
+    .strictObject({
+      maxUploadBytes: bytes.default(64 * 1024 * 1024 * 1024).describe('Largest upload of a dataset, in bytes.'),
+      maxFiles: count.default(1_000_000).describe('Most files of a dataset.'),
+      maxRows: count.default(1_000_000_000).describe('Most rows of a dataset.'),
+      maxColumns: count.default(10_000).describe('Most columns of a dataset.'),
+      maxCategories: count.default(1_000).describe('Most different texts of a category; a column with more is text.'),
+      maxRowLength: count.default(16 * 1024 * 1024).describe('Longest row of CSV, in characters.'),
+      maxSkippedRows: count.default(100_000).describe('Most rows that an upload may ask to be left out because they cannot be read.'),
+      maxHeapBytes: bytes
+        .default(1024 * 1024 * 1024)
+        .describe('Largest JavaScript heap of the process that reads an uploaded dataset, in bytes.'),
     })
     .prefault({}),
   limits: z

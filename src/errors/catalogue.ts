@@ -94,6 +94,27 @@ export const CATALOGUE = {
     meaning: 'An uploaded archive unpacks to more bytes or files than the limits allow.',
   },
   DIGEST_MISMATCH: { kind: 'invalid_argument', meaning: 'A file does not have the SHA-256 that the manifest states.' },
+  INVALID_ROW: {
+    kind: 'invalid_argument',
+    meaning: 'A row for a model of a table lacks a column, has one too many, or holds an unknown category or a value of the wrong type.',
+  },
+  DATASET_NOT_FOUND: { kind: 'not_found', meaning: 'There is no dataset of this name or id.' },
+  DATASET_EXISTS: { kind: 'already_exists', meaning: 'There is a dataset of this name already; datasets are never overwritten.' },
+  INVALID_DATASET: {
+    kind: 'invalid_argument',
+    meaning:
+      'The data cannot be read: a file is damaged or of no known format, or rows do not fit their columns; the message names the place.',
+  },
+  DATASET_TOO_LARGE: { kind: 'payload_too_large', meaning: 'The data has more rows or columns than the settings under `datasets` allow.' },
+  COLUMN_NOT_FOUND: { kind: 'invalid_argument', meaning: 'A column is named that the dataset does not have.' },
+  UNSUITABLE_DATA: {
+    kind: 'failed_precondition',
+    meaning: 'The dataset cannot be used in this way: one class only, a label without training rows, a column of the wrong type.',
+  },
+  DATASET_READER_FAILED: {
+    kind: 'internal',
+    meaning: 'The process that reads an uploaded dataset ended before its time; nothing was kept.',
+  },
   ENGINE_UNAVAILABLE: {
     kind: 'unsupported',
     meaning: 'No engine on this machine can run the format, operator or dtype; the message names it.',

@@ -35,6 +35,53 @@ const imagePreprocessingSchema = z.strictObject({
 
 export type ImagePreprocessing = z.infer<typeof imagePreprocessingSchema>;
 
+/**
+ * One column of a table. Numbers become (value − mean) ÷ std; a boolean is 1 or 0; a category becomes one element for
+ * each of its categories, 1 for its own and 0 for the others; the elements of a vector are each scaled like a number.
+ */
+const tableColumnSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.enum(['number', 'boolean']),
+    name: z.string(),
+    mean: z.number().default(0),
+    std: z.number().positive().default(1),
+    /** Stands for a missing value; a missing value is refused when it is left out. */
+    missing: z.number().optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('category'),
+    name: z.string(),
+    categories: z.array(z.string()).min(1),
+    /** What is none of the categories is refused, or ignored: every element is 0. */
+    unknown: z.enum(['refuse', 'ignore']).default('refuse'),
+    missing: z.enum(['refuse', 'ignore']).default('refuse'),
+  }),
+  z.strictObject({
+    kind: z.literal('vector'),
+    name: z.string(),
+    shape: z.array(z.int().positive()).min(1),
+    mean: z.number().default(0),
+    std: z.number().positive().default(1),
+  }),
+]);
+
+export type TableColumn = z.infer<typeof tableColumnSchema>;
+
+/** How to make the input tensor, FP32 of the shape [N, width], from rows of named values. */
+const tablePreprocessingSchema = z.strictObject({
+  kind: z.literal('table'),
+  /** The input that takes the rows; may be left out when the model has one input. */
+  input: z.string().optional(),
+  /** In the order of their elements in the tensor. */
+  columns: z.array(tableColumnSchema).min(1),
+});
+
+export type TablePreprocessing = z.infer<typeof tablePreprocessingSchema>;
+
+const preprocessingSchema = z.discriminatedUnion('kind', [imagePreprocessingSchema, tablePreprocessingSchema]);
+
+export type Preprocessing = z.infer<typeof preprocessingSchema>;
+
 /** How to read the output of a classifier. */
 const classificationSchema = z.strictObject({
   /** The output with one score per class; may be left out when the model has one output. */
@@ -52,7 +99,7 @@ export type Classification = z.infer<typeof classificationSchema>;
 export const versionManifestSchema = z.strictObject({
   description: z.string().max(10_000).optional(),
   engine: z.enum(['onnx', 'tfjs']).optional(),
-  preprocessing: imagePreprocessingSchema.optional(),
+  preprocessing: preprocessingSchema.optional(),
   classification: classificationSchema.optional(),
   /** Measured quality, e.g. `{"accuracy": 0.989}`. */
   metrics: z.record(z.string(), z.number()).optional(),

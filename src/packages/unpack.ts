@@ -1,13 +1,14 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { entryParts, invalidEntry } from './entry-names.ts';
 import { createEntryWriter, type EntryWriter, type Unpacked, type UnpackLimits } from './entry-writer.ts';
+import { createByteBudget } from './limit-bytes.ts';
 import { readZipEntries } from './zip.ts';
 
 async function unpackTar(source: Readable, writer: EntryWriter): Promise<void> {
@@ -56,22 +57,11 @@ async function peek(source: AsyncIterable<Uint8Array>, count: number): Promise<{
   return { head, whole: Readable.from(rest(), { objectMode: false }) };
 }
 
-function limitCompressed(maxBytes: number): Transform {
-  let bytes = 0;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) done(new SlipwayError('BODY_TOO_LARGE', `The upload has more than ${maxBytes} bytes.`));
-      else done(null, chunk);
-    },
-  });
-}
-
 const TAR_MAGIC_OFFSET = 257;
 
 async function unpackAny(source: AsyncIterable<Uint8Array>, folder: string, limits: UnpackLimits, writer: EntryWriter): Promise<void> {
   const { head, whole } = await peek(source, TAR_MAGIC_OFFSET + 5);
-  const limited = limitCompressed(limits.maxCompressedBytes);
+  const limited = createByteBudget(limits.maxCompressedBytes).pass();
   const counting = pipeline(whole, limited);
   counting.catch(() => {}); // whoever reads `limited` meets the same error
   if (head[0] === 0x1f && head[1] === 0x8b) {
@@ -135,7 +125,7 @@ export async function storeSingleFile(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   try {
-    await pipeline(source, limitCompressed(maxBytes), createWriteStream(join(folder, name), { flags: 'wx', mode: 0o644 }));
+    await pipeline(source, createByteBudget(maxBytes).pass(), createWriteStream(join(folder, name), { flags: 'wx', mode: 0o644 }));
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw toArchiveError(error);

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { Config } from '../config/schema.ts';
+import type { DatasetCatalog } from '../datasets/catalog.ts';
 import type { Logger } from '../observability/log.ts';
 import type { InferenceStatistics } from '../inference/statistics.ts';
 import type { Inference } from '../inference/types.ts';
@@ -10,6 +11,8 @@ import type { HttpEndpoint } from './http/http-listeners.ts';
 import type { HttpProtocol } from './http/route.ts';
 import { createOpenInference, type OpenInference } from './kserve/open-inference.ts';
 import { createKserveProtocol } from './kserve/rest/kserve-protocol.ts';
+import { createDatasetRoutes } from './management/dataset-routes.ts';
+import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts';
 import { createModelRoutes } from './management/model-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
 import { createPredictRoutes } from './native/predict-routes.ts';
@@ -21,6 +24,7 @@ import { createHealthRoutes, type ServerPhase } from './operation/health-routes.
 export interface ProtocolParts {
   readonly config: Config;
   readonly registry: Registry;
+  readonly datasets: DatasetCatalog;
   readonly inference: Inference;
   readonly statistics: InferenceStatistics;
   readonly phase: () => ServerPhase;
@@ -45,17 +49,20 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
-function nativeProtocol({ config, registry, inference, phase }: ProtocolParts): HttpProtocol {
+function nativeProtocol({ config, registry, datasets, inference, phase }: ProtocolParts): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ inference, ...limits }),
     ...createModelRoutes(registry),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
+    ...createDatasetRoutes(datasets),
+    ...createDatasetUploadRoutes({ catalog: datasets, ...config.datasets, maxBytes: config.datasets.maxUploadBytes }),
   ];
   return {
     tags: {
       predict: 'Running models.',
       models: 'The model repository: versions, labels, packages, life cycle.',
+      datasets: 'Data to train on.',
       operation: 'Health and documentation.',
     },
     routes: [...(config.native.http ? own : []), ...createHealthRoutes(registry, phase), ...createDocsRoutes()],

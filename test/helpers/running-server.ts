@@ -17,6 +17,8 @@ export interface RunningServer {
   readonly address: string;
   /** The folder of its model repository. */
   readonly models: string;
+  /** The folder of its own records. */
+  readonly state: string;
 }
 
 /** Copies fixture or bundled models into a repository; `a as b` gives a copy another name. */
@@ -34,18 +36,19 @@ type Settings = { [Key in keyof Config]?: Config[Key] extends object ? Partial<C
 export async function runningServer(names: readonly string[], settings: Settings = {}): Promise<RunningServer> {
   const folder = await temporaryFolder();
   const models = join(folder, 'models');
+  const state = settings.state ?? join(folder, 'state');
   await addModels(models, names);
   const config = configSchema.parse({
     ...settings,
     port: 0,
     grpcPort: 0,
     models,
-    state: join(folder, 'state'),
+    state,
     repository: { settleMs: 50, pollMs: 200, ...settings.repository },
     shutdown: { unreadyMs: 0, ...settings.shutdown },
   });
   const server = createServer(config, { logger: silent, env: process.env, version: '0.0.0' });
   onTestFinished(() => server.stop());
   await server.start();
-  return { server, address: server.address, models };
+  return { server, address: server.address, models, state };
 }

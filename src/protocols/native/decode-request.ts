@@ -6,6 +6,7 @@ import { parseJson, type ScannedJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import type { Signature, TensorSpec } from '../../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
+import type { TableRow } from '../../preprocessing/table.ts';
 import { checkInput } from '../http/check-input.ts';
 import { type PredictEnvelope, predictEnvelope } from './schemas.ts';
 
@@ -89,9 +90,20 @@ export function decodeInputs(inputs: ScannedJson, { inputs: specs }: Signature):
   return tensors;
 }
 
-/** The input that takes an image. */
-export function imageInputOf(version: ReadyVersion): string {
+/** The rows in `inputs` for a model of a table; undefined when these are its tensors, by their names or as numbers. */
+export function rowsIn(inputs: ScannedJson, { inputs: specs }: Signature): TableRow[] | undefined {
+  if (Array.isArray(inputs)) {
+    if (!inputs.every(isObject)) return undefined;
+    return inputs.map((row) => toPlain(row) as TableRow);
+  }
+  if (!isObject(inputs) || specs.some(({ name }) => Object.hasOwn(inputs, name))) return undefined;
+  return [toPlain(inputs) as TableRow];
+}
+
+/** The input that takes what is made by preprocessing. */
+export function preprocessedInputOf(version: ReadyVersion): string {
   const name = version.manifest.preprocessing?.input ?? version.signature.inputs[0]?.name;
-  if (name === undefined) throw new SlipwayError('NO_PREPROCESSING', `Model "${version.model}" has no input that could take an image.`);
+  if (name === undefined)
+    throw new SlipwayError('NO_PREPROCESSING', `Model "${version.model}" has no input for what its preprocessing makes.`);
   return name;
 }

@@ -2,10 +2,13 @@ import type { z } from 'zod';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Inference } from '../../inference/types.ts';
 import { preprocessImage } from '../../preprocessing/image.ts';
-import type { ModelReference } from '../../registry/types.ts';
+import { preprocessTable } from '../../preprocessing/table.ts';
+import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
+import type { ScannedJson } from '../../tensor/json-scanner.ts';
+import type { NamedTensors } from '../../tensor/tensor.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../http/route.ts';
 import { modelParams, versionParams } from '../http/path-params.ts';
-import { decodeInputs, decodePredictRequest, imageInputOf } from './decode-request.ts';
+import { decodeInputs, decodePredictRequest, preprocessedInputOf, rowsIn } from './decode-request.ts';
 import { encodePredictResponse } from './encode-response.ts';
 import { predictBody, predictQuery, predictResponse } from './schemas.ts';
 
@@ -58,12 +61,20 @@ const ANSWER_EXAMPLE = { model: 'times-three', version: 1, outputs: { y: [3, 6, 
 export function createPredictRoutes(options: PredictRouteOptions): RouteDefinition[] {
   const { inference } = options;
 
+  /** Rows of a table are made into the model's input; all else are tensors already. */
+  function inputsOf(inputs: ScannedJson, version: ReadyVersion): NamedTensors {
+    const { preprocessing } = version.manifest;
+    const rows = preprocessing?.kind === 'table' ? rowsIn(inputs, version.signature) : undefined;
+    if (preprocessing?.kind !== 'table' || rows === undefined) return decodeInputs(inputs, version.signature);
+    return new Map([[preprocessedInputOf(version), preprocessTable(rows, preprocessing)]]);
+  }
+
   async function predictFromJson(path: PathReference, context: RouteContext<unknown, z.infer<typeof predictQuery>>): Promise<RouteAnswer> {
     const { envelope, inputs } = decodePredictRequest(context.body, options.maxJsonDepth);
     const version = inference.resolve(mergeReference(path, context.query, envelope));
     const timeoutMs = envelope.parameters?.timeoutMs;
     const response = await inference.predict(version, {
-      inputs: decodeInputs(inputs, version.signature),
+      inputs: inputsOf(inputs, version),
       outputs: envelope.outputs,
       deadline: timeoutMs === undefined ? undefined : performance.now() + timeoutMs,
       signal: context.signal,
@@ -74,7 +85,7 @@ export function createPredictRoutes(options: PredictRouteOptions): RouteDefiniti
   async function predictFromImage(path: PathReference, context: RouteContext<unknown, z.infer<typeof predictQuery>>): Promise<RouteAnswer> {
     const version = inference.resolve(mergeReference(path, context.query, {}));
     const { preprocessing, classification } = version.manifest;
-    if (preprocessing === undefined) {
+    if (preprocessing?.kind !== 'image') {
       throw new SlipwayError(
         'NO_PREPROCESSING',
         `Model "${version.model}" does not say how to read an image; send its tensors as JSON, or add "preprocessing" to its slipway.json.`,
@@ -85,7 +96,7 @@ export function createPredictRoutes(options: PredictRouteOptions): RouteDefiniti
     try {
       const image = await preprocessImage(context.body, preprocessing, { maxImagePixels: options.maxImagePixels });
       const response = await inference.predict(version, {
-        inputs: new Map([[imageInputOf(version), image]]),
+        inputs: new Map([[preprocessedInputOf(version), image]]),
         outputs: undefined,
         deadline: undefined,
         signal: context.signal,

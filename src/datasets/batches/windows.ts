@@ -1,0 +1,102 @@
+import { combineSeeds, createRandom, shuffle, shuffled } from '../random.ts';
+import type { Assignment } from '../preparation/assign-splits.ts';
+import type { RecordFile } from '../records/record-file.ts';
+import { createRecordViews, type RecordViews } from '../records/record-views.ts';
+
+/** Records in memory, and which of them come in which order. */
+export interface Window {
+  readonly views: RecordViews;
+  /** Records of the split by their place in `views`, in the order in which they are to come. */
+  readonly records: Uint32Array;
+}
+
+/** What is read at once from a random place: large enough that a disk is busy reading and not seeking. */
+const BLOCK_BYTES = 256 * 1024;
+
+/** The blocks of records in which a split has rows. */
+export interface SplitBlocks {
+  readonly blockRecords: number;
+  /** Blocks by their number, ascending. */
+  readonly blocks: Uint32Array;
+  /** Rows of the split in each of them. */
+  readonly counts: Uint32Array;
+}
+
+export function findBlocks(assignment: Assignment, splitNumber: number, recordBytes: number): SplitBlocks {
+  const blockRecords = Math.max(1, Math.floor(BLOCK_BYTES / recordBytes));
+  const all = new Uint32Array(Math.ceil(assignment.length / blockRecords));
+  for (let row = 0; row < assignment.length; row += 1) {
+    if (assignment[row] === splitNumber) all[Math.floor(row / blockRecords)]! += 1;
+  }
+  const blocks = Uint32Array.from(all.keys()).filter((block) => all[block]! > 0);
+  return { blockRecords, blocks, counts: blocks.map((block) => all[block]!) };
+}
+
+export interface WindowOptions {
+  readonly file: RecordFile;
+  readonly assignment: Assignment;
+  readonly splitNumber: number;
+  readonly split: SplitBlocks;
+  /** Most bytes of a window; there are two of them, one that is used and one that is read. */
+  readonly windowBytes: number;
+  readonly shuffle: { readonly seed: number; readonly epoch: number } | undefined;
+  /** Rows of the split to pass over; windows that hold no other are not read. */
+  readonly skip: number;
+}
+
+/**
+ * The rows of a split, a window at a time. Shuffled, each window holds blocks from all over the file and its rows are
+ * shuffled as a whole; when the split fits in one window this is a shuffle of all rows. The next window is read while
+ * one is used. A window is valid until the next is asked for.
+ */
+export async function* readWindows(options: WindowOptions): AsyncGenerator<Window> {
+  const { file, assignment, splitNumber, split, windowBytes, shuffle: order } = options;
+  const { blockRecords, blocks, counts } = split;
+  const { recordBytes } = file;
+  const perWindow = Math.max(1, Math.floor(windowBytes / (blockRecords * recordBytes)));
+  const windows = Math.ceil(blocks.length / perWindow);
+  const blockOrder =
+    order === undefined ? Uint32Array.from(blocks.keys()) : shuffled(blocks.length, createRandom(combineSeeds(order.seed, order.epoch)));
+  const rowsInWindow = (window: number): number =>
+    blockOrder.subarray(window * perWindow, (window + 1) * perWindow).reduce((sum, index) => sum + counts[index]!, 0);
+
+  let first = 0;
+  let { skip } = options;
+  while (first < windows && skip >= rowsInWindow(first)) {
+    skip -= rowsInWindow(first);
+    first += 1;
+  }
+  const bytes = Math.min(perWindow, blocks.length) * blockRecords * recordBytes;
+  const room = first < windows ? [createRecordViews(bytes), ...(first + 1 < windows ? [createRecordViews(bytes)] : [])] : [];
+
+  async function load(window: number): Promise<Window> {
+    const views = room[window % room.length]!;
+    const chosen = blockOrder.subarray(window * perWindow, (window + 1) * perWindow);
+    const records = new Uint32Array(rowsInWindow(window));
+    const reads: Promise<void>[] = [];
+    let count = 0;
+    for (const [place, index] of chosen.entries()) {
+      const start = blocks[index]! * blockRecords;
+      const length = Math.min(blockRecords, assignment.length - start);
+      reads.push(file.read(start, length, views, place * blockRecords));
+      for (let record = 0; record < length; record += 1) {
+        if (assignment[start + record] !== splitNumber) continue;
+        records[count] = place * blockRecords + record;
+        count += 1;
+      }
+    }
+    if (order !== undefined) shuffle(records, count, createRandom(combineSeeds(order.seed, order.epoch, window + 1)));
+    await Promise.all(reads);
+    return { views, records };
+  }
+
+  let loading = first < windows ? load(first) : undefined;
+  for (let window = first; window < windows; window += 1) {
+    const { views, records } = await loading!;
+    if (window + 1 < windows) {
+      loading = load(window + 1);
+      loading.catch(() => {}); // when whoever reads stops early, nobody awaits it
+    }
+    yield { views, records: window === first ? records.subarray(skip) : records };
+  }
+}

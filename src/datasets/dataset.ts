@@ -1,0 +1,204 @@
+/*
+ * What a dataset is, and how it is read for training. A trainer needs this file only: `openDataset` (stored-dataset.ts)
+ * gives a `Dataset`, `prepare` looks through it once and says what comes out, `open` reads batches.
+ */
+import type { Preprocessing } from '../packages/manifest.ts';
+
+/** The file formats that are read. */
+export const DATASET_FORMATS = ['csv', 'idx'] as const;
+export type DatasetFormat = (typeof DATASET_FORMATS)[number];
+
+/**
+ * `number` and `integer` are doubles; `boolean` is true or false; `category` is one of a few texts; `text` any text;
+ * `image` is a picture; `vector` is an array of numbers, of the same shape in every row.
+ */
+export const COLUMN_TYPES = ['number', 'integer', 'boolean', 'category', 'text', 'image', 'vector'] as const;
+export type ColumnType = (typeof COLUMN_TYPES)[number];
+
+/** A value of a column and in how many rows it is. */
+export interface ValueCount {
+  readonly value: string | number | boolean;
+  readonly count: number;
+}
+
+export interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+  /** Rows without a value. */
+  readonly missing: number;
+  /** Of number and integer columns that have a value at all; `std` is that of the population. */
+  readonly min?: number;
+  readonly max?: number;
+  readonly mean?: number;
+  readonly std?: number;
+  /**
+   * Every value and its count, most frequent first: the class balance. Of category and boolean columns, and of
+   * integer columns with few different values.
+   */
+  readonly values?: readonly ValueCount[];
+  /** Of vectors, and of images that all have one size: `[height, width, channels]`. */
+  readonly shape?: readonly number[];
+}
+
+/** A row that could not be read and was left out. */
+export interface SkippedRow {
+  /** E.g. `row 17` or `cat/12.png`. */
+  readonly place: string;
+  readonly reason: string;
+}
+
+/** What everyone may know of a dataset; plain data. */
+export interface DatasetDescription {
+  readonly id: string;
+  readonly name: string;
+  readonly format: DatasetFormat;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly rows: number;
+  /** What it takes on disk. */
+  readonly bytes: number;
+  /**
+   * SHA-256 of the file that was uploaded; of several files, that of the text that `sha256sum` prints of them in the
+   * order of their names.
+   */
+  readonly digest: string;
+  readonly columns: readonly Column[];
+  /** The column that says for which part of the work a row is, when the source says it, e.g. by its folders. */
+  readonly splitColumn?: string;
+  /** The first rows; images as their size, long texts cut. */
+  readonly preview: readonly Readonly<Record<string, unknown>>[];
+  /** How many rows were left out because they could not be read, and the first of them. */
+  readonly skipped: { readonly count: number; readonly first: readonly SkippedRow[] };
+}
+
+export const SPLITS = ['train', 'validation', 'test'] as const;
+export type Split = (typeof SPLITS)[number];
+
+/** Which rows are for what. Everything may be left out. */
+export interface SplitRequest {
+  /**
+   * A column that says it, with values such as `train`, `validation` (`val`, `valid`, `dev`) and `test`. Default: the
+   * dataset's own `splitColumn`, if it has one. What the column does not tell of validation and test is drawn from train.
+   */
+  readonly column?: string;
+  /** Share of the rows for validation. Default 0.1; 0 when the column names them. */
+  readonly validation?: number;
+  /** Share of the rows for testing. Default 0.1; 0 when the column names them. */
+  readonly test?: number;
+  /** `random` draws by `seed`, `ordered` takes validation and then test from the end, as for time series. Default `random`. */
+  readonly order?: 'random' | 'ordered';
+  /** Default 0. */
+  readonly seed?: number;
+  /** Draw from each class alike. Default true for classification by random order, and never done otherwise. */
+  readonly stratify?: boolean;
+}
+
+/** What to make of a dataset. Everything may be left out. */
+export interface PreparationRequest {
+  /** The column to be predicted. Without one there are inputs only. */
+  readonly target?: string;
+  /**
+   * Default: classification when the target is a category, a boolean or an integer with at most 100 different values,
+   * regression for other numbers.
+   */
+  readonly task?: 'classification' | 'regression';
+  /** The columns to predict from. Default: all others that can be used; an image column is used alone. */
+  readonly features?: readonly string[];
+  readonly split?: SplitRequest;
+  /** Order of the dimensions of images. Default `HWC`. Levels 0–255 become 0–1. */
+  readonly imageLayout?: 'HWC' | 'CHW';
+  /** How numbers are scaled: `standard` to mean 0 and deviation 1 over the training rows. Default `standard`. */
+  readonly scaling?: 'standard' | 'none';
+  /** How categories that no training row has are met when the model is served. Default `refuse`. */
+  readonly unknownCategories?: 'refuse' | 'ignore';
+}
+
+/** One input of the model that is to be trained. */
+export interface InputSpec {
+  readonly name: string;
+  readonly dtype: 'FP32' | 'INT32';
+  /** Of one example, without the batch dimension; images are `[height, width, channels]`, or as `imageLayout` says. */
+  readonly shape: readonly number[];
+}
+
+export type TargetSpec =
+  /** Class indexes into `labels`: INT32 of the shape [N]. `counts` are the training rows of each class. */
+  | { readonly kind: 'class'; readonly column: string; readonly labels: readonly string[]; readonly counts: readonly number[] }
+  /** Values as they are: FP32 of the shape [N, width]. `mean` and `std` are those of the training rows. */
+  | {
+      readonly kind: 'number';
+      readonly column: string;
+      readonly width: number;
+      readonly mean: number;
+      readonly std: number;
+    }
+  /** No target. */
+  | { readonly kind: 'none' };
+
+/**
+ * What a dataset becomes for training: plain data, to be kept with the job. With it the same rows come out in the same
+ * order, on any machine, without a second look through the data.
+ */
+export interface Preparation {
+  readonly dataset: { readonly id: string; readonly name: string; readonly digest: string };
+  readonly inputs: readonly InputSpec[];
+  /** The columns that the inputs are made of. */
+  readonly features: readonly string[];
+  readonly target: TargetSpec;
+  /** Rows of each split. */
+  readonly rows: Readonly<Record<Split, number>>;
+  /** Rows that are in no split, because their target is missing or the split column names another. */
+  readonly unusedRows: number;
+  /** Columns that are neither features nor target nor split, each with the reason. */
+  readonly unusedColumns: readonly { readonly name: string; readonly reason: string }[];
+  readonly split: Required<Omit<SplitRequest, 'column'>> & { readonly column?: string };
+  /** For `preprocessing` in slipway.json, so that serving does what training did. */
+  readonly preprocessing: Preprocessing;
+}
+
+export interface BatchOptions {
+  readonly split: Split;
+  /** Examples in a batch; the last one may have fewer. */
+  readonly batchSize: number;
+  /** Order by these; the order of the dataset when left out. The same numbers give the same order. */
+  readonly shuffle?: { readonly seed: number; readonly epoch: number } | undefined;
+  /** Batches to pass over, for a job that goes on in the middle of an epoch. Default 0. */
+  readonly skip?: number | undefined;
+  /** Leave out a last batch that is not full. Default false. */
+  readonly dropLast?: boolean | undefined;
+}
+
+/** A tensor of the first dimension N, the examples of the batch. */
+export interface BatchTensor {
+  readonly dtype: 'FP32' | 'INT32';
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Int32Array;
+}
+
+/** Valid until the next batch is asked for: its arrays are used again. */
+export interface Batch {
+  /** Examples in it. */
+  readonly size: number;
+  /** In the order of `Preparation.inputs`. */
+  readonly inputs: readonly BatchTensor[];
+  readonly target: BatchTensor | undefined;
+}
+
+/** Prepared examples, read from disk. */
+export interface Examples {
+  readonly preparation: Preparation;
+  /** Batches of one pass over a split. Several passes may be under way at once; each holds a buffer of its own. */
+  batches(options: BatchOptions): AsyncIterable<Batch>;
+  close(): Promise<void>;
+}
+
+export interface Dataset {
+  readonly description: DatasetDescription;
+  /**
+   * Looks through the rows once: splits them, counts classes, measures numbers, collects categories.
+   * @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA
+   */
+  prepare(request: PreparationRequest): Promise<Preparation>;
+  /** @throws SlipwayError UNSUITABLE_DATA when the preparation is of other data. */
+  open(preparation: Preparation): Promise<Examples>;
+}

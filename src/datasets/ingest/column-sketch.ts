@@ -1,0 +1,73 @@
+import type { ColumnType } from '../dataset.ts';
+import type { Storage } from '../records/layout.ts';
+import type { SourceColumn, Value } from '../source.ts';
+import { readText } from './read-value.ts';
+
+/** What is known of a column so far, as far as it decides how its values are read and stored. */
+export interface ColumnSketch {
+  readonly source: SourceColumn;
+  /** Given by the owner of the data; what does not fit it makes a bad row. */
+  readonly given: ColumnType | undefined;
+  sawNumber: boolean;
+  sawBoolean: boolean;
+  sawText: boolean;
+}
+
+/** A value that does not fit its column: the row is bad. */
+export class UnfitValue extends Error {}
+
+export function createColumnSketch(source: SourceColumn, given: ColumnType | undefined): ColumnSketch {
+  return { source, given, sawNumber: false, sawBoolean: false, sawText: false };
+}
+
+/** How the column is to be stored, after what has been seen of it. */
+export function storageOf({ source, given, sawNumber, sawBoolean, sawText }: ColumnSketch): Storage {
+  if (source.kind === 'array') return { kind: 'array', dtype: source.dtype!, shape: source.shape! };
+  if (source.kind === 'label' || given === 'category' || given === 'text') return { kind: 'string' };
+  if (given !== undefined) return { kind: 'number' };
+  return sawText || (sawNumber && sawBoolean) ? { kind: 'string' } : { kind: 'number' };
+}
+
+function unfit({ source: { name } }: ColumnSketch, value: Value, wanted: string): UnfitValue {
+  return new UnfitValue(`"${name}" is ${JSON.stringify(value)}, which is no ${wanted}`);
+}
+
+/**
+ * A value with the type that it has; undefined for none.
+ * @param missing texts that mean that there is no value.
+ * @throws UnfitValue
+ */
+export function readValue(value: Value, sketch: ColumnSketch, missing: ReadonlySet<string>): Value {
+  const { source, given } = sketch;
+  if (source.kind === 'array') {
+    if (value === null || value === undefined) throw new UnfitValue(`"${source.name}" is missing; an array must be there in every row`);
+    return value;
+  }
+  if (value === null || value === undefined) return undefined;
+  if (source.kind === 'label') return value;
+  const isTyped = given === 'number' || given === 'integer' || given === 'boolean';
+  const read = typeof value === 'string' && (source.kind === 'text' || isTyped) ? readText(value, missing) : value;
+  if (read === undefined || !isTyped) return read;
+  if (given === 'boolean') {
+    if (typeof read !== 'boolean' && read !== 0 && read !== 1) throw unfit(sketch, value, 'boolean');
+  } else if (typeof read !== 'number') throw unfit(sketch, value, 'number');
+  else if (given === 'integer' && !Number.isSafeInteger(read)) throw unfit(sketch, value, 'integer');
+  return read;
+}
+
+/** Remembers what a value is. @returns whether that is new. */
+export function noteValue(value: Value, sketch: ColumnSketch): boolean {
+  switch (typeof value) {
+    case 'number':
+      if (sketch.sawNumber) return false;
+      return (sketch.sawNumber = true);
+    case 'boolean':
+      if (sketch.sawBoolean) return false;
+      return (sketch.sawBoolean = true);
+    case 'string':
+      if (sketch.sawText) return false;
+      return (sketch.sawText = true);
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,70 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { decodeError, type EncodedError } from '../../errors/encode.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { DatasetDescription } from '../dataset.ts';
+import type { IngestRequest } from './ingest.ts';
+
+/** What the program answers. */
+export type IngestReply = { readonly description: DatasetDescription } | { readonly error: EncodedError };
+
+/** The program as it lies beside this file: TypeScript when run from source, JavaScript when compiled. */
+const PROGRAM = fileURLToPath(new URL(`./main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+
+export interface IngestProcessOptions {
+  /** Of the process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Largest JavaScript heap, in bytes. */
+  readonly maxHeapBytes: number;
+  /** Ends the process. */
+  readonly signal: AbortSignal;
+}
+
+/** The last that a process printed; a crash says its reason there. */
+const PRINTED_CHARS = 2_000;
+
+function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
+  return signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+}
+
+/**
+ * Runs `ingest` in a process of its own: large data must not hold up requests, and damaged data must not take the server
+ * along.
+ * @throws SlipwayError as `ingest`, and DATASET_READER_FAILED when the process ended without an answer.
+ */
+export function ingestInProcess(request: IngestRequest, { env, maxHeapBytes, signal }: IngestProcessOptions): Promise<DatasetDescription> {
+  return new Promise((resolve, reject) => {
+    const child = fork(PROGRAM, {
+      execArgv: [`--max-old-space-size=${Math.ceil(maxHeapBytes / 2 ** 20)}`],
+      env: { ...env },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    const kill = (): void => void child.kill('SIGKILL');
+    signal.addEventListener('abort', kill, { once: true });
+    if (signal.aborted) kill();
+    let reply: IngestReply | undefined;
+    let printed = '';
+    child.stderr!.on('data', (chunk: Buffer) => {
+      printed = (printed + chunk.toString('utf8')).slice(-PRINTED_CHARS);
+    });
+    child.once('message', (message: IngestReply) => {
+      reply = message;
+    });
+    child.once('error', (error) => {
+      reply ??= {
+        error: { code: 'DATASET_READER_FAILED', message: `The process that reads the dataset could not be started: ${error.message}.` },
+      };
+    });
+    child.once('close', (code, endSignal) => {
+      signal.removeEventListener('abort', kill);
+      if (reply !== undefined && 'description' in reply) resolve(reply.description);
+      else if (reply !== undefined) reject(decodeError(reply.error));
+      else if (signal.aborted) reject(new SlipwayError('REQUEST_CANCELLED', 'The dataset is not wanted any more.'));
+      else {
+        const message = `The process that reads the dataset ${describeEnd(code, endSignal)}; nothing was kept.`;
+        reject(new SlipwayError('DATASET_READER_FAILED', message, { cause: new Error(printed) }));
+      }
+    });
+    child.send(request);
+  });
+}

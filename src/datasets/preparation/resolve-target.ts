@@ -1,0 +1,79 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { Column, PreparationRequest } from '../dataset.ts';
+import type { StoredColumn } from '../records/layout.ts';
+import { codeReader, columnNamed, type NumberReader, numberReader } from './record-columns.ts';
+
+/** An integer with more different values is a quantity, unless the request says that it is a class. */
+const MAX_INTEGER_CLASSES = 100;
+
+/** What is to be predicted, and how it is read from a record. */
+export type ResolvedTarget =
+  | {
+      readonly kind: 'class';
+      readonly column: string;
+      /** Every class that is in the data. */
+      readonly labels: readonly string[];
+      /** The index of a record's class in `labels`; -1 when it has none. */
+      readonly classOf: NumberReader;
+    }
+  | { readonly kind: 'number'; readonly column: string; readonly valueOf: NumberReader }
+  | { readonly kind: 'none' };
+
+function unsuitable(message: string): SlipwayError {
+  return new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path: 'target', message }] });
+}
+
+function ascending(a: string, b: string): number {
+  return a < b ? -1 : 1;
+}
+
+function classTarget(column: StoredColumn, described: Column, recordBytes: number): ResolvedTarget {
+  const { name, type, dictionary } = column;
+  if (type === 'category') {
+    const labels = dictionary!.toSorted(ascending);
+    const indexes = dictionary!.map((label) => labels.indexOf(label));
+    const codeOf = codeReader(column, recordBytes);
+    return { kind: 'class', column: name, labels, classOf: (views, record) => indexes[codeOf(views, record)] ?? -1 };
+  }
+  const values = described.values?.map(({ value }) => Number(value)).toSorted((a, b) => a - b);
+  if (values === undefined) throw unsuitable(`The target "${name}" has too many different values to be classes.`);
+  const indexes = new Map(values.map((value, index) => [value, index]));
+  const valueOf = numberReader(column, recordBytes);
+  return {
+    kind: 'class',
+    column: name,
+    labels: values.map((value) => (type === 'boolean' ? String(value === 1) : String(value))),
+    classOf: (views, record) => indexes.get(valueOf(views, record)) ?? -1,
+  };
+}
+
+/** @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA */
+export function resolveTarget(
+  { target, task }: PreparationRequest,
+  columns: readonly StoredColumn[],
+  described: readonly Column[],
+  recordBytes: number,
+): ResolvedTarget {
+  if (target === undefined) return { kind: 'none' };
+  const column = columnNamed(columns, target, 'target');
+  const description = described.find(({ name }) => name === target)!;
+  switch (column.type) {
+    case 'category':
+    case 'boolean':
+      if (task !== 'regression') return classTarget(column, description, recordBytes);
+      if (column.type === 'category') throw unsuitable(`The target "${target}" is a category; regression needs a number.`);
+      break;
+    case 'integer': {
+      const isClass = description.values !== undefined && description.values.length <= MAX_INTEGER_CLASSES;
+      if (task === 'classification' || (task === undefined && isClass)) return classTarget(column, description, recordBytes);
+      break;
+    }
+    case 'number':
+      if (task === 'classification')
+        throw unsuitable(`The target "${target}" is a number with fractions; classes are categories, booleans or integers.`);
+      break;
+    default:
+      throw unsuitable(`The target "${target}" is of the type ${column.type}; it must be a category, a boolean, an integer or a number.`);
+  }
+  return { kind: 'number', column: target, valueOf: numberReader(column, recordBytes) };
+}
