@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkSchema } from '../errors/check-schema.ts';
 import { messageOf } from '../errors/slipway-error.ts';
 import { helpText } from './help-text.ts';
 import { nearestName } from './nearest-name.ts';
@@ -117,25 +118,6 @@ function readFlags(argv: readonly string[]): Flags {
   return { given, config, print };
 }
 
-/** What is wrong with a value, for someone who has not read the schema. */
-function problemOf(issue: z.core.$ZodIssue, value: unknown): string {
-  const instead = `not ${JSON.stringify(value)}`;
-  switch (issue.code) {
-    case 'too_big':
-      return `must be at most ${issue.maximum}, ${instead}`;
-    case 'too_small':
-      if (issue.origin === 'string') return 'must not be empty';
-      return `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}, ${instead}`;
-    case 'invalid_value':
-      return `must be one of ${issue.values.join(', ')}, ${instead}`;
-    case 'invalid_type':
-      if (issue.expected === 'int') return `must be a whole number, ${instead}`;
-      return `must be ${issue.expected === 'boolean' ? 'true or false' : `a ${issue.expected}`}, ${instead}`;
-    default:
-      return issue.message;
-  }
-}
-
 /**
  * Reads the settings: defaults, then the file, then the environment, then flags.
  * @throws ConfigError naming the flag, variable or file and what is wrong with it.
@@ -154,9 +136,8 @@ export function loadConfig({ argv, env, readFile, version }: LoadOptions): Loade
     for (const part of setting.path.slice(0, -1)) at = (at[part] ??= {}) as Record<string, unknown>;
     at[setting.path.at(-1)!] = value;
   }
-  const result = configSchema.safeParse(values);
-  if (result.success) return { kind: 'run', config: result.data };
-  const issue = result.error.issues[0]!;
-  const wrong = given.get(issue.path.join('.'))!;
-  throw new ConfigError(`${wrong.source}: ${problemOf(issue, wrong.value)}`);
+  const checked = checkSchema(configSchema, values);
+  if ('data' in checked) return { kind: 'run', config: checked.data };
+  const [{ path, message: problem }] = checked.findings;
+  throw new ConfigError(`${given.get(path)!.source}: ${problem}`);
 }

@@ -18,7 +18,7 @@ const imagePreprocessingSchema = z.strictObject({
   width: z.int().positive().max(16384),
   height: z.int().positive().max(16384),
   /** 1 = greyscale, 3 = RGB. */
-  channels: z.union([z.literal(1), z.literal(3)]),
+  channels: z.literal([1, 3]),
   /** Order of the dimensions after the batch dimension. */
   layout: z.enum(['HWC', 'CHW']),
   /** `fill` stretches, `contain` pads with `background`, `cover` crops. */
@@ -115,7 +115,10 @@ export type VersionManifest = z.infer<typeof versionManifestSchema>;
 export const modelManifestSchema = z.strictObject({
   /** Which versions are served: the latest N (default 1), all, or those listed. */
   versionPolicy: z
-    .union([z.literal('all'), z.strictObject({ latest: z.int().positive() }), z.strictObject({ versions: z.array(versionSchema).min(1) })])
+    .union(
+      [z.literal('all'), z.strictObject({ latest: z.int().positive() }), z.strictObject({ versions: z.array(versionSchema).min(1) })],
+      'must be "all", {"latest": N} or {"versions": [N, …]}',
+    )
     .default({ latest: 1 }),
   labels: z.record(nameSchema, versionSchema).default({}),
   /** Threads of the engine for one run of this model; the server's setting when left out. */

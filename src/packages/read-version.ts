@@ -4,6 +4,7 @@ import { open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/pro
 import { basename, join, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { z } from 'zod';
+import { checkSchema, findingText } from '../errors/check-schema.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { detectFormat, type ModelFormat } from './formats.ts';
 import {
@@ -46,11 +47,10 @@ async function readManifest<T>(file: string, schema: z.ZodType<T>): Promise<T | 
   } catch (error) {
     throw new SlipwayError('INVALID_MANIFEST', `${name} is not valid JSON: ${messageOf(error)}.`);
   }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const details = result.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
-  const [first] = details;
-  throw new SlipwayError('INVALID_MANIFEST', `${name}: ${first!.path === '' ? '' : `${first!.path}: `}${first!.message}.`, { details });
+  const checked = checkSchema(schema, value);
+  if ('data' in checked) return checked.data;
+  const { findings } = checked;
+  throw new SlipwayError('INVALID_MANIFEST', `${name}: ${findingText(findings[0])}.`, { details: findings });
 }
 
 async function sha256Of(file: string): Promise<string> {

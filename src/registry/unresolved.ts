@@ -14,7 +14,9 @@ export function modelNotFound(name: string, known: Iterable<string>): SlipwayErr
   const more = ranked.length - names.length;
   const hint =
     names.length === 0 ? 'The model repository is empty.' : `There are ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
-  return new SlipwayError('MODEL_NOT_FOUND', `There is no model "${name}". ${hint}`);
+  return new SlipwayError('MODEL_NOT_FOUND', `There is no model "${name}". ${hint}`, {
+    details: [{ path: 'model', message: 'is not in the model repository' }],
+  });
 }
 
 /** The error for a version that is not there, or is left out by the version policy. */
@@ -22,13 +24,17 @@ export function versionNotFound(model: Model, version: number, onDisk: boolean):
   const why = onDisk
     ? `Version ${version} of model "${model.name}" is not loaded: its version policy leaves it out.`
     : `Model "${model.name}" has no version ${version}.`;
-  return new SlipwayError('VERSION_NOT_FOUND', `${why} ${versionsOf(model)}`);
+  return new SlipwayError('VERSION_NOT_FOUND', `${why} ${versionsOf(model)}`, {
+    details: [{ path: 'version', message: onDisk ? 'is left out by the version policy' : 'is not a version of the model' }],
+  });
 }
 
 export function labelNotFound(model: Model, label: string): SlipwayError {
   const labels = [...model.settings.labels.keys()].map((each) => `"${each}"`).slice(0, VERSIONS_SHOWN);
   const hint = labels.length === 0 ? 'It has no labels.' : `It has ${labels.join(', ')}.`;
-  return new SlipwayError('LABEL_NOT_FOUND', `Model "${model.name}" has no label "${label}". ${hint}`);
+  return new SlipwayError('LABEL_NOT_FOUND', `Model "${model.name}" has no label "${label}". ${hint}`, {
+    details: [{ path: 'label', message: 'is not a label of the model' }],
+  });
 }
 
 /** Why nothing answers a reference to a model that is there. */

@@ -35,6 +35,10 @@ function childOf(array: NumericArray | ScannedJson[], index: number): ScannedJso
   return array instanceof NumericArray ? array.child(index) : array[index]!;
 }
 
+function elements(count: number): string {
+  return count === 1 ? '1 element' : `${count} elements`;
+}
+
 /** What a value is called in an error. */
 function describe(value: ScannedJson): string {
   if (value === null) return 'null';
@@ -67,7 +71,8 @@ function flatten(value: ScannedJson, path: string): Leaves {
     }
     if (axis === shape.length) throw tensorError(at(), 'is an array where its neighbours are single values');
     const size = sizeOf(each);
-    if (size !== shape[axis]) throw tensorError(at(), `has ${size} elements where its neighbours have ${shape[axis]}; the array is ragged`);
+    if (size !== shape[axis])
+      throw tensorError(at(), `has ${elements(size)} where its neighbours have ${shape[axis]}; the array is ragged`);
     for (let index = 0; index < size; index += 1) visit(childOf(each, index), axis + 1, () => `${at()}[${index}]`);
   };
   visit(value, 0, () => path);
@@ -79,7 +84,7 @@ function fill(found: readonly number[], { shape: wanted, path }: JsonTensorOptio
   if (wanted === undefined) return found;
   const count = elementCount(found, path);
   const wantedCount = elementCount(wanted, path);
-  if (count !== wantedCount) throw tensorError(path, `holds ${count} elements; the shape ${formatShape(wanted)} takes ${wantedCount}`);
+  if (count !== wantedCount) throw tensorError(path, `holds ${elements(count)}; the shape ${formatShape(wanted)} takes ${wantedCount}`);
   const alike = found.length === wanted.length && found.every((size, axis) => size === wanted[axis]);
   if (found.length > 1 && !alike) throw tensorError(path, `is nested as ${formatShape(found)}; the shape is ${formatShape(wanted)}`);
   return wanted;

@@ -56,32 +56,33 @@ describe('POST /predict', () => {
 
   it('answers each kind of bad input with its code and names the field', async () => {
     const { address } = await runningServer(['digits', 'multi', 'times-three'], { limits: { maxBodyBytes: 100_000 } });
-    const cases: [body: string, status: number, code: string, message: RegExp][] = [
+    const cases: [body: string, status: number, code: string, message: RegExp, path?: string][] = [
       ['{"model":"digits"', 400, 'INVALID_JSON', /byte/],
       ['', 400, 'INVALID_JSON', /./],
       ['[1,2]', 400, 'INVALID_REQUEST', /JSON object/],
       ['{"inputs":[1]}', 400, 'INVALID_REQUEST', /does not name its model/],
       ['{"model":"times-three"}', 400, 'INVALID_REQUEST', /inputs/],
-      ['{"model":"times-three","inputs":[1],"output":["y"]}', 400, 'INVALID_REQUEST', /output/],
-      ['{"model":"times-three","inputs":[1],"version":"1"}', 400, 'INVALID_REQUEST', /version/],
+      ['{"model":"times-three","inputs":[1],"output":["y"]}', 400, 'INVALID_REQUEST', /output: is no field/, 'output'],
+      ['{"model":"times-three","inputs":[1],"version":"1"}', 400, 'INVALID_REQUEST', /version: must be a number/, 'version'],
       ['{"model":"times-three","inputs":[1],"version":1,"label":"stable"}', 400, 'INVALID_REQUEST', /not both/],
-      ['{"model":"times-thre","inputs":[1]}', 404, 'MODEL_NOT_FOUND', /times-three/],
-      ['{"model":"times-three","inputs":[1],"version":9}', 404, 'VERSION_NOT_FOUND', /9/],
-      ['{"model":"times-three","inputs":[1],"label":"stable"}', 404, 'LABEL_NOT_FOUND', /stable/],
-      ['{"model":"times-three","inputs":[1],"outputs":["z"]}', 400, 'OUTPUT_NOT_FOUND', /"z".*"y"/],
+      ['{"model":"times-thre","inputs":[1]}', 404, 'MODEL_NOT_FOUND', /times-three/, 'model'],
+      ['{"model":"times-three","inputs":[1],"version":9}', 404, 'VERSION_NOT_FOUND', /9/, 'version'],
+      ['{"model":"times-three","inputs":[1],"label":"stable"}', 404, 'LABEL_NOT_FOUND', /stable/, 'label'],
+      ['{"model":"times-three","inputs":[1],"outputs":["z"]}', 400, 'OUTPUT_NOT_FOUND', /"z".*"y"/, 'outputs'],
       ['{"model":"times-three","inputs":[[1,2],[3]]}', 400, 'INVALID_TENSOR', /inputs/],
-      ['{"model":"times-three","inputs":[1,"NaN"]}', 400, 'INVALID_TENSOR', /inputs\[1\]/],
+      ['{"model":"times-three","inputs":[1,"NaN"]}', 400, 'INVALID_TENSOR', /inputs\[1\]/, 'inputs[1]'],
       ['{"model":"times-three","inputs":[1,NaN]}', 400, 'INVALID_JSON', /byte/],
       ['{"model":"times-three","inputs":[[1,2],[3,4]]}', 400, 'INPUT_MISMATCH', /\[2, 2\]/],
       ['{"model":"multi","inputs":[1,2]}', 400, 'INPUT_MISMATCH', /"a", "b"/],
       ['{"model":"multi","inputs":{"a":[[1,2]],"c":[[1,2]]}}', 400, 'INPUT_MISMATCH', /"c"/],
-      ['{"model":"multi","inputs":{"a":[[1,2]]}}', 400, 'INPUT_MISMATCH', /inputs\.b is missing/],
+      ['{"model":"multi","inputs":{"a":[[1,2]]}}', 400, 'INPUT_MISMATCH', /inputs\.b is missing/, 'inputs.b'],
       [`{"model":"times-three","inputs":${'['.repeat(500)}1${']'.repeat(500)}}`, 400, 'INVALID_JSON', /deep/],
       ['{"model":"../etc","inputs":[1]}', 400, 'INVALID_REQUEST', /model/],
     ];
-    for (const [body, status, code, message] of cases) {
+    for (const [body, status, code, message, path] of cases) {
       const failed = await failureOf(await post(address, '/predict', body));
       expect(failed, body).toMatchObject({ status, code });
+      if (path !== undefined) expect(failed.details, body).toMatchObject([{ path }]);
       expect(failed.message, body).toMatch(message);
     }
     expect(await failureOf(await post(address, '/predict', 'a=1', 'application/x-www-form-urlencoded'))).toMatchObject({

@@ -1,11 +1,6 @@
 import type { z } from 'zod';
-import { type ErrorDetail, SlipwayError } from '../../errors/slipway-error.ts';
-
-function pathText(root: string, path: readonly PropertyKey[]): string {
-  let text = root;
-  for (const part of path) text += typeof part === 'number' ? `[${part}]` : `${text === '' ? '' : '.'}${String(part)}`;
-  return text;
-}
+import { checkSchema, findingText } from '../../errors/check-schema.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
 
 /**
  * Checks one part of a request by its schema.
@@ -13,9 +8,7 @@ function pathText(root: string, path: readonly PropertyKey[]): string {
  * @throws SlipwayError INVALID_REQUEST with one detail for each finding.
  */
 export function checkInput<T>(schema: z.ZodType<T>, value: unknown, root: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const details: ErrorDetail[] = result.error.issues.map((issue) => ({ path: pathText(root, issue.path), message: issue.message }));
-  const { path, message } = details[0]!;
-  throw new SlipwayError('INVALID_REQUEST', path === '' ? message : `${path}: ${message}`, { details });
+  const checked = checkSchema(schema, value, root);
+  if ('data' in checked) return checked.data;
+  throw new SlipwayError('INVALID_REQUEST', `${findingText(checked.findings[0])}.`, { details: checked.findings });
 }

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { z } from 'zod';
+import { checkSchema, findingText } from '../../errors/check-schema.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { createEntryWriter, type UnpackLimits } from '../../packages/entry-writer.ts';
 import { type ModelManifest, versionSchema } from '../../packages/manifest.ts';
@@ -78,11 +79,9 @@ function readConfig(model: string, text: unknown): LoadOverrides['versionPolicy'
   } catch {
     throw invalid('config', 'must be a model configuration as JSON text');
   }
-  const { data, error } = modelConfig.safeParse(value);
-  if (data === undefined) {
-    const [{ path, message } = { path: [], message: '' }] = error.issues;
-    throw invalid('config', `is not a configuration that Slipway takes: ${[...path.map(String), message].join(': ')}`);
-  }
+  const checked = checkSchema(modelConfig, value);
+  if (!('data' in checked)) throw invalid('config', `is not a configuration that Slipway takes: ${findingText(checked.findings[0])}`);
+  const { data } = checked;
   if (data.name !== undefined && data.name !== '' && data.name !== model)
     throw invalid('config', `is that of another model, "${data.name}"`);
   return data.version_policy;

@@ -8,7 +8,7 @@ import type { Signature, TensorSpec } from '../../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { TableRow } from '../../preprocessing/table.ts';
 import { checkInput } from '../http/check-input.ts';
-import { type PredictEnvelope, predictEnvelope } from './schemas.ts';
+import { type PredictEnvelope, predictBody } from './schemas.ts';
 
 export interface PredictRequest {
   readonly envelope: PredictEnvelope;
@@ -27,7 +27,8 @@ export function decodePredictRequest(body: Buffer, maxDepth: number): PredictReq
     throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object such as {"model":"digits","inputs":[…]}.');
   }
   const { inputs, ...rest } = value;
-  const envelope = checkInput(predictEnvelope, toPlain(rest), '');
+  // `inputs` is there for the sake of the schema; what it holds is read by its model's signature.
+  const { inputs: _inputs, ...envelope } = checkInput(predictBody, { ...(toPlain(rest) as object), inputs: null }, '');
   if (envelope.version !== undefined && envelope.label !== undefined) {
     throw new SlipwayError('INVALID_REQUEST', 'Name a version or a label, not both.', {
       details: [{ path: 'label', message: 'excludes version' }],

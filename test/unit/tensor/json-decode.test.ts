@@ -127,10 +127,10 @@ describe('decodeJsonTensor', () => {
   });
 
   it.each([
-    ['[[1,2],[3]]', 'inputs.x[1]: has 1 elements where its neighbours have 2; the array is ragged.'],
+    ['[[1,2],[3]]', 'inputs.x[1]: has 1 element where its neighbours have 2; the array is ragged.'],
     ['[[[1],[2]],[[3],[4],[5]]]', 'inputs.x[1]: has 3 elements where its neighbours have 2; the array is ragged.'],
-    ['[[[1,2],[3,4]],[[5,6],[7]]]', 'inputs.x[1][1]: has 1 elements where its neighbours have 2; the array is ragged.'],
-    ['[[],[1]]', 'inputs.x[1]: has 1 elements where its neighbours have 0; the array is ragged.'],
+    ['[[[1,2],[3,4]],[[5,6],[7]]]', 'inputs.x[1][1]: has 1 element where its neighbours have 2; the array is ragged.'],
+    ['[[],[1]]', 'inputs.x[1]: has 1 element where its neighbours have 0; the array is ragged.'],
     ['[1,[2]]', 'inputs.x[1]: is an array where its neighbours are single values.'],
     ['[[1],2]', 'inputs.x[1]: is 2 where its neighbours are arrays.'],
     ['[[1,2],[3,null]]', 'inputs.x[1][1]: is null; FP32 takes numbers.'],

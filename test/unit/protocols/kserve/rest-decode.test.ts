@@ -78,7 +78,7 @@ describe('a V2 request in JSON', () => {
     [{ inputs: [{ ...x, shape: [-3], data: [1, 2, 3] }] }, 'INVALID_REQUEST: inputs[0].shape[0]: must be 0 or more'],
     [{ inputs: [{ ...x, shape: [1.5], data: [1, 2, 3] }] }, 'INVALID_REQUEST: inputs[0].shape[0]: must be a whole number'],
     [{ inputs: [{ ...x, shape: [2 ** 40, 2 ** 40], data: [1] }] }, 'INVALID_TENSOR: inputs.x'],
-    [{ inputs: [{ ...x, shape: [250_000_000], data: [1] }] }, 'INVALID_TENSOR: inputs.x: holds 1 elements'],
+    [{ inputs: [{ ...x, shape: [250_000_000], data: [1] }] }, 'INVALID_TENSOR: inputs.x: holds 1 element'],
     [{ inputs: [{ ...x, data: [1, 2] }] }, 'INVALID_TENSOR: inputs.x: holds 2 elements'],
     [{ inputs: [{ ...x, data: [1, 2, 3, 4] }] }, 'INVALID_TENSOR: inputs.x: holds 4 elements'],
     [{ inputs: [{ ...x, data: [1, [2], 3] }] }, 'INVALID_TENSOR'],
