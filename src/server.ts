@@ -64,9 +64,10 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     drainMs: config.shutdown.drainMs,
     launcher,
     logger,
-    // Until the server is ready, the line that says so speaks for all.
+    // Until the server is ready, the line that says so speaks for all. What is wrong the registry says itself.
     onStateChange: (event) => {
-      if (phase === 'ready' && event.state !== 'failed') logger.info(event, `${event.model}/${event.version} is ${event.state}`);
+      const isWrong = event.state === 'failed' || (event.state === 'ready' && event.reason !== '');
+      if (phase === 'ready' && !isWrong) logger.info(event, `${event.model}/${event.version} is ${event.state}`);
     },
   });
   const datasets = createDatasetCatalog({

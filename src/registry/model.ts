@@ -35,6 +35,8 @@ export interface Model {
   /** True when the folder is gone and so are all versions. */
   readonly gone: boolean;
   readonly settings: ModelSettings;
+  /** What is wrong with a folder that holds something but no version, in words that follow "its folder"; else empty. */
+  readonly misplaced: string;
   readonly versions: ReadonlyMap<number, Version>;
   /** What the version policy selects. */
   readonly selected: ReadonlySet<number>;
@@ -109,6 +111,7 @@ export function createModel(options: ModelOptions): Model {
   let rebalancing = false;
   /** Why the last look at the folder failed; empty when it did not. */
   let unreadable = '';
+  let misplaced = '';
 
   function chooseDefault(): void {
     let best: Version | undefined;
@@ -144,7 +147,7 @@ export function createModel(options: ModelOptions): Model {
     if (!unloaded && !stopped) {
       const notReady = [...selection.selected].filter((number) => versions.get(number)?.answer === undefined);
       const unwanted = [...versions.values()].filter(
-        ({ version, state }) => onDisk.has(version) && !selection.wanted.has(version) && state !== 'draining',
+        ({ version, state }) => onDisk.has(version) && !selection.wanted.has(version) && !removing.has(version) && state !== 'draining',
       );
       for (const number of retirable(unwanted, notReady.length + selection.missing)) void versions.get(number)?.drain(NOT_SELECTED);
     }
@@ -215,6 +218,15 @@ export function createModel(options: ModelOptions): Model {
     return version;
   }
 
+  /** The usual slip of those who come from elsewhere: a model file, or a folder `v1`, where the versions belong. */
+  function noteMisplaced(listing: ModelListing | undefined): void {
+    const before = misplaced;
+    const [first] = listing?.versions.size === 0 ? listing.others : [];
+    misplaced =
+      first === undefined ? '' : `holds ${first} but no version; a version is a folder with a number as its name, such as ${name}/1`;
+    if (misplaced !== before && misplaced !== '') logger.warn({ model: name, folder }, `a model is not served: its folder ${misplaced}`);
+  }
+
   async function refresh(how: RefreshOptions = {}): Promise<void> {
     if (stopped) return;
     clearTimeout(dueTimer);
@@ -243,6 +255,7 @@ export function createModel(options: ModelOptions): Model {
     const { fingerprints } = seen;
     ({ selection, present: onDisk } = seen);
     folderThere = listing !== undefined;
+    noteMisplaced(listing);
     for (const [number, path] of listing?.versions ?? []) if (onDisk.has(number)) versionAt(number, path);
     for (const number of settling.keys()) if (!selection.wanted.has(number)) settling.delete(number);
     let dueMs = Infinity;
@@ -265,6 +278,9 @@ export function createModel(options: ModelOptions): Model {
     folder,
     settings,
     versions,
+    get misplaced() {
+      return misplaced;
+    },
     get visible() {
       return versions.size > 0 || (known && folderThere);
     },

@@ -148,8 +148,12 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   function visible(name: string): Model {
     const model = models.get(name);
-    if (model === undefined || !model.visible) throw modelNotFound(name, visibleNames());
+    if (model === undefined || !model.visible) throw notFound(name);
     return model;
+  }
+
+  function notFound(name: string): SlipwayError {
+    return modelNotFound(name, visibleNames(), models.get(name)?.misplaced);
   }
 
   function* visibleNames(): Iterable<string> {
@@ -181,7 +185,7 @@ export function createRegistry(options: RegistryOptions): Registry {
 
   function resolve(reference: ModelReference): ReadyVersion {
     const model = models.get(reference.model);
-    if (model === undefined) throw modelNotFound(reference.model, visibleNames());
+    if (model === undefined) throw notFound(reference.model);
     let answer: ReadyVersion | undefined;
     if (reference.version !== undefined) {
       answer = model.versions.get(reference.version)?.answer;
@@ -224,7 +228,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       return versionOf(visible(name), version).describe();
     },
     async load(name) {
-      if (!nameSchema.safeParse(name).success) throw modelNotFound(name, visibleNames());
+      if (!nameSchema.safeParse(name).success) throw notFound(name);
       assertRunning();
       const model = ensure(name); // its folder may be newer than the last look
       await change(model, async () => {

@@ -15,6 +15,8 @@ export interface ModelListing {
   readonly manifestFingerprint: string | undefined;
   /** Absolute paths of folders whose deletion was cut short. */
   readonly leftovers: readonly string[];
+  /** Names of files and folders that mean nothing here; hidden ones are left out. */
+  readonly others: readonly string[];
 }
 
 /** The version that a folder name stands for: a positive integer without leading zeros; else undefined. */
@@ -42,19 +44,21 @@ export async function listVersionFolders(modelFolder: string): Promise<ModelList
   if (entries === undefined) return undefined;
   const versions = new Map<number, string>();
   const leftovers: string[] = [];
+  const others: string[] = [];
   let manifestFingerprint: string | undefined;
   for (const entry of entries) {
     const path = join(modelFolder, entry.name);
     const version = parseVersionFolder(entry.name);
     if (version !== undefined) {
       if (await isFolder(modelFolder, entry)) versions.set(version, path);
+      else others.push(entry.name);
     } else if (entry.name === MODEL_MANIFEST_FILE) {
       manifestFingerprint = await fingerprintFile(path);
     } else if (entry.name.startsWith(REMOVED_PREFIX)) {
       leftovers.push(path);
-    }
+    } else if (!entry.name.startsWith('.')) others.push(entry.name);
   }
-  return { versions, manifestFingerprint, leftovers };
+  return { versions, manifestFingerprint, leftovers, others: others.toSorted() };
 }
 
 /**

@@ -6,15 +6,19 @@ import type { Version } from './version.ts';
 const NAMES_SHOWN = 5;
 const VERSIONS_SHOWN = 20;
 
-/** The error for a model that is not there; names the known ones that look most like it. */
-export function modelNotFound(name: string, known: Iterable<string>): SlipwayError {
+/**
+ * The error for a model that is not there; names the known ones that look most like it.
+ * @param misplaced as `Model.misplaced`.
+ */
+export function modelNotFound(name: string, known: Iterable<string>, misplaced = ''): SlipwayError {
   const ranked = [...known].map((each) => ({ each, difference: difference(name, each) }));
   ranked.sort((a, b) => a.difference - b.difference || (a.each < b.each ? -1 : 1));
   const names = ranked.slice(0, NAMES_SHOWN).map(({ each }) => `"${each}"`);
   const more = ranked.length - names.length;
   const hint =
     names.length === 0 ? 'The model repository is empty.' : `There are ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`;
-  return new SlipwayError('MODEL_NOT_FOUND', `There is no model "${name}". ${hint}`, {
+  const why = misplaced === '' ? hint : `Its folder ${misplaced}.`;
+  return new SlipwayError('MODEL_NOT_FOUND', `There is no model "${name}". ${why}`, {
     details: [{ path: 'model', message: 'is not in the model repository' }],
   });
 }

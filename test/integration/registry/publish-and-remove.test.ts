@@ -101,7 +101,7 @@ describe('publish', () => {
 
 describe('remove', () => {
   it('has the version before in service first, then drains and deletes', async () => {
-    const { registry, launcher, models, states } = await setUp({ digits: { 1: 'held', 2: 'good' } });
+    const { registry, launcher, models, states, events } = await setUp({ digits: { 1: 'held', 2: 'good' } });
     await registry.start();
     await registry.setLabel('digits', 'stable', 2);
     const release = registry.resolve({ model: 'digits' }).acquire();
@@ -115,6 +115,8 @@ describe('remove', () => {
     expect(await readdir(join(models, 'digits'))).toContain('2');
     release();
     await removed;
+    const told = events.filter(({ version }) => version === 2).map(({ state, reason }) => `${state}: ${reason}`);
+    expect(told.slice(-2)).toEqual(['draining: it is being removed', 'unloaded: it is being removed']);
     expect(states('digits')).toBe('1 ready');
     expect(registry.describe('digits').labels).toEqual({});
     expect((await readdir(join(models, 'digits'))).toSorted()).toEqual(['1', 'slipway-model.json']);

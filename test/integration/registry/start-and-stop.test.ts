@@ -52,6 +52,27 @@ describe('start', () => {
     expect(logged.filter((message) => message.includes('name is not allowed'))).toHaveLength(1);
   });
 
+  it('says of a folder that holds a model but no version what is wrong, once, and serves it when that is mended', async () => {
+    const { registry, models, logged } = await setUp({}, { repository: { watch: false, pollMs: 2, settleMs: 1 } });
+    await mkdir(join(models, 'bare'), { recursive: true });
+    await writeFile(join(models, 'bare', 'model.onnx'), 'good');
+    await mkdir(join(models, 'named', 'v1'), { recursive: true });
+    await writeFile(join(models, 'named', 'v1', 'model.onnx'), 'good');
+    await registry.start();
+    const why = 'its folder holds model.onnx but no version; a version is a folder with a number as its name, such as bare/1';
+    expect(errorOf(() => registry.resolve({ model: 'bare' }))).toMatchObject({
+      code: 'MODEL_NOT_FOUND',
+      message: `There is no model "bare". I${why.slice(1)}.`,
+    });
+    expect(errorOf(() => registry.describe('named')).message).toContain('holds v1 but no version');
+    await rename(join(models, 'named', 'v1'), join(models, 'named', '1'));
+    await eventually(() => expect(registry.resolve({ model: 'named' }).version).toBe(1));
+    expect(logged.filter((message) => message.includes('not served'))).toEqual([
+      `a model is not served: ${why}`,
+      expect.stringContaining('such as named/1'),
+    ]);
+  });
+
   it('follows links to model and version folders', async () => {
     const { registry, models, prepare } = await setUp();
     const [first, second] = [await prepare('good one'), await prepare('good two')];
