@@ -20,17 +20,8 @@ const errorAnswer = z
   })
   .meta({ id: 'Error' });
 
-const ERROR_EXAMPLE = {
-  error: {
-    code: 'MODEL_NOT_FOUND',
-    message: 'There is no model named "digit".',
-    details: [],
-    requestId: '8f1c6a52-6a39-4b06-9a94-6f1f3c2d7e10',
-  },
-};
-
 /** How openapi.yaml describes the errors of the native API. */
-export const NATIVE_ERROR: ErrorDescription = { statuses: HTTP_STATUS, schema: errorAnswer, example: ERROR_EXAMPLE };
+export const NATIVE_ERROR: ErrorDescription = { statuses: HTTP_STATUS, schema: errorAnswer };
 
 /** The one shape of every error of the native API. What went wrong inside is logged, never sent. */
 export function encodeErrorAnswer(error: SlipwayError, { requestId }: FailedRequest): ErrorAnswer {

@@ -86,7 +86,6 @@ export interface FailedRequest {
 export interface ErrorDescription {
   readonly statuses: Readonly<Record<ErrorKind, number>>;
   readonly schema: z.ZodType;
-  readonly example: unknown;
 }
 
 /** A wire protocol over HTTP: its routes, and how it says that something went wrong. */

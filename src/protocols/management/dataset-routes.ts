@@ -3,6 +3,7 @@ import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import { nameSchema } from '../../packages/manifest.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
 import { datasetAnswer, datasetList, encodeSummary } from './dataset-schemas.ts';
+import { DATASET_EXAMPLE, DATASETS_EXAMPLE } from './examples.ts';
 
 const datasetParams = z.object({ dataset: nameSchema.meta({ description: 'Name or id of the dataset.', example: 'wine' }) });
 type DatasetParams = z.infer<typeof datasetParams>;
@@ -16,7 +17,7 @@ export function createDatasetRoutes(catalog: DatasetCatalog): RouteDefinition[] 
       operationId: 'listDatasets',
       tag: 'datasets',
       summary: 'List the datasets.',
-      responses: { 200: { description: 'All datasets, by name.', schema: datasetList } },
+      responses: { 200: { description: 'All datasets, by name.', schema: datasetList, example: DATASETS_EXAMPLE } },
       errors: [500],
       handle: async () => json(200, { datasets: catalog.list().map(encodeSummary) }),
     }),
@@ -27,7 +28,7 @@ export function createDatasetRoutes(catalog: DatasetCatalog): RouteDefinition[] 
       tag: 'datasets',
       summary: 'Describe a dataset: its columns, rows, digest, class balance and first rows.',
       params: datasetParams,
-      responses: { 200: { description: 'The dataset.', schema: datasetAnswer } },
+      responses: { 200: { description: 'The dataset.', schema: datasetAnswer, example: DATASET_EXAMPLE } },
       errors: [400, 404, 500],
       handle: async ({ params }) => json(200, catalog.describe(params.dataset)),
     }),

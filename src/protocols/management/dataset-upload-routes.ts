@@ -8,6 +8,7 @@ import { checkInput } from '../http/check-input.ts';
 import { defineRoute, json, type RouteContext, type RouteDefinition } from '../http/route.ts';
 import { type FormLimits, readForm, storeFile } from './dataset-form.ts';
 import { datasetAnswer, type DatasetFields, datasetFields } from './dataset-schemas.ts';
+import { DATASET_EXAMPLE } from './examples.ts';
 
 export interface DatasetUploadOptions extends FormLimits {
   readonly catalog: DatasetCatalog;
@@ -93,14 +94,19 @@ export function createDatasetUploadRoutes({ catalog, maxSkippedRows, ...limits }
         required: true,
         maxBytes: limits.maxBytes,
         content: {
-          [FORM_TYPE]: { schema: formBody },
+          [FORM_TYPE]: { schema: formBody, example: { name: 'wine', file: 'alcohol,cultivar\n12.3,barolo\n' } },
           'application/octet-stream': { description: 'The bare file.' },
           'text/csv': { description: 'The bare file.' },
           'application/gzip': { description: 'The bare file, gzipped.' },
         },
       },
       responses: {
-        201: { description: 'The dataset is there.', schema: datasetAnswer, headers: { location: 'Address of the dataset.' } },
+        201: {
+          description: 'The dataset is there.',
+          schema: datasetAnswer,
+          example: DATASET_EXAMPLE,
+          headers: { location: 'Address of the dataset.' },
+        },
       },
       errors: [400, 409, 413, 415, 499, 500, 503],
       handle: (context) =>

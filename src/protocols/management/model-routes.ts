@@ -1,18 +1,17 @@
 import type { z } from 'zod';
-import { nameSchema } from '../../packages/manifest.ts';
 import { packVersion } from '../../packages/pack.ts';
 import type { Registry } from '../../registry/types.ts';
 import { parseJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import { checkInput } from '../http/check-input.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
-import { modelParams, versionParams } from '../http/path-params.ts';
+import { labelParams, modelParams, versionParams } from '../http/path-params.ts';
+import { MODEL_EXAMPLE, VERSION_EXAMPLE } from './examples.ts';
 import { encodeModel, encodeVersion, labelBody, modelAnswer, modelList, versionAnswer } from './schemas.ts';
 
 type ModelParams = z.infer<typeof modelParams>;
 type VersionParams = z.infer<typeof versionParams>;
 
-const labelParams = modelParams.extend({ label: nameSchema.meta({ description: 'Name of the label.', example: 'stable' }) });
 type LabelParams = z.infer<typeof labelParams>;
 
 const LABEL_BODY_BYTES = 4_096;
@@ -25,7 +24,7 @@ function describeRoutes(registry: Registry): RouteDefinition[] {
       operationId: 'listModels',
       tag: 'models',
       summary: 'List the models of the repository.',
-      responses: { 200: { description: 'All models, by name.', schema: modelList } },
+      responses: { 200: { description: 'All models, by name.', schema: modelList, example: { models: [MODEL_EXAMPLE] } } },
       errors: [500],
       handle: async () => json(200, { models: registry.list().map(encodeModel) }),
     }),
@@ -36,7 +35,7 @@ function describeRoutes(registry: Registry): RouteDefinition[] {
       tag: 'models',
       summary: 'Describe a model: its versions, their states, and the engine and device that answer.',
       params: modelParams,
-      responses: { 200: { description: 'The model.', schema: modelAnswer } },
+      responses: { 200: { description: 'The model.', schema: modelAnswer, example: MODEL_EXAMPLE } },
       errors: [400, 404, 500],
       handle: async ({ params }) => json(200, encodeModel(registry.describe(params.name))),
     }),
@@ -47,7 +46,7 @@ function describeRoutes(registry: Registry): RouteDefinition[] {
       tag: 'models',
       summary: 'Describe one version of a model.',
       params: versionParams,
-      responses: { 200: { description: 'The version.', schema: versionAnswer } },
+      responses: { 200: { description: 'The version.', schema: versionAnswer, example: VERSION_EXAMPLE } },
       errors: [400, 404, 500],
       handle: async ({ params }) => json(200, encodeVersion(registry.describeVersion(params.name, params.version))),
     }),
@@ -80,7 +79,7 @@ function lifecycleRoutes(registry: Registry): RouteDefinition[] {
       tag: 'models',
       summary: 'Load what the version policy of a model selects; failed versions are tried again.',
       params: modelParams,
-      responses: { 200: { description: 'The model once every version is ready or failed.', schema: modelAnswer } },
+      responses: { 200: { description: 'The model once every version is ready or failed.', schema: modelAnswer, example: MODEL_EXAMPLE } },
       errors: [400, 404, 409, 500, 503],
       handle: async ({ params }) => json(200, encodeModel(await registry.load(params.name))),
     }),
@@ -92,7 +91,7 @@ function lifecycleRoutes(registry: Registry): RouteDefinition[] {
       summary: 'Drain and unload a model. Its processes end and their memory is free again.',
       description: 'The files stay. The model stays unloaded until it is loaded or the server starts anew.',
       params: modelParams,
-      responses: { 200: { description: 'The model once it is unloaded.', schema: modelAnswer } },
+      responses: { 200: { description: 'The model once it is unloaded.', schema: modelAnswer, example: MODEL_EXAMPLE } },
       errors: [400, 404, 409, 500, 503],
       handle: async ({ params }) => json(200, encodeModel(await registry.unload(params.name))),
     }),
@@ -128,7 +127,7 @@ function labelRoutes(registry: Registry): RouteDefinition[] {
         maxBytes: LABEL_BODY_BYTES,
         content: { 'application/json': { schema: labelBody, example: { version: 1 } } },
       },
-      responses: { 200: { description: 'The model.', schema: modelAnswer } },
+      responses: { 200: { description: 'The model.', schema: modelAnswer, example: MODEL_EXAMPLE } },
       errors: [400, 404, 409, 413, 415, 500, 503],
       handle: async ({ params, body }) => {
         const { version } = checkInput(labelBody, toPlain(parseJson(body)), '');
@@ -142,7 +141,7 @@ function labelRoutes(registry: Registry): RouteDefinition[] {
       tag: 'models',
       summary: 'Remove a label.',
       params: labelParams,
-      responses: { 200: { description: 'The model.', schema: modelAnswer } },
+      responses: { 200: { description: 'The model.', schema: modelAnswer, example: MODEL_EXAMPLE } },
       errors: [400, 404, 409, 500, 503],
       handle: async ({ params }) => json(200, encodeModel(await registry.removeLabel(params.name, params.label))),
     }),

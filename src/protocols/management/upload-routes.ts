@@ -6,6 +6,7 @@ import { storeSingleFile, unpackArchive } from '../../packages/unpack.ts';
 import type { Registry } from '../../registry/types.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
 import { modelParams, versionText } from '../http/path-params.ts';
+import { VERSION_EXAMPLE } from './examples.ts';
 import { encodeVersion, versionAnswer } from './schemas.ts';
 
 export interface UploadRouteOptions {
@@ -55,7 +56,12 @@ export function createUploadRoutes(options: UploadRouteOptions): RouteDefinition
         },
       },
       responses: {
-        201: { description: 'The version is published.', schema: versionAnswer, headers: { location: 'Address of the version.' } },
+        201: {
+          description: 'The version is published.',
+          schema: versionAnswer,
+          example: VERSION_EXAMPLE,
+          headers: { location: 'Address of the version.' },
+        },
       },
       errors: [400, 409, 413, 415, 499, 500, 501, 503],
       async handle({ params, query, stream, mediaType }) {

@@ -47,7 +47,7 @@ export const predictResponse = z.object({
 });
 
 export const predictQuery = z.strictObject({
-  model: nameSchema.optional(),
+  model: nameSchema.optional().meta({ description: 'Name of the model, when neither the path nor the body says it.', example: 'digits' }),
   version: versionText.optional(),
-  label: nameSchema.optional(),
+  label: nameSchema.optional().meta({ description: 'Label of a version, instead of `version`.', example: 'stable' }),
 });

@@ -19,6 +19,21 @@ const readyAnswer = z.object({
   ),
 });
 
+const READY_EXAMPLE: z.infer<typeof readyAnswer> = {
+  status: 'ready',
+  models: [
+    {
+      name: 'digits',
+      version: 1,
+      state: 'ready',
+      engine: 'onnx',
+      backend: 'cpu',
+      device: 'cpu',
+      reason: 'The engine onnx, the only one for the format onnx.',
+    },
+  ],
+};
+
 export type ServerPhase = z.infer<typeof readyAnswer>['status'];
 
 /** Liveness and readiness. A failed model does not make the server unready: the others go on. */
@@ -41,8 +56,8 @@ export function createHealthRoutes(registry: Pick<Registry, 'list'>, phase: () =
       tag: 'operation',
       summary: 'Whether the server takes work, and which engine and device answer for each model.',
       responses: {
-        200: { description: 'Ready.', schema: readyAnswer },
-        503: { description: 'Starting or stopping.', schema: readyAnswer },
+        200: { description: 'Ready.', schema: readyAnswer, example: READY_EXAMPLE },
+        503: { description: 'Starting or stopping.', schema: readyAnswer, example: { status: 'stopping', models: [] } },
       },
       errors: [],
       handle: async () => {

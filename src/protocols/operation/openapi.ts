@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ERROR_KINDS } from '../../errors/catalogue.ts';
-import type { BodyDefinition, ErrorDescription, HttpProtocol, ResponseDefinition, RouteDefinition } from '../http/route.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { BodyDefinition, HttpProtocol, ResponseDefinition, RouteDefinition } from '../http/route.ts';
+import { ERROR_EXAMPLES } from './error-examples.ts';
 
 type Json = { [key: string]: unknown };
 
@@ -90,21 +92,27 @@ function responseOf(response: ResponseDefinition, writer: SchemaWriter): Json {
   };
 }
 
-function errorResponse(status: number, { statuses, schema, example }: ErrorDescription, writer: SchemaWriter): Json {
-  const kinds = ERROR_KINDS.filter((kind) => statuses[kind] === status).map((kind) => kind.replaceAll('_', ' '));
+function errorResponse(status: number, protocol: HttpProtocol, writer: SchemaWriter): Json {
+  const { statuses, schema } = protocol.error;
+  const kinds = ERROR_KINDS.filter((kind) => statuses[kind] === status);
+  const [code, message] = kinds.map((kind) => ERROR_EXAMPLES[kind]).find((example) => example !== undefined) ?? [];
+  // The protocol itself writes the example, so that it has the shape of its errors.
+  const request = { requestId: 'f609a4d3d26d-12', method: 'POST', path: '/' };
+  const example =
+    code === undefined ? undefined : (JSON.parse(protocol.encodeError(new SlipwayError(code, message!), request).body) as unknown);
   const retry = status === 503;
   return {
-    description: `An error of the kind ${kinds.join(' or ')}.`,
+    description: `An error of the kind ${kinds.map((kind) => kind.replaceAll('_', ' ')).join(' or ')}.`,
     ...(retry && { headers: { 'retry-after': { description: 'Seconds after which to try again.', schema: { type: 'integer' } } } }),
-    content: { 'application/json': { schema: writer.write(schema, 'output'), example } },
+    content: { 'application/json': { schema: writer.write(schema, 'output'), ...(example !== undefined && { example }) } },
   };
 }
 
-function operationOf(route: RouteDefinition, error: ErrorDescription, writer: SchemaWriter): Json {
+function operationOf(route: RouteDefinition, protocol: HttpProtocol, writer: SchemaWriter): Json {
   const parameters = parametersOf(route, writer);
   const responses: Json = {};
   for (const [status, response] of Object.entries(route.responses)) responses[status] = responseOf(response, writer);
-  for (const status of route.errors) responses[status] ??= errorResponse(status, error, writer);
+  for (const status of route.errors) responses[status] ??= errorResponse(status, protocol, writer);
   return {
     operationId: route.operationId,
     tags: [route.tag],
@@ -120,10 +128,10 @@ function operationOf(route: RouteDefinition, error: ErrorDescription, writer: Sc
 export function describeProtocols(protocols: readonly HttpProtocol[], version: string): Json {
   const writer = createSchemaWriter();
   const paths: { [path: string]: Json } = {};
-  for (const { routes, error } of protocols) {
-    for (const route of routes) {
+  for (const protocol of protocols) {
+    for (const route of protocol.routes) {
       if (route.undocumented) continue;
-      (paths[route.path] ??= {})[route.method.toLowerCase()] = operationOf(route, error, writer);
+      (paths[route.path] ??= {})[route.method.toLowerCase()] = operationOf(route, protocol, writer);
     }
   }
   return {

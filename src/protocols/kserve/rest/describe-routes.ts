@@ -4,6 +4,7 @@ import { defineRoute, type ResponseDefinition, type RouteAnswer, type RouteDefin
 import { modelParams } from '../../http/path-params.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
+import { MODEL_CONFIG_EXAMPLE, MODEL_METADATA_EXAMPLE, SERVER_METADATA_EXAMPLE, STATISTICS_EXAMPLE } from './examples.ts';
 import { modelMetadata, serverMetadata, versionParams } from './schemas.ts';
 
 export function v2Json(status: number, value: unknown): RouteAnswer {
@@ -50,7 +51,7 @@ function healthRoutes(openInference: OpenInference): RouteDefinition[] {
       operationId: 'v2Live',
       tag: 'kserve',
       summary: 'Whether the process answers at all.',
-      responses: { 200: { description: 'It does.', schema: z.object({ live: z.literal(true) }) } },
+      responses: { 200: { description: 'It does.', schema: z.object({ live: z.literal(true) }), example: { live: true } } },
       errors: [],
       handle: async () => v2Json(200, { live: true }),
     }),
@@ -60,7 +61,7 @@ function healthRoutes(openInference: OpenInference): RouteDefinition[] {
       operationId: 'v2Ready',
       tag: 'kserve',
       summary: 'Whether the server takes work.',
-      responses: { 200: { description: 'Ready.', schema: z.object({ ready: z.boolean() }) }, 503: unready },
+      responses: { 200: { description: 'Ready.', schema: z.object({ ready: z.boolean() }), example: { ready: true } }, 503: unready },
       errors: [],
       handle: async () => {
         const ready = openInference.isReady();
@@ -71,7 +72,14 @@ function healthRoutes(openInference: OpenInference): RouteDefinition[] {
       suffix: '/ready',
       operationId: 'v2ModelReady',
       summary: 'Whether a model answers.',
-      responses: { 200: { description: 'Ready.', schema: z.object({ name: z.string(), ready: z.boolean() }) }, 503: unready },
+      responses: {
+        200: {
+          description: 'Ready.',
+          schema: z.object({ name: z.string(), ready: z.boolean() }),
+          example: { name: 'times-three', ready: true },
+        },
+        503: unready,
+      },
       answer(reference) {
         const ready = openInference.isModelReady(reference);
         return v2Json(ready ? 200 : 503, { name: reference.model, ready });
@@ -91,7 +99,7 @@ export function createDescribeRoutes(openInference: OpenInference): RouteDefinit
       operationId: 'v2ServerMetadata',
       tag: 'kserve',
       summary: 'Name, version and protocol extensions of the server.',
-      responses: { 200: { description: 'The server.', schema: serverMetadata } },
+      responses: { 200: { description: 'The server.', schema: serverMetadata, example: SERVER_METADATA_EXAMPLE } },
       errors: [500],
       handle: async () => v2Json(200, openInference.serverMetadata()),
     }),
@@ -99,14 +107,14 @@ export function createDescribeRoutes(openInference: OpenInference): RouteDefinit
       suffix: '',
       operationId: 'v2ModelMetadata',
       summary: 'Inputs, outputs and versions of a model.',
-      responses: { 200: { description: 'The model.', schema: modelMetadata } },
+      responses: { 200: { description: 'The model.', schema: modelMetadata, example: MODEL_METADATA_EXAMPLE } },
       answer: (reference) => v2Json(200, openInference.modelMetadata(reference)),
     }),
     ...modelRoutes({
       suffix: '/config',
       operationId: 'v2ModelConfig',
       summary: 'A model as Triton’s ModelConfig.',
-      responses: { 200: { description: 'The configuration.', schema: z.object({}).loose() } },
+      responses: { 200: { description: 'The configuration.', schema: z.object({}).loose(), example: MODEL_CONFIG_EXAMPLE } },
       answer: (reference) => v2Json(200, openInference.modelConfig(reference)),
     }),
     defineRoute({
@@ -115,7 +123,7 @@ export function createDescribeRoutes(openInference: OpenInference): RouteDefinit
       operationId: 'v2Statistics',
       tag: 'kserve',
       summary: 'Request counts and times of every model.',
-      responses: { 200: { description: 'The statistics.', schema: statistics } },
+      responses: { 200: { description: 'The statistics.', schema: statistics, example: STATISTICS_EXAMPLE } },
       errors: [500],
       handle: async () => v2Json(200, openInference.modelStatistics(undefined)),
     }),
@@ -123,7 +131,7 @@ export function createDescribeRoutes(openInference: OpenInference): RouteDefinit
       suffix: '/stats',
       operationId: 'v2ModelStatistics',
       summary: 'Request counts and times of a model.',
-      responses: { 200: { description: 'The statistics.', schema: statistics } },
+      responses: { 200: { description: 'The statistics.', schema: statistics, example: STATISTICS_EXAMPLE } },
       answer: (reference) => v2Json(200, openInference.modelStatistics(reference)),
     }),
   ];

@@ -31,7 +31,6 @@ export const V2_STATUS = {
 export const V2_ERROR: ErrorDescription = {
   statuses: V2_STATUS,
   schema: z.object({ error: z.string() }).meta({ id: 'V2Error' }),
-  example: { error: 'There is no model named "digit".' },
 };
 
 /** An error of V2 has one key. */

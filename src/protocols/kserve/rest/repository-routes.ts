@@ -7,12 +7,13 @@ import { type BodyDefinition, defineRoute, type RouteContext, type RouteDefiniti
 import { modelParams } from '../../http/path-params.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { v2Json } from './describe-routes.ts';
+import { INDEX_EXAMPLE } from './examples.ts';
 import { indexAnswer, indexBody, repositoryBody } from './schemas.ts';
 
 /** The model repository extension of Triton: what is there, load, unload. */
 export function createRepositoryRoutes(openInference: OpenInference, maxBodyBytes: number): RouteDefinition[] {
-  function bodyOf(schema: z.ZodType): BodyDefinition {
-    const content = { 'application/json': { schema }, 'application/octet-stream': {}, 'application/x-www-form-urlencoded': {} };
+  function bodyOf(schema: z.ZodType, example: unknown): BodyDefinition {
+    const content = { 'application/json': { schema, example }, 'application/octet-stream': {}, 'application/x-www-form-urlencoded': {} };
     return { kind: 'bytes', maxBytes: maxBodyBytes, content };
   }
 
@@ -29,8 +30,8 @@ export function createRepositoryRoutes(openInference: OpenInference, maxBodyByte
       path: '/v2/repository/index',
       operationId: 'v2RepositoryIndex',
       summary: 'Every version in the model repository and its state.',
-      body: bodyOf(indexBody),
-      responses: { 200: { description: 'The index.', schema: indexAnswer } },
+      body: bodyOf(indexBody, { ready: true }),
+      responses: { 200: { description: 'The index.', schema: indexAnswer, example: INDEX_EXAMPLE } },
       handle: async (context) => v2Json(200, openInference.repositoryIndex((await readBody(indexBody, context)).ready)),
     }),
     defineRoute<z.infer<typeof modelParams>>({
@@ -39,7 +40,7 @@ export function createRepositoryRoutes(openInference: OpenInference, maxBodyByte
       operationId: 'v2RepositoryLoad',
       summary: 'Load a model.',
       params: modelParams,
-      body: bodyOf(repositoryBody),
+      body: bodyOf(repositoryBody, { parameters: {} }),
       responses: { 200: { description: 'The model is loaded.' } },
       async handle(context) {
         const { parameters } = await readBody(repositoryBody, context);
@@ -53,7 +54,7 @@ export function createRepositoryRoutes(openInference: OpenInference, maxBodyByte
       operationId: 'v2RepositoryUnload',
       summary: 'Drain and unload a model.',
       params: modelParams,
-      body: bodyOf(repositoryBody),
+      body: bodyOf(repositoryBody, { parameters: {} }),
       responses: { 200: { description: 'The model is unloaded.' } },
       async handle(context) {
         await readBody(repositoryBody, context);

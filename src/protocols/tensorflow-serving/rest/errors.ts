@@ -31,7 +31,6 @@ const TENSORFLOW_STATUS = {
 export const TENSORFLOW_ERROR: ErrorDescription = {
   statuses: TENSORFLOW_STATUS,
   schema: z.object({ error: z.string() }).meta({ id: 'TensorFlowServingError' }),
-  example: { error: 'There is no model named "digit".' },
 };
 
 /** An error has one key. */

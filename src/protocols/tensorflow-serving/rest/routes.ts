@@ -64,6 +64,22 @@ function jsonAnswer(payload: string): RouteAnswer {
 
 const PREDICT_EXAMPLE = { instances: [1, 2, 3] };
 const EXAMPLES_EXAMPLE = { examples: [{ x: 1 }, { x: 2 }] };
+const STATUS_EXAMPLE: z.infer<typeof statusAnswer> = {
+  model_version_status: [{ version: '1', state: 'AVAILABLE', status: { error_code: 'OK', error_message: '' } }],
+};
+const METADATA_EXAMPLE: z.infer<typeof metadataAnswer> = {
+  model_spec: { name: 'times-three', signature_name: '', version: '1' },
+  metadata: {
+    signature_def: {
+      signature_def: {
+        serving_default: describeSignature({
+          inputs: [{ name: 'x', dtype: 'FP32', shape: [-1] }],
+          outputs: [{ name: 'y', dtype: 'FP32', shape: [-1] }],
+        }),
+      },
+    },
+  },
+};
 
 function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServingRouteOptions): RouteDefinition[] {
   function bodyOf(schema: z.ZodType, example: unknown): BodyDefinition {
@@ -171,7 +187,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingRouteOpt
         method: 'GET',
         operationId: 'tensorflowStatus',
         summary: 'The states of a model’s versions (TensorFlow Serving).',
-        responses: { 200: { description: 'The states.', schema: statusAnswer } },
+        responses: { 200: { description: 'The states.', schema: statusAnswer, example: STATUS_EXAMPLE } },
       },
       async (reference) => {
         const statuses = serving.status(reference).map(({ version, state, message }) => ({
@@ -188,7 +204,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingRouteOpt
         method: 'GET',
         operationId: 'tensorflowMetadata',
         summary: 'The signature of a model (TensorFlow Serving).',
-        responses: { 200: { description: 'The signature.', schema: metadataAnswer } },
+        responses: { 200: { description: 'The signature.', schema: metadataAnswer, example: METADATA_EXAMPLE } },
       },
       async (reference) => {
         const { model, version, signature } = serving.resolve(reference, '');
