@@ -94,15 +94,24 @@ export function createHttpEndpoints(parts: ProtocolParts): HttpEndpoint[] {
 
 /** Every gRPC service that is turned on. */
 export function createGrpcEndpoints(parts: ProtocolParts, logger: Logger): GrpcEndpoint[] {
-  const { kserve, grpcPort } = parts.config;
+  const { kserve, tensorflowServing, grpcPort, limits } = parts.config;
   const endpoints: GrpcEndpoint[] = [];
   if (kserve.grpc) {
     endpoints.push({
       async open() {
         const { createKserveService } = await import('./kserve/grpc/kserve-service.ts');
-        return createKserveService({ openInference: openInferenceOf(parts), logger });
+        return [createKserveService({ openInference: openInferenceOf(parts), logger })];
       },
       port: kserve.grpcPort ?? grpcPort,
+    });
+  }
+  if (tensorflowServing.grpc) {
+    endpoints.push({
+      async open() {
+        const { createTensorFlowServices } = await import('./tensorflow-serving/grpc/tensorflow-services.ts');
+        return createTensorFlowServices({ serving: createServing(parts), maxBodyBytes: limits.maxBodyBytes });
+      },
+      port: tensorflowServing.grpcPort ?? grpcPort,
     });
   }
   return endpoints;

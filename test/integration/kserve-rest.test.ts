@@ -242,9 +242,11 @@ describe('the model repository extension', () => {
 
 describe('the settings of protocols', () => {
   it('turn one off', async () => {
-    const { address, server } = await runningServer(['times-three'], { kserve: { http: false, grpc: false } });
+    const off = { http: false, grpc: false };
+    const { address, server } = await runningServer(['times-three'], { kserve: off, tensorflowServing: off });
     expect(server.addresses).toEqual([address]);
     expect((await fetch(`${address}/v2`)).status).toBe(404);
+    expect((await fetch(`${address}/v1/models/times-three`)).status).toBe(404);
     expect((await fetch(`${address}/readyz`)).status).toBe(200);
   });
 

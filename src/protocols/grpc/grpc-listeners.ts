@@ -4,10 +4,10 @@ import { messageOf } from '../../errors/slipway-error.ts';
 import type { GrpcServer, GrpcServerOptions } from './grpc-server.ts';
 import type { GrpcService } from './service.ts';
 
-/** A service and the port that it is served on; services with the same port share one server. */
+/** Services and the port that they are served on; services with the same port share one server. */
 export interface GrpcEndpoint {
-  /** Makes the service; called when the first client comes. */
-  readonly open: () => Promise<GrpcService>;
+  /** Makes the services; called when the first client comes. */
+  readonly open: () => Promise<readonly GrpcService[]>;
   /** 0 takes a free one. */
   readonly port: number;
 }
@@ -39,7 +39,8 @@ function createListener(port: number, endpoints: readonly GrpcEndpoint[], option
 
   async function open(): Promise<GrpcServer> {
     const { createGrpcServer } = await import('./grpc-server.ts');
-    const server = createGrpcServer({ ...options, services: await Promise.all(endpoints.map((each) => each.open())) });
+    const services = await Promise.all(endpoints.map((each) => each.open()));
+    const server = createGrpcServer({ ...options, services: services.flat() });
     server.setServing(serving);
     return server;
   }

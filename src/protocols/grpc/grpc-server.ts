@@ -63,7 +63,11 @@ function addService(server: Server, service: GrpcService, inFlight: InFlight, lo
   const definition: Record<string, ServiceDefinition[string]> = {};
   const implementation: UntypedServiceImplementation = {};
   for (const [method, made] of Object.entries(loaded)) {
-    definition[method] = { ...made, requestDeserialize: (bytes) => bytes };
+    definition[method] = {
+      ...made,
+      requestDeserialize: (bytes) => bytes,
+      responseSerialize: (response) => (Buffer.isBuffer(response) ? response : made.responseSerialize(response)),
+    };
     const path = `/${name}/${method}`;
     const bytesMethod = (answer: Method): BytesMethod =>
       reads.includes(method) ? (answer as BytesMethod) : withDecoding(answer, made.requestDeserialize);

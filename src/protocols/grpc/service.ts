@@ -11,7 +11,7 @@ export interface CallContext {
 /**
  * Answers one request. What it throws is answered by the table of gRPC statuses. The type of the request is the
  * method's own to state; it is what the .proto file says, with `keepCase`, 64-bit integers as `Long`, bytes as `Buffer`,
- * and scalars and messages that were not sent left out.
+ * and scalars and messages that were not sent left out. A Buffer as the answer is the bytes of its message.
  */
 export type Method = (request: never, context: CallContext) => object | Promise<object>;
 

@@ -130,6 +130,11 @@ export class WireReader {
     else this.take(this.#fixedBytes());
   }
 
+  /** All bytes that are left; a view. */
+  rest(): Buffer {
+    return this.take(this.#bytes.length - this.#offset);
+  }
+
   /** The next `size` bytes; a view. */
   take(size: number): Buffer {
     if (size > this.#bytes.length - this.#offset) throw malformed(`it ends inside a field`);

@@ -17,3 +17,10 @@ export const DATA_TYPE = {
   UINT32: { name: 'DT_UINT32', number: 22 },
   UINT64: { name: 'DT_UINT64', number: 23 },
 } as const satisfies Record<DType, { readonly name: string; readonly number: number }>;
+
+const BY_NUMBER: ReadonlyMap<number, DType> = new Map(Object.entries(DATA_TYPE).map(([dtype, { number }]) => [number, dtype as DType]));
+
+/** The dtype of a `DataType`; undefined for those that no model here has. */
+export function dtypeOf(number: number): DType | undefined {
+  return BY_NUMBER.get(number);
+}

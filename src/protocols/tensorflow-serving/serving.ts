@@ -2,6 +2,8 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Inference, InferenceResponse } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion, Registry, VersionDescription, VersionState } from '../../registry/types.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
+import { type Example, examplesToInputs } from './examples.ts';
+import { classesOf, type ScoredClass, scoredOutput, valuesOf } from './results.ts';
 
 /** The one signature of a model, by TensorFlow's name for the default. */
 export const SIGNATURE_NAME = 'serving_default';
@@ -15,12 +17,10 @@ export interface ServingOptions {
   readonly registry: Registry;
 }
 
-export interface PredictCall {
-  readonly inputs: NamedTensors;
-  /** All when empty. */
-  readonly outputs: readonly string[];
+export interface CallContext {
   /** On the `performance.now()` clock; the server's limit when undefined. */
   readonly deadline: number | undefined;
+  /** Aborted when the client goes away. */
   readonly signal: AbortSignal | undefined;
 }
 
@@ -35,7 +35,12 @@ export interface VersionStatus {
 export interface Serving {
   /** @throws SlipwayError as `Inference.resolve`; SIGNATURE_NOT_FOUND */
   resolve(reference: ModelReference, signatureName: string): ReadyVersion;
-  predict(version: ReadyVersion, call: PredictCall): Promise<InferenceResponse>;
+  /** @param outputs all when empty. */
+  predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], context: CallContext): Promise<InferenceResponse>;
+  /** The scores of all classes. @throws SlipwayError OUTPUT_MISMATCH when the model has none, and as `predict` */
+  classify(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<ScoredClass[][]>;
+  /** One value for each example. @throws SlipwayError as `classify` */
+  regress(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<Float32Array | Float64Array>;
   /** Of one version, or of all. @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_NOT_FOUND */
   status(reference: ModelReference): readonly VersionStatus[];
 }
@@ -56,6 +61,20 @@ function versionStatus({ version, state, reason }: VersionDescription): VersionS
 }
 
 export function createServing({ inference, registry }: ServingOptions): Serving {
+  function predict(
+    version: ReadyVersion,
+    inputs: NamedTensors,
+    outputs: readonly string[],
+    context: CallContext,
+  ): Promise<InferenceResponse> {
+    return inference.predict(version, { inputs, outputs: outputs.length === 0 ? undefined : outputs, ...context });
+  }
+
+  async function scores(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<[InferenceResponse, string]> {
+    const output = scoredOutput(version);
+    return [await predict(version, examplesToInputs(examples, version.signature), [output], context), output];
+  }
+
   return {
     resolve(reference, signatureName) {
       const version = inference.resolve(reference);
@@ -67,8 +86,12 @@ export function createServing({ inference, registry }: ServingOptions): Serving 
       }
       return version;
     },
-    predict(version, { inputs, outputs, deadline, signal }) {
-      return inference.predict(version, { inputs, outputs: outputs.length === 0 ? undefined : outputs, deadline, signal });
+    predict,
+    async classify(version, examples, context) {
+      return classesOf(...(await scores(version, examples, context)), version.manifest.classification?.labels);
+    },
+    async regress(version, examples, context) {
+      return valuesOf(...(await scores(version, examples, context)));
     },
     status({ model, version, label }) {
       const described = registry.describe(model);

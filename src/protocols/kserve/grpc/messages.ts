@@ -1,5 +1,5 @@
-import { SlipwayError } from '../../../errors/slipway-error.ts';
-import { LENGTH_DELIMITED, VARINT, WireReader } from '../../grpc/wire-reader.ts';
+import { push, pushDimensions, readMapEntry } from '../../grpc/message-parts.ts';
+import { LENGTH_DELIMITED, WireReader } from '../../grpc/wire-reader.ts';
 import type { Parameters } from '../parameters.ts';
 
 /** `InferInputTensor`, with its elements not yet read. */
@@ -28,16 +28,7 @@ export interface ModelInferRequest {
   readonly rawInputContents: readonly Buffer[];
 }
 
-/** More of anything than a request has, and few enough to be read at little cost. */
-const MOST_ENTRIES = 10_000;
-const MOST_DIMENSIONS = 256;
-
 const EMPTY: Buffer = Buffer.alloc(0);
-
-function push<T>(list: T[], entry: T, what: string, most = MOST_ENTRIES): void {
-  if (list.length === most) throw new SlipwayError('INVALID_REQUEST', `The request has more than ${most} ${what}.`);
-  list.push(entry);
-}
 
 /** The `oneof` of `InferParameter`: the last field that is there. */
 function readParameter(reader: WireReader): unknown {
@@ -51,31 +42,6 @@ function readParameter(reader: WireReader): unknown {
     else reader.skip();
   }
   return value;
-}
-
-/** One entry of a map of parameters. */
-function readMapEntry(reader: WireReader, readValue: (value: WireReader) => unknown): [string, unknown] {
-  let name = '';
-  let value: unknown;
-  while (reader.next()) {
-    if (reader.field === 1) name = reader.string();
-    else if (reader.field === 2) value = readValue(reader.message());
-    else reader.skip();
-  }
-  return [name, value];
-}
-
-function pushDimensions(shape: number[], reader: WireReader): void {
-  if (reader.wireType === VARINT) {
-    reader.readVarint();
-    push(shape, reader.number(), 'dimensions in one tensor', MOST_DIMENSIONS);
-    return;
-  }
-  const packed = reader.message();
-  while (!packed.atEnd) {
-    packed.readVarint();
-    push(shape, packed.number(), 'dimensions in one tensor', MOST_DIMENSIONS);
-  }
 }
 
 function readInput(reader: WireReader): InferInputTensor {

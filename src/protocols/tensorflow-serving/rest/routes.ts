@@ -4,8 +4,6 @@ import { encodeJsonTensor } from '../../../tensor/json-encode.ts';
 import { labelParams, modelParams, versionParams } from '../../http/path-params.ts';
 import { compressAnswer, decodeBody } from '../../http/content-encoding.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../../http/route.ts';
-import { examplesToInputs } from '../examples.ts';
-import { classesOf, scoredOutput, valuesOf } from '../results.ts';
 import { type Serving, SIGNATURE_DEF, SIGNATURE_NAME } from '../serving.ts';
 import { describeSignature } from '../signature-def.ts';
 import { decodeExamples } from './decode-examples.ts';
@@ -90,22 +88,21 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   const read = async ({ body, headers }: RouteContext<unknown, unknown>): Promise<ReturnType<typeof readBody>> =>
     readBody(await decodeBody(body, headers['content-encoding'], maxBodyBytes), maxJsonDepth);
 
+  const contextOf = ({ signal }: RouteContext<unknown, unknown>) => ({ deadline: undefined, signal });
+
   async function predict(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const format = formatOf(fields);
     const version = serving.resolve(reference, signatureName);
     const inputs = decodePredict(fields, format, version.signature);
-    const { outputs } = await serving.predict(version, { inputs, outputs: [], deadline: undefined, signal: context.signal });
+    const { outputs } = await serving.predict(version, inputs, [], contextOf(context));
     return compressAnswer(jsonAnswer(encodePredict(outputs, format)), context.headers['accept-encoding']);
   }
 
   async function classify(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const version = serving.resolve(reference, signatureName);
-    const output = scoredOutput(version);
-    const inputs = examplesToInputs(decodeExamples(fields), version.signature);
-    const response = await serving.predict(version, { inputs, outputs: [output], deadline: undefined, signal: context.signal });
-    const results = classesOf(response, output, version.manifest.classification?.labels).map(
+    const results = (await serving.classify(version, decodeExamples(fields), contextOf(context))).map(
       (classes) => `[${classes.map(({ label, score }) => `[${JSON.stringify(label)},${scoreText(score)}]`).join(',')}]`,
     );
     return jsonAnswer(`{"results":[${results.join(',')}]}`);
@@ -114,10 +111,8 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   async function regress(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const version = serving.resolve(reference, signatureName);
-    const output = scoredOutput(version);
-    const inputs = examplesToInputs(decodeExamples(fields), version.signature);
-    const response = await serving.predict(version, { inputs, outputs: [output], deadline: undefined, signal: context.signal });
-    return jsonAnswer(`{"results":[${Array.from(valuesOf(response, output), scoreText).join(',')}]}`);
+    const values = await serving.regress(version, decodeExamples(fields), contextOf(context));
+    return jsonAnswer(`{"results":[${Array.from(values, scoreText).join(',')}]}`);
   }
 
   const method = 'POST';
