@@ -5,7 +5,7 @@
 import type { Preprocessing } from '../packages/manifest.ts';
 
 /** The file formats that are read. */
-export const DATASET_FORMATS = ['csv', 'idx'] as const;
+export const DATASET_FORMATS = ['csv', 'jsonl', 'npy', 'npz', 'parquet', 'idx'] as const;
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
 /**

@@ -40,6 +40,40 @@ function checked(content: Readable, name: string, entry: Entry): Readable {
   return passed;
 }
 
+/** A file in a zip. */
+export interface ZipEntry {
+  readonly name: string;
+  /** As the archive states it. */
+  readonly bytes: number;
+  /** Its content; the stream fails when it is not what the archive's checksum says. */
+  open(): Promise<Readable>;
+}
+
+export interface Zip {
+  /** Its files, in the order of its directory. @throws SlipwayError INVALID_ARCHIVE for an entry that is not to be taken. */
+  entries(): AsyncGenerator<ZipEntry>;
+  close(): void;
+}
+
+export async function openZip(path: string): Promise<Zip> {
+  const archive = await openPromise(path, { autoClose: false, lazyEntries: true, decodeStrings: false, validateEntrySizes: true });
+  return {
+    async *entries() {
+      for await (const entry of archive.eachEntry()) {
+        // Names are decoded here and not by yauzl, so that those of every archive are refused in the same words.
+        const name = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
+        checkType(name, entry);
+        if (name.endsWith('/')) entryParts(name);
+        else {
+          const open = async (): Promise<Readable> => checked(await archive.openReadStreamPromise(entry), name, entry);
+          yield { name, bytes: entry.uncompressedSize, open };
+        }
+      }
+    },
+    close: () => archive.close(),
+  };
+}
+
 /**
  * Reads the entries of a zip. A zip's directory is at its end, so the archive is spooled to a file first.
  * @param spool path of that file; gone afterwards.
@@ -47,17 +81,11 @@ function checked(content: Readable, name: string, entry: Entry): Readable {
 export async function readZipEntries(source: Readable, spool: string, writer: EntryWriter): Promise<void> {
   try {
     await pipeline(source, createWriteStream(spool, { flags: 'wx', mode: 0o600 }));
-    const archive = await openPromise(spool, { autoClose: false, lazyEntries: true, decodeStrings: false, validateEntrySizes: true });
+    const zip = await openZip(spool);
     try {
-      for await (const entry of archive.eachEntry()) {
-        // Names are decoded here and not by yauzl, so that those of every archive are refused in the same words.
-        const name = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
-        checkType(name, entry);
-        if (name.endsWith('/')) entryParts(name);
-        else await writer.write(name, checked(await archive.openReadStreamPromise(entry), name, entry), entry.uncompressedSize);
-      }
+      for await (const { name, bytes, open } of zip.entries()) await writer.write(name, await open(), bytes);
     } finally {
-      archive.close();
+      zip.close();
     }
   } finally {
     await rm(spool, { force: true });

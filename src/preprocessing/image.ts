@@ -58,32 +58,72 @@ async function readHeader(sharp: Sharp, bytes: Uint8Array, maxImagePixels: numbe
   );
 }
 
+/** The size of an image as it is shown, turned as its EXIF orientation says. */
+export interface ImageSize {
+  readonly width: number;
+  readonly height: number;
+  /** 1 = greyscale, 3 = colours; transparency is not counted. */
+  readonly channels: 1 | 3;
+}
+
+function sizeOf({ width, height, orientation = 1, channels }: Metadata): ImageSize {
+  // EXIF orientations from 5 on lie on their side.
+  const turned = orientation >= 5;
+  return { width: turned ? height : width, height: turned ? width : height, channels: channels < 3 ? 1 : 3 };
+}
+
+/** How pixels are to lie: of which size, and what happens on the way there. */
+export type PixelSpec = Pick<ImagePreprocessing, 'width' | 'height' | 'channels' | 'fit' | 'background'>;
+
+/** @returns levels 0–255, row by row, the channels of a pixel side by side. */
+async function pixelsOf(image: ReturnType<Sharp>, own: Omit<ImageSize, 'channels'>, spec: PixelSpec): Promise<Uint8Array> {
+  const { width, height, channels, fit, background: grey } = spec;
+  const background = { r: grey, g: grey, b: grey };
+  let made = image.autoOrient().flatten({ background });
+  // An image of the right size keeps its exact pixels.
+  if (own.width !== width || own.height !== height) made = made.resize(width, height, { fit, background });
+  made = channels === 1 ? made.greyscale() : made.toColourspace('srgb');
+  const { data, info } = await made.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  if (info.channels !== channels) throw new Error(`it has ${info.channels} channels after conversion, not ${channels}`);
+  return data;
+}
+
+/**
+ * The pixels of an image file: levels 0–255, row by row, the channels of a pixel side by side.
+ * @throws SlipwayError INVALID_IMAGE, IMAGE_TOO_LARGE
+ */
+export async function decodeImage(bytes: Uint8Array, spec: PixelSpec, { maxImagePixels }: ImageLimits): Promise<Uint8Array> {
+  const sharp = await loadSharp();
+  const header = await readHeader(sharp, bytes, maxImagePixels);
+  try {
+    return await pixelsOf(sharp(bytes, { failOn: 'error', limitInputPixels: maxImagePixels }), sizeOf(header), spec);
+  } catch (error) {
+    throw invalid(error);
+  }
+}
+
+/** Pixels of one size as those of another, by the same rules as `decodeImage`. */
+export async function resizePixels(pixels: Uint8Array, own: ImageSize, spec: PixelSpec): Promise<Uint8Array> {
+  const sharp = await loadSharp();
+  return pixelsOf(sharp(pixels, { raw: own }), own, spec);
+}
+
+/**
+ * Decodes an image file as a whole, to see that it can be, and gives its size.
+ * @throws SlipwayError INVALID_IMAGE, IMAGE_TOO_LARGE
+ */
+export async function checkImage(bytes: Uint8Array, { maxImagePixels }: ImageLimits): Promise<ImageSize> {
+  const sharp = await loadSharp();
+  const size = sizeOf(await readHeader(sharp, bytes, maxImagePixels));
+  await decodeImage(bytes, { ...size, fit: 'fill', background: 0 }, { maxImagePixels });
+  return size;
+}
+
 /**
  * Makes the input tensor of a model from an image file: FP32, shape [1, channels, height, width] or
  * [1, height, width, channels], values (pixel × scale − mean) ÷ std.
  * @throws SlipwayError INVALID_IMAGE, IMAGE_TOO_LARGE
  */
-export async function preprocessImage(
-  bytes: Uint8Array,
-  preprocessing: ImagePreprocessing,
-  { maxImagePixels }: ImageLimits,
-): Promise<Tensor> {
-  const sharp = await loadSharp();
-  const { width, height, channels, fit, background: grey } = preprocessing;
-  const background = { r: grey, g: grey, b: grey };
-  const header = await readHeader(sharp, bytes, maxImagePixels);
-  try {
-    let image = sharp(bytes, { failOn: 'error', limitInputPixels: maxImagePixels }).autoOrient().flatten({ background });
-    // EXIF orientations from 5 on lie on their side.
-    const turned = (header.orientation ?? 1) >= 5;
-    const [ownWidth, ownHeight] = turned ? [header.height, header.width] : [header.width, header.height];
-    // An image of the right size keeps its exact pixels.
-    if (ownWidth !== width || ownHeight !== height) image = image.resize(width, height, { fit, background });
-    image = channels === 1 ? image.greyscale() : image.toColourspace('srgb');
-    const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-    if (info.channels !== channels) throw new Error(`it has ${info.channels} channels after conversion, not ${channels}`);
-    return toTensor(data, preprocessing);
-  } catch (error) {
-    throw invalid(error);
-  }
+export async function preprocessImage(bytes: Uint8Array, preprocessing: ImagePreprocessing, limits: ImageLimits): Promise<Tensor> {
+  return toTensor(await decodeImage(bytes, preprocessing, limits), preprocessing);
 }

@@ -1,3 +1,4 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ColumnType } from '../dataset.ts';
 import type { Storage } from '../records/layout.ts';
 import type { SourceColumn, Value } from '../source.ts';
@@ -13,10 +14,25 @@ export interface ColumnSketch {
   sawText: boolean;
 }
 
+const SCALAR_TYPES: readonly ColumnType[] = ['number', 'integer', 'boolean', 'category', 'text'];
+
+/** The types that the owner of the data may give to a column. */
+const POSSIBLE_TYPES: Readonly<Record<SourceColumn['kind'], readonly ColumnType[]>> = {
+  text: SCALAR_TYPES,
+  value: SCALAR_TYPES,
+  label: ['category', 'text'],
+  array: ['image', 'vector'],
+};
+
 /** A value that does not fit its column: the row is bad. */
 export class UnfitValue extends Error {}
 
+/** @throws SlipwayError INVALID_DATASET when the given type is none that the column can have. */
 export function createColumnSketch(source: SourceColumn, given: ColumnType | undefined): ColumnSketch {
+  const possible = POSSIBLE_TYPES[source.kind];
+  if (given !== undefined && !(possible.includes(given) && (given !== 'image' || source.isImage === true))) {
+    throw new SlipwayError('INVALID_DATASET', `"${source.name}" cannot be of the type ${given}.`);
+  }
   return { source, given, sawNumber: false, sawBoolean: false, sawText: false };
 }
 
@@ -41,12 +57,18 @@ export function readValue(value: Value, sketch: ColumnSketch, missing: ReadonlyS
   const { source, given } = sketch;
   if (source.kind === 'array') {
     if (value === null || value === undefined) throw new UnfitValue(`"${source.name}" is missing; an array must be there in every row`);
+    if (value instanceof Float32Array && !value.every(Number.isFinite))
+      throw new UnfitValue(`"${source.name}" holds NaN or an infinite number`);
     return value;
   }
   if (value === null || value === undefined) return undefined;
   if (source.kind === 'label') return value;
   const isTyped = given === 'number' || given === 'integer' || given === 'boolean';
   const read = typeof value === 'string' && (source.kind === 'text' || isTyped) ? readText(value, missing) : value;
+  if (typeof read === 'number' && !Number.isFinite(read)) {
+    if (Number.isNaN(read)) return undefined;
+    throw new UnfitValue(`"${source.name}" is infinite`);
+  }
   if (read === undefined || !isTyped) return read;
   if (given === 'boolean') {
     if (typeof read !== 'boolean' && read !== 0 && read !== 1) throw unfit(sketch, value, 'boolean');

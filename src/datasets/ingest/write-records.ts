@@ -28,6 +28,12 @@ export interface WrittenRecords {
 
 /** Rows that are looked at before the first record is written, so that types are seldom found to be others later. */
 const SAMPLE_ROWS = 1_024;
+/** Rows are large sometimes: when so many values wait, those of arrays and the letters of texts each, it is enough. */
+const SAMPLE_VALUES = 4_000_000;
+
+function sizeOf(value: Value): number {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null) ? value.length : 1;
+}
 
 function writeValue(writer: RecordWriter, profile: ColumnProfile, value: Value, original: Value): void {
   const { cell } = profile;
@@ -81,7 +87,8 @@ async function readOnce(
   const { types, missing, maxRows, maxColumns, maxCategories } = options;
   const sketches: ColumnSketch[] = [...(known ?? [])];
   const sample: RowGroup[] = [];
-  let sampled = 0;
+  let sampledRows = 0;
+  let sampledValues = 0;
   let draft: Draft | undefined;
   let fits = true;
   let rows = 0;
@@ -144,8 +151,9 @@ async function readOnce(
       if (draft !== undefined) writeGroup(draft, group);
       else {
         sample.push(group);
-        sampled += group.rows.length;
-        if (known !== undefined || sampled >= SAMPLE_ROWS) writeSample();
+        sampledRows += group.rows.length;
+        for (const row of group.rows) for (const value of row) sampledValues += sizeOf(value);
+        if (known !== undefined || sampledRows >= SAMPLE_ROWS || sampledValues >= SAMPLE_VALUES) writeSample();
       }
     }
     if (draft === undefined) writeSample();

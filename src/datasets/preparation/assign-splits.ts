@@ -2,6 +2,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type Preparation, type Split, type SplitRequest, SPLITS } from '../dataset.ts';
 import { createPermutation } from '../permutation.ts';
 import { combineSeeds } from '../random.ts';
+import { splitNamed } from '../split-names.ts';
 import type { StoredColumn } from '../records/layout.ts';
 import type { RecordFile } from '../records/record-file.ts';
 import { apportion } from './apportion.ts';
@@ -17,24 +18,7 @@ const UNUSED = 255;
 /** For each row the number of its split; another number when it is in none. */
 export type Assignment = Uint8Array;
 
-const SPLIT_WORDS: Readonly<Record<string, Split>> = {
-  train: 'train',
-  training: 'train',
-  validation: 'validation',
-  valid: 'validation',
-  val: 'validation',
-  dev: 'validation',
-  test: 'test',
-  testing: 'test',
-};
-
 const DEFAULT_SHARE = 0.1;
-
-/** The split that a folder or a value of a column names. */
-function splitNamed(word: string): Split | undefined {
-  const key = word.toLowerCase();
-  return Object.hasOwn(SPLIT_WORDS, key) ? SPLIT_WORDS[key] : undefined;
-}
 
 interface SplitColumn {
   readonly name: string;

@@ -24,15 +24,19 @@ export async function readContent(path: string): Promise<Readable> {
   return content;
 }
 
-/** The first bytes of the content, fewer when it is shorter. */
-export async function readHead(path: string, count: number): Promise<Buffer> {
-  const content = await readContent(path);
+/** The first bytes of a content, fewer when it is shorter; the rest is not read. */
+export async function headOf(content: AsyncIterable<Buffer>, count: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of content as AsyncIterable<Buffer>) {
+  for await (const chunk of content) {
     chunks.push(chunk);
     length += chunk.length;
     if (length >= count) break;
   }
   return Buffer.concat(chunks).subarray(0, count);
+}
+
+/** The first bytes of the content of a file. */
+export async function readHead(path: string, count: number): Promise<Buffer> {
+  return headOf(await readContent(path), count);
 }

@@ -87,7 +87,7 @@ export function createDatasetUploadRoutes({ catalog, maxSkippedRows, ...limits }
       tag: 'datasets',
       summary: 'Upload a dataset.',
       description:
-        'CSV, or MNIST’s IDX, each maybe gzipped. The data is streamed to disk and read as a whole, in a process of its own; only data that can be read is kept. Types of columns are found and can be given.',
+        'CSV, JSON Lines, npy, npz, Parquet or MNIST’s IDX. The data is streamed to disk and read as a whole, in a process of its own; only data that can be read is kept. Types of columns are found and can be given.',
       query: uploadQuery,
       body: {
         kind: 'stream',
@@ -97,6 +97,9 @@ export function createDatasetUploadRoutes({ catalog, maxSkippedRows, ...limits }
           [FORM_TYPE]: { schema: formBody, example: { name: 'wine', file: 'alcohol,cultivar\n12.3,barolo\n' } },
           'application/octet-stream': { description: 'The bare file.' },
           'text/csv': { description: 'The bare file.' },
+          'application/jsonl': { description: 'The bare file.' },
+          'application/x-ndjson': { description: 'The bare file.' },
+          'application/vnd.apache.parquet': { description: 'The bare file.' },
           'application/gzip': { description: 'The bare file, gzipped.' },
         },
       },

@@ -94,14 +94,14 @@ describe('reading IDX', () => {
   });
 
   it.each<[what: string, files: Record<string, Buffer>, message: RegExp]>([
-    ['fewer labels than images', { images: idxOf([2, 1, 2], [1, 2, 3, 4]), labels: idxOf([1], [0]) }, /2 rows, its labels in labels are 1/],
-    ['data that is cut short', { images: idxOf([2, 2, 2], [1, 2, 3]) }, /= 8 bytes of data but has only 3/],
+    ['fewer labels than images', { images: idxOf([2, 1, 2], [1, 2, 3, 4]), labels: idxOf([1], [0]) }, /images has 2 rows and labels 1/],
+    ['data that is cut short', { images: idxOf([2, 2, 2], [1, 2, 3]) }, /2 rows of 4 bytes but has only 3/],
     ['data that goes on', { images: idxOf([1, 1, 2], [1, 2, 3, 4]) }, /but has more/],
     ['labels alone', { labels: idxOf([2], [1, 2]) }, /labels alone/],
     [
       'images of two sizes',
       { 'train-images': idxOf([1, 1, 2], [1, 2]), 'test-images': idxOf([1, 1, 3], [1, 2, 3]) },
-      /1×3, those of train-images 1×2/,
+      /test-images has rows of the shape 1×3×1; other splits have 1×2×1/,
     ],
     ['other elements than bytes', { images: idxOf([1, 1, 4], [0, 0, 0, 0], 0x0d) }, /type 0xd/],
   ])('refuses %s', async (_what, files, message) => {
