@@ -72,7 +72,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   });
   const datasets = createDatasetCatalog({
     folder: join(resolve(config.state), 'datasets'),
-    limits: config.datasets,
+    limits: { ...config.datasets, maxImagePixels: config.limits.maxImagePixels },
     maxHeapBytes: config.datasets.maxHeapBytes,
     env: runnerEnvironment(env, undefined),
     logger,

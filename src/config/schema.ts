@@ -99,6 +99,7 @@ export const configSchema = z.strictObject({
       maxColumns: count.default(10_000).describe('Most columns of a dataset.'),
       maxCategories: count.default(1_000).describe('Most different texts of a category; a column with more is text.'),
       maxRowLength: count.default(16 * 1024 * 1024).describe('Longest row of CSV, in characters.'),
+      maxImageBytes: bytes.default(64 * 1024 * 1024).describe('Largest image file of a dataset, in bytes.'),
       maxSkippedRows: count.default(100_000).describe('Most rows that an upload may ask to be left out because they cannot be read.'),
       maxHeapBytes: bytes
         .default(1024 * 1024 * 1024)

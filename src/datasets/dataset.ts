@@ -5,7 +5,7 @@
 import type { Preprocessing } from '../packages/manifest.ts';
 
 /** The file formats that are read. */
-export const DATASET_FORMATS = ['csv', 'jsonl', 'npy', 'npz', 'parquet', 'idx'] as const;
+export const DATASET_FORMATS = ['csv', 'jsonl', 'npy', 'npz', 'parquet', 'images', 'idx'] as const;
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
 /**
@@ -38,6 +38,8 @@ export interface Column {
   readonly values?: readonly ValueCount[];
   /** Of vectors, and of images that all have one size: `[height, width, channels]`. */
   readonly shape?: readonly number[];
+  /** Of images of several sizes: the smallest and the largest of each dimension. */
+  readonly shapeRange?: { readonly smallest: readonly number[]; readonly largest: readonly number[] };
 }
 
 /** A row that could not be read and was left out. */
@@ -93,6 +95,18 @@ export interface SplitRequest {
   readonly stratify?: boolean;
 }
 
+/** What images become. What is left out of the size is that of the images, which must then all have one. */
+export interface ImageRequest {
+  readonly width?: number;
+  readonly height?: number;
+  /** 1 = greyscale, 3 = colours. */
+  readonly channels?: 1 | 3;
+  /** `fill` stretches, `contain` pads with black, `cover` crops. Default `fill`. */
+  readonly fit?: 'fill' | 'contain' | 'cover';
+  /** Order of the dimensions. Default `HWC`. */
+  readonly layout?: 'HWC' | 'CHW';
+}
+
 /** What to make of a dataset. Everything may be left out. */
 export interface PreparationRequest {
   /** The column to be predicted. Without one there are inputs only. */
@@ -105,8 +119,8 @@ export interface PreparationRequest {
   /** The columns to predict from. Default: all others that can be used; an image column is used alone. */
   readonly features?: readonly string[];
   readonly split?: SplitRequest;
-  /** Order of the dimensions of images. Default `HWC`. Levels 0–255 become 0–1. */
-  readonly imageLayout?: 'HWC' | 'CHW';
+  /** What images become, for a target that is made of them. Levels 0–255 become 0–1. */
+  readonly image?: ImageRequest;
   /** How numbers are scaled: `standard` to mean 0 and deviation 1 over the training rows. Default `standard`. */
   readonly scaling?: 'standard' | 'none';
   /** How categories that no training row has are met when the model is served. Default `refuse`. */
@@ -117,7 +131,7 @@ export interface PreparationRequest {
 export interface InputSpec {
   readonly name: string;
   readonly dtype: 'FP32' | 'INT32';
-  /** Of one example, without the batch dimension; images are `[height, width, channels]`, or as `imageLayout` says. */
+  /** Of one example, without the batch dimension; images are `[height, width, channels]`, or as `image.layout` says. */
   readonly shape: readonly number[];
 }
 
@@ -192,13 +206,24 @@ export interface Examples {
   close(): Promise<void>;
 }
 
+export interface OpenOptions {
+  /** Told from time to time how many rows of how many are made ready. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Gives the work up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface Dataset {
   readonly description: DatasetDescription;
   /**
-   * Looks through the rows once: splits them, counts classes, measures numbers, collects categories.
+   * Looks through the rows: splits them, counts classes, measures numbers, collects categories.
    * @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA
    */
   prepare(request: PreparationRequest): Promise<Preparation>;
-  /** @throws SlipwayError UNSUITABLE_DATA when the preparation is of other data. */
-  open(preparation: Preparation): Promise<Examples>;
+  /**
+   * Opens the examples of a preparation. What is dear to make of the rows, such as the pixels of image files, is made
+   * now, if no job before has asked for the same, and kept beside the dataset.
+   * @throws SlipwayError UNSUITABLE_DATA when the preparation is of other data; STORAGE_FULL.
+   */
+  open(preparation: Preparation, options?: OpenOptions): Promise<Examples>;
 }

@@ -1,12 +1,14 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
-import { createExampleWriter } from './batches/example-writer.ts';
+import { createExampleWriter, type ExampleSource } from './batches/example-writer.ts';
 import { findBlocks, readWindows, type SplitBlocks } from './batches/windows.ts';
-import type { Batch, BatchOptions, Dataset, Examples, Preparation, Split } from './dataset.ts';
+import type { Batch, BatchOptions, Dataset, Examples, OpenOptions, Preparation, Split } from './dataset.ts';
+import { ensurePixels, hasPixels } from './derived/pixels.ts';
 import { type Assignment, assignSplits, countSplits, SPLIT_NUMBER } from './preparation/assign-splits.ts';
 import { prepare } from './preparation/prepare.ts';
-import { type ResolvedTarget, resolveTarget } from './preparation/resolve-target.ts';
-import { openRecordFile, type RecordFile } from './records/record-file.ts';
-import { readStoredDescription, type StoredDescription } from './stored-description.ts';
+import { columnNamed } from './preparation/record-columns.ts';
+import { resolveTarget } from './preparation/resolve-target.ts';
+import { openRecordFile, openRowFile, type RecordFile, type RowFile } from './records/record-file.ts';
+import { readStoredDescription } from './stored-description.ts';
 
 export interface OpenDatasetOptions {
   /**
@@ -19,24 +21,23 @@ export interface OpenDatasetOptions {
 const DEFAULT_BUFFER_BYTES = 128 * 1024 * 1024;
 
 interface ExamplesParts {
-  readonly stored: StoredDescription;
-  readonly file: RecordFile;
-  readonly preparation: Preparation;
-  readonly target: ResolvedTarget;
+  /** What examples are made of: the records, and what was made of a column. */
+  readonly files: readonly RowFile[];
+  readonly source: ExampleSource;
   readonly assignment: Assignment;
   readonly bufferBytes: number;
 }
 
-function createExamples({ stored, file, preparation, target, assignment, bufferBytes }: ExamplesParts): Examples {
-  const { columns, recordBytes } = stored;
+function createExamples({ files, source, assignment, bufferBytes }: ExamplesParts): Examples {
+  const rowBytes = files.reduce((sum, file) => sum + file.rowBytes, 0);
   const blocksOf = new Map<Split, SplitBlocks>();
 
   async function* batches({ split, batchSize, shuffle, skip = 0, dropLast = false }: BatchOptions): AsyncGenerator<Batch> {
     let blocks = blocksOf.get(split);
-    if (blocks === undefined) blocksOf.set(split, (blocks = findBlocks(assignment, SPLIT_NUMBER[split], recordBytes)));
-    const writer = createExampleWriter(preparation, columns, target, recordBytes, batchSize);
+    if (blocks === undefined) blocksOf.set(split, (blocks = findBlocks(assignment, SPLIT_NUMBER[split], rowBytes)));
+    const writer = createExampleWriter(source, batchSize);
     const windows = readWindows({
-      file,
+      files,
       assignment,
       splitNumber: SPLIT_NUMBER[split],
       split: blocks,
@@ -59,7 +60,13 @@ function createExamples({ stored, file, preparation, target, assignment, bufferB
     if (size > 0 && !dropLast) yield { size, ...writer.tensors(size) };
   }
 
-  return { preparation, batches, close: () => file.close() };
+  return {
+    preparation: source.preparation,
+    batches,
+    async close() {
+      await Promise.all(files.map((file) => file.close()));
+    },
+  };
 }
 
 /**
@@ -73,7 +80,23 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
   /** The assignments that were made while preparing; another process makes them once more. */
   const assignments = new WeakMap<Preparation, Assignment>();
 
-  async function openExamples(preparation: Preparation, file: RecordFile): Promise<Examples> {
+  /** What must be made of the feature before it can be read; undefined when the records hold what is needed. */
+  async function openDerived(
+    { preprocessing, features }: Preparation,
+    file: RecordFile,
+    options: OpenOptions,
+  ): Promise<RowFile | undefined> {
+    if (preprocessing.kind !== 'image') return undefined;
+    const column = columnNamed(columns, features[0]!, 'feature');
+    if (hasPixels(column, preprocessing)) return undefined;
+    const path = await ensurePixels(
+      { folder, file, rows: description.rows, column, columnIndex: columns.indexOf(column), spec: preprocessing },
+      options,
+    );
+    return openRowFile(path, preprocessing.width * preprocessing.height * preprocessing.channels);
+  }
+
+  async function openExamples(preparation: Preparation, file: RecordFile, options: OpenOptions): Promise<Examples> {
     const { target: wanted, split } = preparation;
     const request =
       wanted.kind === 'none' ? {} : ({ target: wanted.column, task: wanted.kind === 'class' ? 'classification' : 'regression' } as const);
@@ -90,7 +113,9 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
         `The preparation does not fit the dataset "${description.name}": its splits have other sizes.`,
       );
     }
-    return createExamples({ stored, file, preparation, target, assignment, bufferBytes });
+    const derived = await openDerived(preparation, file, options);
+    const source = { preparation, columns, target, recordBytes, derivedBytes: derived?.rowBytes };
+    return createExamples({ files: derived === undefined ? [file] : [file, derived], source, assignment, bufferBytes });
   }
 
   return {
@@ -105,7 +130,7 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
         await file.close();
       }
     },
-    async open(preparation) {
+    async open(preparation, options = {}) {
       const { digest, name } = preparation.dataset;
       if (digest !== description.digest) {
         throw new SlipwayError(
@@ -115,7 +140,7 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
       }
       const file = await openFile();
       try {
-        return await openExamples(preparation, file);
+        return await openExamples(preparation, file, options);
       } catch (error) {
         await file.close();
         throw error;

@@ -10,11 +10,11 @@ export interface SourceFile {
 
 /**
  * What a source says of a column before its rows are read: `text` are texts whose type is to be found, as in CSV;
- * `value` carry their own, as in JSON; the rest is certain.
+ * `value` carry their own, as in JSON; the rest is certain. `label` are names of classes.
  */
 export interface SourceColumn {
   readonly name: string;
-  readonly kind: 'text' | 'value' | 'label' | 'array';
+  readonly kind: 'text' | 'value' | 'label' | 'array' | 'image';
   /** Of an array. */
   readonly dtype?: ArrayDType;
   readonly shape?: readonly number[];
@@ -24,8 +24,17 @@ export interface SourceColumn {
   readonly isSplit?: boolean;
 }
 
-/** One value: a text, a number, a truth, an array of numbers, or nothing. */
-export type Value = string | number | boolean | null | undefined | ArrayLike<number>;
+/** An image file that can be decoded, and what comes out. */
+export interface EncodedImage {
+  readonly bytes: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  /** 1 = greyscale, 3 = colours. */
+  readonly channels: number;
+}
+
+/** One value: a text, a number, a truth, an array of numbers, an image, or nothing. */
+export type Value = string | number | boolean | null | undefined | ArrayLike<number> | EncodedImage;
 
 export interface RowGroup {
   /** Those known so far; later groups may have more at the end. A row that is shorter lacks the rest. */

@@ -6,7 +6,15 @@ import { openRecordFile } from '../../src/datasets/records/record-file.ts';
 import { readStoredDescription } from '../../src/datasets/stored-description.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-const INGEST_LIMITS: IngestLimits = { maxRows: 1_000_000, maxColumns: 1_000, maxCategories: 100, maxRowLength: 1_000_000 };
+const INGEST_LIMITS: IngestLimits = {
+  maxRows: 1_000_000,
+  maxColumns: 1_000,
+  maxCategories: 100,
+  maxRowLength: 1_000_000,
+  maxFiles: 1_000,
+  maxImageBytes: 1_000_000,
+  maxImagePixels: 1_000_000,
+};
 
 export interface IngestedFiles {
   /** Of the dataset. */
@@ -53,6 +61,7 @@ export async function readRecords(folder: string): Promise<unknown[][]> {
       for (const { cell } of columns) {
         const base = record * recordBytes + cell.offset;
         if (cell.storage.kind === 'number') row.push(views.doubles[base / 8]);
+        else if (cell.storage.kind === 'bytes') row.push(await file.readBytes(views, record, cell));
         else if (cell.storage.kind === 'string') row.push(await file.readText(views, record, cell));
         else {
           const elements = cell.storage.shape.reduce((product, size) => product * size, 1);

@@ -1,12 +1,13 @@
 import { combineSeeds, createRandom, shuffle, shuffled } from '../random.ts';
 import type { Assignment } from '../preparation/assign-splits.ts';
-import type { RecordFile } from '../records/record-file.ts';
+import type { RowFile } from '../records/record-file.ts';
 import { createRecordViews, type RecordViews } from '../records/record-views.ts';
 
-/** Records in memory, and which of them come in which order. */
+/** Rows in memory, and which of them come in which order. */
 export interface Window {
-  readonly views: RecordViews;
-  /** Records of the split by their place in `views`, in the order in which they are to come. */
+  /** Of each file. */
+  readonly views: readonly RecordViews[];
+  /** Rows of the split by their place in `views`, in the order in which they are to come. */
   readonly records: Uint32Array;
 }
 
@@ -22,8 +23,9 @@ export interface SplitBlocks {
   readonly counts: Uint32Array;
 }
 
-export function findBlocks(assignment: Assignment, splitNumber: number, recordBytes: number): SplitBlocks {
-  const blockRecords = Math.max(1, Math.floor(BLOCK_BYTES / recordBytes));
+/** @param rowBytes of all files together. */
+export function findBlocks(assignment: Assignment, splitNumber: number, rowBytes: number): SplitBlocks {
+  const blockRecords = Math.max(1, Math.floor(BLOCK_BYTES / rowBytes));
   const all = new Uint32Array(Math.ceil(assignment.length / blockRecords));
   for (let row = 0; row < assignment.length; row += 1) {
     if (assignment[row] === splitNumber) all[Math.floor(row / blockRecords)]! += 1;
@@ -33,7 +35,8 @@ export function findBlocks(assignment: Assignment, splitNumber: number, recordBy
 }
 
 export interface WindowOptions {
-  readonly file: RecordFile;
+  /** Each has one row for each row of the dataset. */
+  readonly files: readonly RowFile[];
   readonly assignment: Assignment;
   readonly splitNumber: number;
   readonly split: SplitBlocks;
@@ -50,10 +53,10 @@ export interface WindowOptions {
  * one is used. A window is valid until the next is asked for.
  */
 export async function* readWindows(options: WindowOptions): AsyncGenerator<Window> {
-  const { file, assignment, splitNumber, split, windowBytes, shuffle: order } = options;
+  const { files, assignment, splitNumber, split, windowBytes, shuffle: order } = options;
   const { blockRecords, blocks, counts } = split;
-  const { recordBytes } = file;
-  const perWindow = Math.max(1, Math.floor(windowBytes / (blockRecords * recordBytes)));
+  const rowBytes = files.reduce((sum, file) => sum + file.rowBytes, 0);
+  const perWindow = Math.max(1, Math.floor(windowBytes / (blockRecords * rowBytes)));
   const windows = Math.ceil(blocks.length / perWindow);
   const blockOrder =
     order === undefined ? Uint32Array.from(blocks.keys()) : shuffled(blocks.length, createRandom(combineSeeds(order.seed, order.epoch)));
@@ -66,8 +69,10 @@ export async function* readWindows(options: WindowOptions): AsyncGenerator<Windo
     skip -= rowsInWindow(first);
     first += 1;
   }
-  const bytes = Math.min(perWindow, blocks.length) * blockRecords * recordBytes;
-  const room = first < windows ? [createRecordViews(bytes), ...(first + 1 < windows ? [createRecordViews(bytes)] : [])] : [];
+  const windowRows = Math.min(perWindow, blocks.length) * blockRecords;
+  const room = Array.from({ length: Math.min(2, windows - first) }, () =>
+    files.map((file) => createRecordViews(windowRows * file.rowBytes)),
+  );
 
   async function load(window: number): Promise<Window> {
     const views = room[window % room.length]!;
@@ -78,7 +83,7 @@ export async function* readWindows(options: WindowOptions): AsyncGenerator<Windo
     for (const [place, index] of chosen.entries()) {
       const start = blocks[index]! * blockRecords;
       const length = Math.min(blockRecords, assignment.length - start);
-      reads.push(file.read(start, length, views, place * blockRecords));
+      for (const [at, file] of files.entries()) reads.push(file.read(start, length, views[at]!, place * blockRecords));
       for (let record = 0; record < length; record += 1) {
         if (assignment[start + record] !== splitNumber) continue;
         records[count] = place * blockRecords + record;

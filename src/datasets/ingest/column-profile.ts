@@ -1,5 +1,6 @@
 import type { Column, ColumnType, ValueCount } from '../dataset.ts';
 import type { StoredColumn, Cell } from '../records/layout.ts';
+import type { EncodedImage } from '../source.ts';
 import type { ColumnSketch } from './column-sketch.ts';
 
 /** Different numbers that are counted; a column with more of them is no set of classes. */
@@ -22,6 +23,7 @@ export interface ColumnProfile {
   /** @returns the code of the text: how many different ones came before it; -1 when there are too many to keep. */
   text(text: string): number;
   array(): void;
+  image(image: EncodedImage): void;
   /** What is known of the column in the end. */
   finish(): { readonly column: Column; readonly stored: StoredColumn };
 }
@@ -29,6 +31,31 @@ export interface ColumnProfile {
 function mostFrequentFirst(counts: Iterable<ValueCount>): ValueCount[] {
   const compare = (a: ValueCount['value'], b: ValueCount['value']): number => (a === b ? 0 : a < b ? -1 : 1);
   return [...counts].toSorted((a, b) => b.count - a.count || compare(a.value, b.value));
+}
+
+/** The sizes of images: one shape when all are alike, else their bounds. */
+function createSizeRange() {
+  let low: EncodedImage | undefined;
+  let high: EncodedImage | undefined;
+  const bound = (a: EncodedImage, b: EncodedImage, pick: (...values: number[]) => number): EncodedImage => ({
+    bytes: a.bytes,
+    width: pick(a.width, b.width),
+    height: pick(a.height, b.height),
+    channels: pick(a.channels, b.channels),
+  });
+  const shapeOf = ({ height, width, channels }: EncodedImage): number[] => [height, width, channels];
+  return {
+    add(image: EncodedImage): void {
+      const bare = { ...image, bytes: new Uint8Array() };
+      low = low === undefined ? bare : bound(low, bare, Math.min);
+      high = high === undefined ? bare : bound(high, bare, Math.max);
+    },
+    describe(): Pick<Column, 'shape' | 'shapeRange'> {
+      if (low === undefined || high === undefined) return {};
+      const range = { smallest: shapeOf(low), largest: shapeOf(high) };
+      return range.smallest.join() === range.largest.join() ? { shape: range.smallest } : { shapeRange: range };
+    },
+  };
 }
 
 export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategories: number): ColumnProfile {
@@ -48,6 +75,7 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
   const textCounts: number[] = [];
   let beyond = false;
   let textLength = 0;
+  const sizes = createSizeRange();
 
   function textType(): ColumnType {
     if (given !== undefined) return given;
@@ -76,6 +104,7 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
     if (storage.kind === 'array') {
       return { column: { name, type: given ?? (source.isImage === true ? 'image' : 'vector'), missing, shape: storage.shape } };
     }
+    if (storage.kind === 'bytes') return { column: { name, type: 'image', missing, ...sizes.describe() } };
     if (storage.kind === 'string') {
       const type = textType();
       if (type !== 'category') return { column: { name, type, missing } };
@@ -137,6 +166,10 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
     },
     array() {
       rows += 1;
+    },
+    image(image) {
+      rows += 1;
+      sizes.add(image);
     },
     finish() {
       const { column, dictionary } = describe();

@@ -22,6 +22,7 @@ const POSSIBLE_TYPES: Readonly<Record<SourceColumn['kind'], readonly ColumnType[
   value: SCALAR_TYPES,
   label: ['category', 'text'],
   array: ['image', 'vector'],
+  image: ['image'],
 };
 
 /** A value that does not fit its column: the row is bad. */
@@ -30,7 +31,7 @@ export class UnfitValue extends Error {}
 /** @throws SlipwayError INVALID_DATASET when the given type is none that the column can have. */
 export function createColumnSketch(source: SourceColumn, given: ColumnType | undefined): ColumnSketch {
   const possible = POSSIBLE_TYPES[source.kind];
-  if (given !== undefined && !(possible.includes(given) && (given !== 'image' || source.isImage === true))) {
+  if (given !== undefined && !(possible.includes(given) && (given !== 'image' || source.kind === 'image' || source.isImage === true))) {
     throw new SlipwayError('INVALID_DATASET', `"${source.name}" cannot be of the type ${given}.`);
   }
   return { source, given, sawNumber: false, sawBoolean: false, sawText: false };
@@ -38,6 +39,7 @@ export function createColumnSketch(source: SourceColumn, given: ColumnType | und
 
 /** How the column is to be stored, after what has been seen of it. */
 export function storageOf({ source, given, sawNumber, sawBoolean, sawText }: ColumnSketch): Storage {
+  if (source.kind === 'image') return { kind: 'bytes' };
   if (source.kind === 'array') return { kind: 'array', dtype: source.dtype!, shape: source.shape! };
   if (source.kind === 'label' || given === 'category' || given === 'text') return { kind: 'string' };
   if (given !== undefined) return { kind: 'number' };
@@ -55,6 +57,7 @@ function unfit({ source: { name } }: ColumnSketch, value: Value, wanted: string)
  */
 export function readValue(value: Value, sketch: ColumnSketch, missing: ReadonlySet<string>): Value {
   const { source, given } = sketch;
+  if (source.kind === 'image') return value;
   if (source.kind === 'array') {
     if (value === null || value === undefined) throw new UnfitValue(`"${source.name}" is missing; an array must be there in every row`);
     if (value instanceof Float32Array && !value.every(Number.isFinite))

@@ -33,6 +33,10 @@ export interface IngestLimits {
   readonly maxCategories: number;
   /** Characters of a row. */
   readonly maxRowLength: number;
+  readonly maxFiles: number;
+  /** Of an image file. */
+  readonly maxImageBytes: number;
+  readonly maxImagePixels: number;
 }
 
 /** Plain data, for it goes to another process. */
@@ -94,7 +98,7 @@ export async function ingest(request: IngestRequest): Promise<DatasetDescription
   const types = options.types ?? {};
   let last = createSkipped(0);
   try {
-    const source = await openSource(files, { ...options, maxRowLength: limits.maxRowLength });
+    const source = await openSource(files, { ...options, ...limits });
     const { rows, bytes, layout, profiles } = await writeRecords(
       source,
       folder,

@@ -9,7 +9,7 @@ const MAX_ELEMENTS = 16;
 
 async function previewOf(column: StoredColumn, file: RecordFile, views: RecordViews, record: number): Promise<unknown> {
   const { cell, type } = column;
-  const base = record * file.recordBytes + cell.offset;
+  const base = record * file.rowBytes + cell.offset;
   switch (cell.storage.kind) {
     case 'number': {
       const value = views.doubles[base / 8]!;
@@ -21,6 +21,8 @@ async function previewOf(column: StoredColumn, file: RecordFile, views: RecordVi
       if (text === undefined) return null;
       return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
     }
+    case 'bytes':
+      return `image of ${views.integers[base / 4 + 2]!} bytes`;
     default: {
       const { shape, dtype } = cell.storage;
       if (type === 'image') return `image ${shape.join('×')}`;

@@ -4,7 +4,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ColumnType } from '../dataset.ts';
 import { layRecord, type RecordLayout } from '../records/layout.ts';
 import { createRecordWriter, HEAP_FILE, type RecordWriter, RECORDS_FILE } from '../records/record-writer.ts';
-import type { OnBadRow, RowGroup, Source, SourceColumn, Value } from '../source.ts';
+import type { EncodedImage, OnBadRow, RowGroup, Source, SourceColumn, Value } from '../source.ts';
 import { type ColumnProfile, createColumnProfile } from './column-profile.ts';
 import { type ColumnSketch, createColumnSketch, noteValue, readValue, storageOf, UnfitValue } from './column-sketch.ts';
 import { textOf } from './read-value.ts';
@@ -32,7 +32,9 @@ const SAMPLE_ROWS = 1_024;
 const SAMPLE_VALUES = 4_000_000;
 
 function sizeOf(value: Value): number {
-  return typeof value === 'string' || (typeof value === 'object' && value !== null) ? value.length : 1;
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 1;
+  return 'bytes' in value ? value.bytes.length : value.length;
 }
 
 function writeValue(writer: RecordWriter, profile: ColumnProfile, value: Value, original: Value): void {
@@ -50,6 +52,11 @@ function writeValue(writer: RecordWriter, profile: ColumnProfile, value: Value, 
       }
       const text = textOf(original as string | number | boolean);
       return writer.string(cell, text, profile.text(text));
+    }
+    case 'bytes': {
+      const image = value as EncodedImage;
+      profile.image(image);
+      return writer.bytes(cell, image.bytes);
     }
     default:
       profile.array();
@@ -136,7 +143,8 @@ async function readOnce(
     for (const group of sample) {
       for (const row of group.rows) {
         for (const [index, sketch] of sketches.entries()) {
-          if (sketch.given === undefined && sketch.source.kind !== 'array') noteValue(readValue(row[index], sketch, missing), sketch);
+          if (sketch.given === undefined && sketch.source.kind !== 'array' && sketch.source.kind !== 'image')
+            noteValue(readValue(row[index], sketch, missing), sketch);
         }
       }
     }

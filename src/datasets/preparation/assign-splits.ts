@@ -80,7 +80,7 @@ export interface SplitSource {
 /** Fills in what a request leaves out. @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA */
 export function resolveSplit(request: SplitRequest, ownColumn: string | undefined, { file, columns, target }: SplitSource): ResolvedSplit {
   const name = request.column ?? ownColumn;
-  const column = name === undefined ? undefined : splitColumnOf(name, columns, file.recordBytes);
+  const column = name === undefined ? undefined : splitColumnOf(name, columns, file.rowBytes);
   const order = request.order ?? 'random';
   return {
     ...(name !== undefined && { column: name }),
@@ -96,7 +96,7 @@ export function resolveSplit(request: SplitRequest, ownColumn: string | undefine
  * a target are in none. Takes two looks through the rows and a byte of memory for each.
  */
 export async function assignSplits(split: ResolvedSplit, { file, rows, columns, target }: SplitSource): Promise<Assignment> {
-  const column = split.column === undefined ? undefined : splitColumnOf(split.column, columns, file.recordBytes);
+  const column = split.column === undefined ? undefined : splitColumnOf(split.column, columns, file.rowBytes);
   const assignment = new Uint8Array(rows);
   const groupOf = (views: Parameters<NumberReader>[0], record: number): number => {
     if (target.kind === 'class') {

@@ -1,7 +1,7 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ImagePreprocessing, Preprocessing, TableColumn } from '../../packages/manifest.ts';
 import { tableShape } from '../../preprocessing/table.ts';
-import type { InputSpec, PreparationRequest } from '../dataset.ts';
+import type { Column, ImageRequest, InputSpec, PreparationRequest } from '../dataset.ts';
 import { ARRAY_TYPES, elementsOf, type StoredColumn } from '../records/layout.ts';
 import type { RecordViews } from '../records/record-views.ts';
 import type { ChosenFeatures } from './choose-features.ts';
@@ -70,11 +70,30 @@ function meterVector(column: StoredColumn, recordBytes: number, isScaled: boolea
   };
 }
 
+/** Height, width and channels as they are asked for; what is left out is that of the images. */
+function imageSize({ name, shape, shapeRange }: Column, request: ImageRequest): [height: number, width: number, channels: number] {
+  const asked = [request.height, request.width, request.channels];
+  if (shapeRange !== undefined && (request.width === undefined || request.height === undefined)) {
+    const [smallest, largest] = [shapeRange.smallest, shapeRange.largest].map(([height, width]) => `${width}×${height}`);
+    // That some are grey and some in colours is no matter: one is made of the other.
+    if (smallest !== largest) {
+      throw new SlipwayError(
+        'UNSUITABLE_DATA',
+        `The images in "${name}" are of several sizes, ${smallest} to ${largest}; say which width and height they are to have.`,
+        {
+          details: [{ path: 'image', message: 'width and height are missing' }],
+        },
+      );
+    }
+  }
+  const [height, width, channels] = (shape ?? shapeRange?.largest ?? [1, 1, 1]).map((own, axis) => asked[axis] ?? own);
+  return [height!, width!, channels!];
+}
+
 /** Levels 0–255 become 0–1; there is nothing to measure. */
-function imageMeter(column: StoredColumn, layout: 'HWC' | 'CHW'): FeatureMeter {
-  const { storage } = column.cell;
-  if (storage.kind !== 'array') throw new TypeError(`${column.name} is no array`);
-  const [height = 0, width = 0, channels = 1] = storage.shape;
+function imageMeter(column: Column, request: ImageRequest): FeatureMeter {
+  const { layout = 'HWC', fit = 'fill' } = request;
+  const [height, width, channels] = imageSize(column, request);
   return {
     add() {},
     finish() {
@@ -85,7 +104,7 @@ function imageMeter(column: StoredColumn, layout: 'HWC' | 'CHW'): FeatureMeter {
         height,
         channels: channels === 3 ? 3 : 1,
         layout,
-        fit: 'fill',
+        fit,
         background: 0,
         scale: 1 / 255,
       };
@@ -101,9 +120,22 @@ export interface FeatureMeter {
   finish(): { readonly input: InputSpec; readonly preprocessing: Preprocessing };
 }
 
-export function createFeatureMeter({ kind, columns }: ChosenFeatures, request: PreparationRequest, recordBytes: number): FeatureMeter {
+/**
+ * @param described all columns of the dataset.
+ * @throws SlipwayError UNSUITABLE_DATA
+ */
+export function createFeatureMeter(
+  { kind, columns }: ChosenFeatures,
+  request: PreparationRequest,
+  described: readonly Column[],
+  recordBytes: number,
+): FeatureMeter {
   const isScaled = (request.scaling ?? 'standard') === 'standard';
-  if (kind === 'image') return imageMeter(columns[0]!, request.imageLayout ?? 'HWC');
+  if (kind === 'image')
+    return imageMeter(
+      described.find(({ name }) => name === columns[0]!.name)!,
+      request.image ?? {},
+    );
   const meters = columns.map((column) => {
     if (column.type === 'category') return meterCategory(column, recordBytes, request.unknownCategories ?? 'refuse');
     if (column.type === 'vector') return meterVector(column, recordBytes, isScaled);

@@ -73,7 +73,7 @@ export async function prepare(stored: StoredDescription, file: RecordFile, reque
   const assignment = await assignSplits(split, source);
   const counts = countSplits(assignment);
   if (counts.train === 0) throw new SlipwayError('UNSUITABLE_DATA', 'No row is left for training.');
-  const featureMeter = createFeatureMeter(features, request, recordBytes);
+  const featureMeter = createFeatureMeter(features, request, description.columns, recordBytes);
   const targetMeter = createTargetMeter(target);
   for await (const { views, count, first } of file.scan()) {
     for (let record = 0; record < count; record += 1) {

@@ -1,7 +1,8 @@
 import type { ColumnType } from '../dataset.ts';
 
 /**
- * How a column lies in a record. `number` is a double, NaN when missing. `string` is 16 bytes: the place of the text in
+ * How a column lies in a record. `bytes` is 16 bytes: the place of the bytes in the heap as a double and how many they
+ * are as a 32-bit integer; four more are not used. `number` is a double, NaN when missing. `string` is 16 bytes: the place of the text in
  * the heap as a double (-1 when missing), its length in bytes and its code as 32-bit integers; the code counts the
  * different texts of the column in the order of their coming, and is -1 for texts beyond the first few.
  * `array` is a run of numbers.
@@ -9,6 +10,7 @@ import type { ColumnType } from '../dataset.ts';
 export type Storage =
   | { readonly kind: 'number' }
   | { readonly kind: 'string' }
+  | { readonly kind: 'bytes' }
   | { readonly kind: 'array'; readonly dtype: ArrayDType; readonly shape: readonly number[] };
 
 export const ARRAY_TYPES = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array } as const;
@@ -45,6 +47,7 @@ function widthOf(storage: Storage): number {
     case 'number':
       return 8;
     case 'string':
+    case 'bytes':
       return 16;
     default:
       return elementsOf(storage.shape) * ARRAY_TYPES[storage.dtype].BYTES_PER_ELEMENT;

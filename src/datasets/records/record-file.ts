@@ -26,39 +26,56 @@ async function readRange(file: FileHandle, target: Uint8Array, position: number)
   await Promise.all(pieces);
 }
 
+/** A file of rows of one size. */
+export interface RowFile {
+  readonly rowBytes: number;
+  /** Reads `count` rows from `first` on into `views`, at row `at` of it. */
+  read(first: number, count: number, views: RecordViews, at?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** The records of a dataset on disk. */
-export interface RecordFile {
-  readonly recordBytes: number;
-  /** Reads the records from `first` on into `views`, at `atRecord` of it. */
-  read(first: number, count: number, views: RecordViews, atRecord?: number): Promise<void>;
+export interface RecordFile extends RowFile {
   /** The text of a cell of type `string`; undefined when missing. */
   readText(views: RecordViews, record: number, cell: Cell): Promise<string | undefined>;
+  /** The bytes of a cell of type `bytes`. */
+  readBytes(views: RecordViews, record: number, cell: Cell): Promise<Buffer>;
   /** All records in order, some megabytes at a time; the views are used again. */
   scan(): AsyncIterable<{ readonly views: RecordViews; readonly count: number; readonly first: number }>;
-  close(): Promise<void>;
 }
 
 const SCAN_BYTES = 4 * 1024 * 1024;
 
-export async function openRecordFile(folder: string, recordBytes: number, rows: number): Promise<RecordFile> {
-  const records = await open(join(folder, RECORDS_FILE));
-  const heap = await open(join(folder, HEAP_FILE));
+export async function openRowFile(path: string, rowBytes: number): Promise<RowFile> {
+  const file = await open(path);
+  return {
+    rowBytes,
+    async read(first, count, { bytes }, at = 0) {
+      await readRange(file, bytes.subarray(at * rowBytes, (at + count) * rowBytes), first * rowBytes);
+    },
+    close: () => file.close(),
+  };
+}
 
-  async function read(first: number, count: number, views: RecordViews, atRecord = 0): Promise<void> {
-    const start = atRecord * recordBytes;
-    await readRange(records, views.bytes.subarray(start, start + count * recordBytes), first * recordBytes);
+export async function openRecordFile(folder: string, recordBytes: number, rows: number): Promise<RecordFile> {
+  const records = await openRowFile(join(folder, RECORDS_FILE), recordBytes);
+  const heap = await open(join(folder, HEAP_FILE));
+  const { read } = records;
+
+  async function readBytes({ doubles, integers }: RecordViews, record: number, { offset }: Cell): Promise<Buffer> {
+    const base = record * recordBytes + offset;
+    const bytes = Buffer.allocUnsafe(integers[base / 4 + 2]!);
+    await readRange(heap, bytes, doubles[base / 8]!);
+    return bytes;
   }
 
   return {
-    recordBytes,
+    rowBytes: recordBytes,
     read,
-    async readText({ doubles, integers }, record, { offset }) {
-      const base = record * recordBytes + offset;
-      const position = doubles[base / 8]!;
-      if (position < 0) return undefined;
-      const bytes = Buffer.allocUnsafe(integers[base / 4 + 2]!);
-      await readRange(heap, bytes, position);
-      return bytes.toString('utf8');
+    readBytes,
+    async readText(views, record, cell) {
+      if (views.doubles[(record * recordBytes + cell.offset) / 8]! < 0) return undefined;
+      return (await readBytes(views, record, cell)).toString('utf8');
     },
     async *scan() {
       const step = Math.max(1, Math.floor(SCAN_BYTES / recordBytes));

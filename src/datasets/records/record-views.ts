@@ -6,9 +6,9 @@ export interface RecordViews {
   readonly integers: Int32Array;
 }
 
-/** @param length in bytes, a multiple of 8. */
+/** @param length in bytes; there may be room for a few more. */
 export function createRecordViews(length: number): RecordViews {
-  const memory = new ArrayBuffer(length);
+  const memory = new ArrayBuffer(Math.ceil(length / 8) * 8);
   return {
     bytes: new Uint8Array(memory),
     doubles: new Float64Array(memory),

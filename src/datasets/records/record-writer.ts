@@ -75,6 +75,7 @@ export interface RecordWriter {
   missingString(cell: Cell): void;
   /** @param code as `Storage` says. A text with a code is written once. */
   string(cell: Cell, text: string, code: number): void;
+  bytes(cell: Cell, bytes: Uint8Array): void;
   array(cell: Cell, values: ArrayLike<number>): void;
   endRecord(): void;
   /** Writes what is buffered and makes it durable. @returns the bytes of both files. */
@@ -85,7 +86,7 @@ export interface RecordWriter {
 export function createRecordWriter(folder: string, { recordBytes }: RecordLayout): RecordWriter {
   const records = createAppender(join(folder, RECORDS_FILE));
   const heap = createAppender(join(folder, HEAP_FILE));
-  const { bytes, doubles, floats, integers } = createRecordViews(recordBytes);
+  const { bytes: record, doubles, floats, integers } = createRecordViews(recordBytes);
   /** Where the text of each code is, for each cell. */
   const known = new Map<Cell, { readonly offsets: number[]; readonly lengths: number[] }>();
 
@@ -115,12 +116,16 @@ export function createRecordWriter(folder: string, { recordBytes }: RecordLayout
       }
       place(cell, offset, places.lengths[code]!, code);
     },
+    bytes(cell, bytes) {
+      place(cell, heap.length, bytes.length, -1);
+      heap.append(bytes);
+    },
     array({ offset, storage }, values) {
-      if (storage.kind !== 'array' || storage.dtype === 'uint8') bytes.set(values, offset);
+      if (storage.kind !== 'array' || storage.dtype === 'uint8') record.set(values, offset);
       else (storage.dtype === 'int32' ? integers : floats).set(values, offset / 4);
     },
     endRecord() {
-      records.append(bytes);
+      records.append(record);
     },
     close() {
       const total = records.length + heap.length;

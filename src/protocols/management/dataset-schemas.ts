@@ -20,6 +20,10 @@ const columnAnswer = z
       .optional()
       .describe('Every value and how many rows have it, most frequent first: the class balance. Of columns with few different values.'),
     shape: z.array(z.int()).optional().describe('Of vectors and of images of one size: height, width, channels.'),
+    shapeRange: z
+      .object({ smallest: z.array(z.int()), largest: z.array(z.int()) })
+      .optional()
+      .describe('Of images of several sizes: the bounds of height, width and channels.'),
   })
   .meta({ id: 'Column' });
 

@@ -87,7 +87,7 @@ export function createDatasetUploadRoutes({ catalog, maxSkippedRows, ...limits }
       tag: 'datasets',
       summary: 'Upload a dataset.',
       description:
-        'CSV, JSON Lines, npy, npz, Parquet or MNIST’s IDX. The data is streamed to disk and read as a whole, in a process of its own; only data that can be read is kept. Types of columns are found and can be given.',
+        'CSV, JSON Lines, npy, npz, Parquet, MNIST’s IDX, or images in folders by class, in an archive or as the files of a form. The data is streamed to disk and read as a whole, in a process of its own; only data that can be read is kept. Types of columns are found and can be given.',
       query: uploadQuery,
       body: {
         kind: 'stream',
@@ -101,6 +101,8 @@ export function createDatasetUploadRoutes({ catalog, maxSkippedRows, ...limits }
           'application/x-ndjson': { description: 'The bare file.' },
           'application/vnd.apache.parquet': { description: 'The bare file.' },
           'application/gzip': { description: 'The bare file, gzipped.' },
+          'application/zip': { description: 'Images in folders by class, or arrays of NumPy.' },
+          'application/x-tar': { description: 'Images in folders by class.' },
         },
       },
       responses: {

