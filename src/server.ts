@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Config } from './config/schema.ts';
 import { createDatasetCatalog } from './datasets/catalog.ts';
+import { createUploadStore } from './datasets/uploads.ts';
 import { createInference } from './inference/inference.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import type { Logger } from './observability/log.ts';
@@ -77,9 +78,14 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     env: runnerEnvironment(env, undefined),
     logger,
   });
+  const uploads = createUploadStore({
+    folder: join(resolve(config.state), 'datasets', '.uploads'),
+    maxBytes: config.datasets.maxUploadBytes,
+    expiryMs: config.datasets.uploadExpiryMs,
+  });
   const statistics = createInferenceStatistics();
   const inference = withStatistics(createInference({ registry, ...config.scheduler }), statistics);
-  const parts: ProtocolParts = { config, registry, datasets, inference, statistics, phase: () => phase, version };
+  const parts: ProtocolParts = { config, registry, datasets, uploads, inference, statistics, phase: () => phase, version };
   const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs: config.limits.requestArrivalMs });
 
   const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });
@@ -111,6 +117,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
       await rm(incomingFolderOf(config), { recursive: true, force: true });
       await mkdir(resolve(config.models), { recursive: true });
       await datasets.start();
+      await uploads.start();
       const loading = registry.start();
       // A failure to listen must not leave an unhandled rejection of the registry behind.
       loading.catch(() => {});

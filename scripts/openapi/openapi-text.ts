@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { configSchema } from '../../src/config/schema.ts';
 import type { DatasetCatalog } from '../../src/datasets/catalog.ts';
+import type { UploadStore } from '../../src/datasets/uploads.ts';
 import type { InferenceStatistics } from '../../src/inference/statistics.ts';
 import type { Inference } from '../../src/inference/types.ts';
 import { createHttpEndpoints } from '../../src/protocols/endpoints.ts';
@@ -17,6 +18,7 @@ export function describedProtocols(): HttpProtocol[] {
     config: configSchema.parse({}),
     registry: {} as Registry,
     datasets: {} as DatasetCatalog,
+    uploads: {} as UploadStore,
     inference: {} as Inference,
     statistics: {} as InferenceStatistics,
     phase: () => 'ready',

@@ -94,6 +94,10 @@ export const configSchema = z.strictObject({
   datasets: z
     .strictObject({
       maxUploadBytes: bytes.default(64 * 1024 * 1024 * 1024).describe('Largest upload of a dataset, in bytes.'),
+      folder: text.optional().describe('Folder on the server’s disk from which datasets may be made by a path. Without it none may.'),
+      uploadExpiryMs: milliseconds
+        .default(86_400_000)
+        .describe('A resumable upload to which nothing was added for this long is removed, in milliseconds.'),
       maxFiles: count.default(1_000_000).describe('Most files of a dataset.'),
       maxRows: count.default(1_000_000_000).describe('Most rows of a dataset.'),
       maxColumns: count.default(10_000).describe('Most columns of a dataset.'),

@@ -116,7 +116,7 @@ export function createDatasetCatalog({ folder, limits, maxHeapBytes, env, logger
       await rm(incoming, { recursive: true, force: true });
       await mkdir(incoming, { recursive: true });
       for (const entry of await readdir(folder, { withFileTypes: true })) {
-        if (!entry.isDirectory() || entry.name === INCOMING) continue;
+        if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
         try {
           const { description } = readStoredDescription(join(folder, entry.name));
           datasets.set(description.id, description);

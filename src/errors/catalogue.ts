@@ -111,6 +111,11 @@ export const CATALOGUE = {
     kind: 'failed_precondition',
     meaning: 'The dataset cannot be used in this way: one class only, a label without training rows, a column of the wrong type.',
   },
+  UPLOAD_NOT_FOUND: { kind: 'not_found', meaning: 'There is no resumable upload of this id; it may have expired.' },
+  UPLOAD_CONFLICT: {
+    kind: 'failed_precondition',
+    meaning: 'The resumable upload is not at the byte that the request names, is being sent to, or has not come whole; ask where it is.',
+  },
   DATASET_READER_FAILED: {
     kind: 'internal',
     meaning: 'The process that reads an uploaded dataset ended before its time; nothing was kept.',

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { DatasetCatalog } from '../datasets/catalog.ts';
+import type { UploadStore } from '../datasets/uploads.ts';
 import type { Logger } from '../observability/log.ts';
 import type { InferenceStatistics } from '../inference/statistics.ts';
 import type { Inference } from '../inference/types.ts';
@@ -15,6 +16,7 @@ import { createDatasetRoutes } from './management/dataset-routes.ts';
 import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts';
 import { createModelRoutes } from './management/model-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
+import { createResumableUploadRoutes } from './management/resumable-upload-routes.ts';
 import { createPredictRoutes } from './native/predict-routes.ts';
 import { createTensorFlowServingProtocol } from './tensorflow-serving/rest/tensorflow-serving-protocol.ts';
 import { createServing } from './tensorflow-serving/serving.ts';
@@ -25,6 +27,7 @@ export interface ProtocolParts {
   readonly config: Config;
   readonly registry: Registry;
   readonly datasets: DatasetCatalog;
+  readonly uploads: UploadStore;
   readonly inference: Inference;
   readonly statistics: InferenceStatistics;
   readonly phase: () => ServerPhase;
@@ -49,14 +52,21 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
-function nativeProtocol({ config, registry, datasets, inference, phase }: ProtocolParts): HttpProtocol {
+function nativeProtocol({ config, registry, datasets, uploads, inference, phase }: ProtocolParts): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ inference, ...limits }),
     ...createModelRoutes(registry),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
     ...createDatasetRoutes(datasets),
-    ...createDatasetUploadRoutes({ catalog: datasets, ...config.datasets, maxBytes: config.datasets.maxUploadBytes }),
+    ...createDatasetUploadRoutes({
+      catalog: datasets,
+      uploads,
+      ...config.datasets,
+      folder: config.datasets.folder,
+      maxBytes: config.datasets.maxUploadBytes,
+    }),
+    ...createResumableUploadRoutes(uploads, config.datasets.maxUploadBytes),
   ];
   return {
     tags: {

@@ -51,7 +51,7 @@ export interface RouteContext<Params, Query> {
  * Paths are written as OpenAPI writes them, `/models/{name}`.
  */
 export interface RouteDefinition<Params = unknown, Query = unknown> {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'HEAD' | 'OPTIONS' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly operationId: string;
   readonly tag: string;

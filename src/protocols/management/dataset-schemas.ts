@@ -104,6 +104,32 @@ export const datasetFields = z.strictObject({
 
 export type DatasetFields = z.infer<typeof datasetFields>;
 
+export const datasetQuery = datasetFields.extend({
+  file: z.string().min(1).max(255).optional().describe('Name of the file, when the body is the bare file.'),
+});
+export type DatasetQuery = z.infer<typeof datasetQuery>;
+
+export const datasetForm = datasetFields.extend({
+  file: z.string().meta({ format: 'binary', description: 'The file. There may be several.' }),
+});
+
+/** A JSON body that names the data and says the same of it. */
+export const datasetOrder = z.strictObject({
+  name: datasetFields.shape.name,
+  format: datasetFields.shape.format,
+  types: typesSchema.optional().describe('Types of columns in place of those that are found.'),
+  missing: missingSchema.optional().describe('Texts that mean that there is no value.'),
+  maxSkipped: z.int().min(0).optional().describe('Rows that may be left out because they cannot be read. 0 when left out.'),
+  delimiter: z.string().length(1).optional().describe('Of CSV: one character. Found in the first line when left out.'),
+  header: z.boolean().optional().describe('Of CSV: whether the first line has the names of the columns. Found when left out.'),
+  uploads: z.array(z.string()).min(1).max(1_000).optional().describe('Ids of resumable uploads, which are gone once the dataset is there.'),
+  path: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('A file or folder under the folder of the setting `datasets.folder`. It is read in place and not changed.'),
+});
+
 export function encodeSummary({ id, name, format, createdAt, rows, bytes, digest }: DatasetDescription): z.infer<typeof datasetSummary> {
   return { id, name, format, createdAt, rows, bytes, digest };
 }
