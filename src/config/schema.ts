@@ -66,7 +66,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   runners: z
     .strictObject({
-      threads: count.default(1).describe('Threads of an engine for one run.'),
+      threads: count.default(1).describe('Threads of an engine for one run; more than one is worth it for large models only.'),
       loadTimeoutMs: milliseconds.default(60_000).describe('A runner that has not loaded its model by then is ended, in milliseconds.'),
       heartbeatMs: milliseconds.default(1_000).describe('How often an idle runner is asked whether it lives, in milliseconds.'),
       unresponsiveMs: milliseconds

@@ -26,24 +26,41 @@ async function withoutNewHandlers<Result>(work: () => Promise<Result>): Promise<
   }
 }
 
-async function startWasm(): Promise<void> {
+async function startWasm(threads: number): Promise<boolean> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm')) + sep);
+  const start = (): Promise<boolean> => tf.setBackend('wasm');
+  // A backend that has started keeps its threads.
+  if (threads === 1 || tf.engine().registry['wasm'] !== undefined) return start();
+  const { startOnThreads } = await import('./wasm-threads.ts');
+  return startOnThreads(threads, start);
+}
+
+async function startCpu(): Promise<boolean> {
+  await import('@tensorflow/tfjs-backend-cpu');
+  return tf.setBackend('cpu');
 }
 
 /**
  * Makes a backend the one that computes. tfjs has one for the whole process, as it has one engine.
+ * @param threads of the wasm backend, which keeps those that it was started with.
  * @returns undefined, or what went wrong, in words.
  */
-export async function activateBackend(name: BackendName): Promise<string | undefined> {
+export async function activateBackend(name: BackendName, threads = 1): Promise<string | undefined> {
   // Ends the banners and warnings that tfjs prints to the console for developers.
   tf.enableProdMode();
   try {
-    await (name === 'wasm' ? startWasm() : import('@tensorflow/tfjs-backend-cpu'));
-    return (await withoutNewHandlers(() => tf.setBackend(name))) ? undefined : 'it does not start on this machine';
+    return (await withoutNewHandlers(() => (name === 'wasm' ? startWasm(threads) : startCpu())))
+      ? undefined
+      : 'it does not start on this machine';
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** How many threads the active backend computes on. */
+export async function activeThreads(): Promise<number> {
+  return tf.getBackend() === 'wasm' ? (await import('@tensorflow/tfjs-backend-wasm')).getThreadsCount() : 1;
 }
 
 /** Whether a backend is the one that computes now. */

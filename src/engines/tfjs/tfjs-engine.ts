@@ -1,7 +1,7 @@
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature } from '../../tensor/signature.ts';
 import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
-import { activateBackend, type BackendName, BACKENDS, isActive } from './backend.ts';
+import { activateBackend, activeThreads, type BackendName, BACKENDS, isActive } from './backend.ts';
 import { createExecution, type Execution } from './execution.ts';
 import { MODEL_FILE, readModelFile } from './model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
@@ -24,10 +24,10 @@ interface Chosen extends Started {
 }
 
 /** Activates the first backend that starts. @throws SlipwayError ENGINE_UNAVAILABLE when none does. */
-async function firstBackend(backends: readonly BackendName[]): Promise<Started> {
+async function firstBackend(backends: readonly BackendName[], threads: number): Promise<Started> {
   const problems: string[] = [];
   for (const backend of backends) {
-    const problem = await activateBackend(backend);
+    const problem = await activateBackend(backend, threads);
     if (problem === undefined) return { backend, passedOver: problems.join(' ') };
     problems.push(`Its ${backend} backend was not taken: ${problem}.`);
   }
@@ -64,8 +64,8 @@ function saidBy(message: string): string {
 }
 
 function reasonOf({ backend, passedOver, trial }: Chosen, threads: number): string {
-  const sentences = [backend === 'cpu' ? 'tfjs in plain JavaScript, which is slow.' : 'tfjs on WebAssembly with SIMD.'];
-  if (backend === 'wasm' && threads > 1) sentences.push('It runs on one thread: tfjs has no WebAssembly threads under Node.');
+  const wasm = `tfjs on WebAssembly with SIMD${threads === 1 ? '' : ` and ${threads} threads`}.`;
+  const sentences = [backend === 'cpu' ? 'tfjs in plain JavaScript, which is slow.' : wasm];
   if (passedOver !== '') sentences.push(passedOver);
   if (trial.outcome === 'failed') sentences.push(`A trial run on zeros failed, and requests may fail too: ${saidBy(trial.error.message)}.`);
   return sentences.join(' ');
@@ -77,11 +77,12 @@ async function chooseBackend(
   started: Started,
   signature: Signature,
   execute: Execution,
+  threads: number,
 ): Promise<Chosen> {
   const trial = await tryModel(signature, execute);
   if (trial.outcome === 'ran') return { ...started, trial };
   for (const backend of backends.slice(backends.indexOf(started.backend) + 1)) {
-    if ((await activateBackend(backend)) !== undefined) continue;
+    if ((await activateBackend(backend, threads)) !== undefined) continue;
     const next = await tryModel(signature, execute);
     if (next.outcome === 'ran') {
       const passedOver = `Its ${started.backend} backend was not taken for this model: ${saidBy(trial.error.message)}.`;
@@ -92,19 +93,20 @@ async function chooseBackend(
     throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${saidBy(trial.error.message)}.`, { cause: trial.error });
   }
   // No backend liked zeros of these sizes; that says nothing about real inputs.
-  await activateBackend(started.backend);
+  await activateBackend(started.backend, threads);
   return { ...started, trial };
 }
 
 /** TF.js layers and graph models. It computes on the calling thread and event loop, so it belongs into a runner process. */
 export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}): Engine {
   async function load(options: LoadOptions): Promise<LoadedModel> {
-    const started = await firstBackend(backends);
+    const { threads } = options;
+    const started = await firstBackend(backends, threads);
     const loaded = await readModel(options);
     const execute = createExecution(loaded);
     let chosen: Chosen;
     try {
-      chosen = await chooseBackend(backends, started, loaded.signature, execute);
+      chosen = await chooseBackend(backends, started, loaded.signature, execute, threads);
     } catch (error) {
       loaded.dispose();
       throw error;
@@ -114,10 +116,10 @@ export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}
       signature: withTriedDtypes(loaded.signature, chosen.trial),
       backend: chosen.backend,
       device: 'cpu',
-      reason: reasonOf(chosen, options.threads),
+      reason: reasonOf(chosen, await activeThreads()),
       async run(inputs, outputs) {
         // tfjs has one backend for the whole process; another model may have changed it.
-        if (!isActive(chosen.backend)) await activateBackend(chosen.backend);
+        if (!isActive(chosen.backend)) await activateBackend(chosen.backend, threads);
         return execute(inputs, outputs);
       },
       dispose: async () => loaded.dispose(),
