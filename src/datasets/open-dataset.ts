@@ -1,12 +1,15 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
+import type { TextPreprocessing } from '../packages/manifest.ts';
 import { createExampleWriter, type ExampleSource } from './batches/example-writer.ts';
 import { findBlocks, readWindows, type SplitBlocks } from './batches/windows.ts';
 import type { Batch, BatchOptions, Dataset, Examples, OpenOptions, Preparation, Split } from './dataset.ts';
 import { ensurePixels, hasPixels } from './derived/pixels.ts';
+import { assignWindows, ensureTokens, ensureWindows, TOKEN_BYTES } from './derived/tokens.ts';
 import { type Assignment, assignSplits, countSplits, SPLIT_NUMBER } from './preparation/assign-splits.ts';
 import { prepare } from './preparation/prepare.ts';
 import { columnNamed } from './preparation/record-columns.ts';
-import { resolveTarget } from './preparation/resolve-target.ts';
+import { type ResolvedTarget, resolveTarget } from './preparation/resolve-target.ts';
+import { textSource } from './preparation/text-features.ts';
 import { openRecordFile, openRowFile, type RecordFile, type RowFile } from './records/record-file.ts';
 import { readStoredDescription } from './stored-description.ts';
 
@@ -81,33 +84,53 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
   const assignments = new WeakMap<Preparation, Assignment>();
 
   /** What must be made of the feature before it can be read; undefined when the records hold what is needed. */
-  async function openDerived(
-    { preprocessing, features }: Preparation,
+  async function openDerived(preparation: Preparation, file: RecordFile, options: OpenOptions): Promise<RowFile | undefined> {
+    const { preprocessing, features, files } = preparation;
+    if (preprocessing.kind === 'table') return undefined;
+    const column = columnNamed(columns, features[0]!, 'feature');
+    if (preprocessing.kind === 'text') {
+      const path = await ensureTokens(await textSource(stored, folder, file, column, { preprocessing, files }), options);
+      return openRowFile(path, preprocessing.maxLength * TOKEN_BYTES);
+    }
+    if (hasPixels(column, preprocessing)) return undefined;
+    const pixels = { folder, file, rows: description.rows, column, columnIndex: columns.indexOf(column), spec: preprocessing };
+    return openRowFile(await ensurePixels(pixels, options), preprocessing.width * preprocessing.height * preprocessing.channels);
+  }
+
+  async function assignmentOf(preparation: Preparation, file: RecordFile, target: ResolvedTarget): Promise<Assignment> {
+    const known = assignments.get(preparation);
+    if (known !== undefined) return known;
+    return assignSplits(preparation.split, { file, rows: description.rows, columns, target });
+  }
+
+  /** The windows of texts that are to be continued; the records are not needed beside them. */
+  async function openWindows(
+    preparation: Preparation,
+    preprocessing: TextPreprocessing,
     file: RecordFile,
     options: OpenOptions,
-  ): Promise<RowFile | undefined> {
-    if (preprocessing.kind !== 'image') return undefined;
-    const column = columnNamed(columns, features[0]!, 'feature');
-    if (hasPixels(column, preprocessing)) return undefined;
-    const path = await ensurePixels(
-      { folder, file, rows: description.rows, column, columnIndex: columns.indexOf(column), spec: preprocessing },
-      options,
-    );
-    return openRowFile(path, preprocessing.width * preprocessing.height * preprocessing.channels);
+  ): Promise<Examples> {
+    const { features, files, split, rows } = preparation;
+    const target = { kind: 'none' } as const;
+    const text = await textSource(stored, folder, file, columnNamed(columns, features[0]!, 'feature'), { preprocessing, files });
+    const path = await ensureWindows(text, split, await assignmentOf(preparation, file, target), options);
+    await file.close();
+    const windows = await openRowFile(path, (preprocessing.maxLength + 1) * TOKEN_BYTES);
+    const source = { preparation, columns, target, recordBytes, derivedBytes: windows.rowBytes };
+    return createExamples({ files: [windows], source, assignment: assignWindows(rows), bufferBytes });
   }
 
   async function openExamples(preparation: Preparation, file: RecordFile, options: OpenOptions): Promise<Examples> {
-    const { target: wanted, split } = preparation;
+    const { target: wanted, preprocessing, rows } = preparation;
+    if (wanted.kind === 'token' && preprocessing.kind === 'text') return openWindows(preparation, preprocessing, file, options);
     const request =
-      wanted.kind === 'none' ? {} : ({ target: wanted.column, task: wanted.kind === 'class' ? 'classification' : 'regression' } as const);
+      wanted.kind === 'class' || wanted.kind === 'number'
+        ? ({ target: wanted.column, task: wanted.kind === 'class' ? 'classification' : 'regression' } as const)
+        : {};
     const target = resolveTarget(request, columns, description.columns, recordBytes);
-    const assignment = assignments.get(preparation) ?? (await assignSplits(split, { file, rows: description.rows, columns, target }));
+    const assignment = await assignmentOf(preparation, file, target);
     const counts = countSplits(assignment);
-    if (
-      counts.train !== preparation.rows.train ||
-      counts.validation !== preparation.rows.validation ||
-      counts.test !== preparation.rows.test
-    ) {
+    if (counts.train !== rows.train || counts.validation !== rows.validation || counts.test !== rows.test) {
       throw new SlipwayError(
         'UNSUITABLE_DATA',
         `The preparation does not fit the dataset "${description.name}": its splits have other sizes.`,
@@ -123,7 +146,7 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
     async prepare(request) {
       const file = await openFile();
       try {
-        const { preparation, assignment } = await prepare(stored, file, request);
+        const { preparation, assignment } = await prepare(folder, stored, file, request);
         assignments.set(preparation, assignment);
         return preparation;
       } finally {

@@ -78,7 +78,38 @@ const tablePreprocessingSchema = z.strictObject({
 
 export type TablePreprocessing = z.infer<typeof tablePreprocessingSchema>;
 
-const preprocessingSchema = z.discriminatedUnion('kind', [imagePreprocessingSchema, tablePreprocessingSchema]);
+/**
+ * How a text becomes token ids. `characters` are those of Unicode, `words` are runs of letters and digits, in lower case,
+ * and every other character but space by itself. Of these two 0 is padding, 1 is what the vocabulary does not have, and
+ * the vocabulary follows. `file` is a tokenizer.json of Hugging Face in the version folder.
+ */
+const tokenizerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.enum(['characters', 'words']), vocabulary: z.array(z.string()).min(1) }),
+  z.strictObject({ kind: z.literal('file'), file: z.string().regex(/^[\w.-]+\.json$/, 'must be the name of a JSON file') }),
+]);
+
+export type TokenizerSpec = z.infer<typeof tokenizerSchema>;
+
+/** How to make the input tensors from a text: token ids of the shape [N, length], in the integer type of the input. */
+const textPreprocessingSchema = z.strictObject({
+  kind: z.literal('text'),
+  /** The input that takes the ids; may be left out when the model has one input. */
+  input: z.string().optional(),
+  /** An input that takes 1 for each token and 0 for padding. */
+  attentionMask: z.string().optional(),
+  /** An input that takes the kind of each token, which is 0. */
+  tokenTypes: z.string().optional(),
+  tokenizer: tokenizerSchema,
+  /** Most tokens of a text; what comes after them is left out. */
+  maxLength: z.int().positive().max(1_000_000),
+  /** Texts are filled up with `padId` to `maxLength`, or to the longest one of the request. */
+  padTo: z.enum(['maxLength', 'longest']).default('maxLength'),
+  padId: z.int().min(0).default(0),
+});
+
+export type TextPreprocessing = z.infer<typeof textPreprocessingSchema>;
+
+const preprocessingSchema = z.discriminatedUnion('kind', [imagePreprocessingSchema, tablePreprocessingSchema, textPreprocessingSchema]);
 
 export type Preprocessing = z.infer<typeof preprocessingSchema>;
 

@@ -69,6 +69,14 @@ async function checkDigests(folder: string, manifest: VersionManifest, files: re
   }
 }
 
+function checkTokenizer({ preprocessing }: VersionManifest, files: readonly string[]): void {
+  if (preprocessing?.kind !== 'text' || preprocessing.tokenizer.kind !== 'file' || files.includes(preprocessing.tokenizer.file)) return;
+  throw new SlipwayError(
+    'INVALID_MODEL',
+    `${VERSION_MANIFEST_FILE} names the tokenizer ${preprocessing.tokenizer.file}, which is not in the version folder.`,
+  );
+}
+
 /**
  * Reads and checks a version folder: its manifest, its format, the digests of the files that the manifest lists.
  * @throws SlipwayError INVALID_MODEL, INVALID_MANIFEST, DIGEST_MISMATCH, ENGINE_UNAVAILABLE
@@ -91,6 +99,7 @@ export async function readVersionFolder(folder: string): Promise<VersionFolder> 
   files.sort();
   const manifest = (await readManifest(join(root, VERSION_MANIFEST_FILE), versionManifestSchema)) ?? {};
   const format = await detectFormat(root);
+  checkTokenizer(manifest, files);
   await checkDigests(root, manifest, files);
   return { format, manifest, bytes, files };
 }

@@ -17,11 +17,12 @@ export interface InstanceOptions {
   readonly model: string;
   readonly version: number;
   readonly manifest: VersionManifest;
+  readonly folder: string;
   readonly runner: Runner;
   readonly info: LoadedInfo;
 }
 
-export function createInstance({ model, version, manifest, runner, info }: InstanceOptions): Instance {
+export function createInstance({ model, version, manifest, folder, runner, info }: InstanceOptions): Instance {
   let inFlight = 0;
   let ended = false;
   let onIdle: (() => void) | undefined;
@@ -55,7 +56,7 @@ export function createInstance({ model, version, manifest, runner, info }: Insta
   return {
     runner,
     info,
-    answer: { model, version, signature: info.signature, manifest, runner, acquire },
+    answer: { model, version, signature: info.signature, manifest, folder, runner, acquire },
     drain(drainMs) {
       drained ??= idle(drainMs).then(() => {
         ended = true;

@@ -18,6 +18,8 @@ export interface ReadyVersion {
   readonly version: number;
   readonly signature: Signature;
   readonly manifest: VersionManifest;
+  /** Of its files. */
+  readonly folder: string;
   readonly runner: Runner;
   /** Marks one request in flight; the returned function ends it, once. */
   acquire(): () => void;

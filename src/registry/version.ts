@@ -160,7 +160,7 @@ export function createVersion(options: VersionOptions): Version {
         signal.throwIfAborted();
         const replaced = current;
         contents = { format: read.format, manifest: read.manifest };
-        current = createInstance({ model, version, manifest: read.manifest, runner: launched, info });
+        current = createInstance({ model, version, manifest: read.manifest, folder, runner: launched, info });
         failure = reloadFailure = '';
         if (replaced !== undefined) void retire(replaced);
         onCurrentStatus(current, launched.status); // it may have crashed in between

@@ -3,8 +3,12 @@ import type { Preparation, PreparationRequest } from '../dataset.ts';
 import type { StoredColumn } from '../records/layout.ts';
 import { columnNamed } from './record-columns.ts';
 
+/** What the input of the model is made of: one image, one text, or columns of a table. */
+export type FeatureKind = 'image' | 'text' | 'table';
+
 export interface ChosenFeatures {
-  readonly kind: 'image' | 'table';
+  readonly kind: FeatureKind;
+  /** One of them for an image or a text. */
   readonly columns: readonly StoredColumn[];
   readonly unused: Preparation['unusedColumns'];
 }
@@ -13,10 +17,55 @@ function unsuitable(message: string): SlipwayError {
   return new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path: 'features', message }] });
 }
 
-function whyNot({ type }: StoredColumn, hasImage: boolean, isEmpty: boolean): string | undefined {
-  if (hasImage && type !== 'image') return 'the image is used alone';
-  if (type === 'text') return 'text is not used beside other columns';
-  return isEmpty ? 'it has no value in any row' : undefined;
+function kindOf({ type }: StoredColumn): FeatureKind {
+  return type === 'image' || type === 'text' ? type : 'table';
+}
+
+/** Whether a text is to be read even if few different ones make it look like a category. */
+function wantsText({ task, text }: PreparationRequest): boolean {
+  return task === 'next-token' || text !== undefined;
+}
+
+function chooseNamed(
+  names: readonly string[],
+  request: PreparationRequest,
+  columns: readonly StoredColumn[],
+): Omit<ChosenFeatures, 'unused'> {
+  const chosen = names.map((name) => columnNamed(columns, name, 'feature'));
+  const [first, second] = chosen;
+  if (first === undefined) throw unsuitable('The list of features is empty.');
+  const alone = chosen.find((column) => kindOf(column) !== 'table');
+  if (alone !== undefined && second !== undefined) {
+    throw unsuitable(
+      `"${alone.name}" is ${alone.type === 'text' ? 'a text' : 'an image'}, which cannot be used together with other features.`,
+    );
+  }
+  const isText = first.type === 'category' && second === undefined && wantsText(request);
+  return { kind: isText ? 'text' : kindOf(first), columns: chosen };
+}
+
+/** The one column of a kind. */
+function onlyOne(found: readonly StoredColumn[], kind: FeatureKind): readonly StoredColumn[] {
+  const [first, second] = found;
+  if (second !== undefined)
+    throw unsuitable(
+      `There are several columns of the type ${kind}, such as "${first!.name}" and "${second.name}"; name one of them as the feature.`,
+    );
+  return found;
+}
+
+function chooseByDefault(request: PreparationRequest, candidates: readonly StoredColumn[]): Omit<ChosenFeatures, 'unused'> {
+  const of = (kind: FeatureKind): StoredColumn[] => candidates.filter((column) => kindOf(column) === kind);
+  if (of('image').length > 0) return { kind: 'image', columns: onlyOne(of('image'), 'image') };
+  const texts = of('text');
+  if (wantsText(request)) {
+    const found = texts.length > 0 ? texts : candidates.filter(({ type }) => type === 'category');
+    if (found.length === 0) throw unsuitable('There is no text.');
+    return { kind: 'text', columns: onlyOne(found, 'text') };
+  }
+  if (of('table').length > 0) return { kind: 'table', columns: of('table') };
+  if (texts.length === 0) throw unsuitable('No column is left to predict from.');
+  return { kind: 'text', columns: onlyOne(texts, 'text') };
 }
 
 /**
@@ -26,37 +75,29 @@ function whyNot({ type }: StoredColumn, hasImage: boolean, isEmpty: boolean): st
  * @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA
  */
 export function chooseFeatures(
-  { features }: PreparationRequest,
+  request: PreparationRequest,
   columns: readonly StoredColumn[],
   taken: readonly string[],
   empty: ReadonlySet<string>,
 ): ChosenFeatures {
+  const { features } = request;
   const others = columns.filter(({ name }) => !taken.includes(name));
-  if (features !== undefined) {
-    const chosen = features.map((name) => columnNamed(columns, name, 'feature'));
-    const images = chosen.filter(({ type }) => type === 'image');
-    if (chosen.length === 0) throw unsuitable('The list of features is empty.');
-    if (images.length > 0 && chosen.length > 1)
-      throw unsuitable(`The image "${images[0]!.name}" cannot be used together with other features.`);
-    for (const { name, type } of chosen) {
-      if (taken.includes(name)) throw unsuitable(`"${name}" cannot be a feature: it is the target, or it says the split.`);
-      if (type === 'text') throw unsuitable(`"${name}" is text, which cannot be a feature of a table.`);
-      if (empty.has(name)) throw unsuitable(`"${name}" has no value in any row.`);
-    }
-    const unused = others
-      .filter((each) => !chosen.includes(each))
-      .map(({ name }) => ({ name, reason: 'it is not among the features asked for' }));
-    return { kind: images.length > 0 ? 'image' : 'table', columns: chosen, unused };
+  const chosen =
+    features === undefined
+      ? chooseByDefault(
+          request,
+          others.filter(({ name }) => !empty.has(name)),
+        )
+      : chooseNamed(features, request, columns);
+  for (const { name } of chosen.columns) {
+    if (taken.includes(name)) throw unsuitable(`"${name}" cannot be a feature: it is the target, or it says the split.`);
+    if (empty.has(name)) throw unsuitable(`"${name}" has no value in any row.`);
   }
-  const [image, second] = others.filter(({ type }) => type === 'image');
-  if (second !== undefined)
-    throw unsuitable(`There are several images, "${image!.name}" and "${second.name}"; name one of them as the feature.`);
-  const unused: { name: string; reason: string }[] = [];
-  const chosen = others.filter((column) => {
-    const reason = whyNot(column, image !== undefined, empty.has(column.name));
-    if (reason !== undefined) unused.push({ name: column.name, reason });
-    return reason === undefined;
-  });
-  if (chosen.length === 0) throw unsuitable('No column is left to predict from.');
-  return { kind: image === undefined ? 'table' : 'image', columns: chosen, unused };
+  const whyNot = (name: string): string => {
+    if (features !== undefined) return 'it is not among the features asked for';
+    if (empty.has(name)) return 'it has no value in any row';
+    return chosen.kind === 'table' ? 'images and texts are not used beside other columns' : `the ${chosen.kind} is used alone`;
+  };
+  const unused = others.filter((each) => !chosen.columns.includes(each)).map(({ name }) => ({ name, reason: whyNot(name) }));
+  return { ...chosen, unused };
 }

@@ -1,11 +1,13 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type Preparation, type PreparationRequest, type TargetSpec } from '../dataset.ts';
+import { countWindows } from '../derived/tokens.ts';
 import type { RecordFile } from '../records/record-file.ts';
 import type { StoredDescription } from '../stored-description.ts';
 import { type Assignment, assignSplits, countSplits, resolveSplit, SPLIT_NUMBER } from './assign-splits.ts';
 import { chooseFeatures } from './choose-features.ts';
 import { createFeatureMeter } from './feature-meter.ts';
 import { createMeter } from './meter.ts';
+import { measureTexts, textSource } from './text-features.ts';
 import { type ResolvedTarget, resolveTarget } from './resolve-target.ts';
 
 /** Classes of the training rows, in order; each class of other splits must be among them. */
@@ -60,7 +62,7 @@ export interface Prepared {
 }
 
 /** As `Dataset.prepare`; the assignment of the rows is kept, so that it need not be made again. */
-export async function prepare(stored: StoredDescription, file: RecordFile, request: PreparationRequest): Promise<Prepared> {
+export async function prepare(folder: string, stored: StoredDescription, file: RecordFile, request: PreparationRequest): Promise<Prepared> {
   const { description, columns, recordBytes } = stored;
   const { rows } = description;
   const target = resolveTarget(request, columns, description.columns, recordBytes);
@@ -73,30 +75,38 @@ export async function prepare(stored: StoredDescription, file: RecordFile, reque
   const assignment = await assignSplits(split, source);
   const counts = countSplits(assignment);
   if (counts.train === 0) throw new SlipwayError('UNSUITABLE_DATA', 'No row is left for training.');
-  const featureMeter = createFeatureMeter(features, request, description.columns, recordBytes);
+  const text = features.kind === 'text' ? await measureTexts(request, features.columns[0]!, file, assignment) : undefined;
+  const featureMeter = text === undefined ? createFeatureMeter(features, request, description.columns, recordBytes) : undefined;
   const targetMeter = createTargetMeter(target);
   for await (const { views, count, first } of file.scan()) {
     for (let record = 0; record < count; record += 1) {
       const number = assignment[first + record]!;
       const isTrain = number === SPLIT_NUMBER.train;
-      if (isTrain) featureMeter.add(views, record);
+      if (isTrain) featureMeter?.add(views, record);
       if (number <= SPLIT_NUMBER.test) targetMeter.add(views, record, isTrain);
     }
   }
-  const { input, preprocessing } = featureMeter.finish();
+  const { input, preprocessing, files } = text ?? { ...featureMeter!.finish(), files: {} };
   const { id, name, digest } = description;
+  const isContinued = request.task === 'next-token';
+  const vocabularySize = input.vocabularySize ?? 0;
+  const examples = isContinued
+    ? await countWindows(await textSource(stored, folder, file, features.columns[0]!, text!), assignment, {})
+    : counts;
+  if (examples.train === 0) throw new SlipwayError('UNSUITABLE_DATA', `The texts for training have fewer than ${input.shape[0]} tokens.`);
   return {
     assignment,
     preparation: {
       dataset: { id, name, digest },
       inputs: [input],
       features: features.columns.map((column) => column.name),
-      target: targetMeter.finish(),
-      rows: counts,
+      target: isContinued ? { kind: 'token', vocabularySize } : targetMeter.finish(),
+      rows: examples,
       unusedRows: rows - counts.train - counts.validation - counts.test,
       unusedColumns: features.unused,
       split,
       preprocessing,
+      files,
     },
   };
 }

@@ -49,11 +49,15 @@ function classTarget(column: StoredColumn, described: Column, recordBytes: numbe
 
 /** @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA */
 export function resolveTarget(
-  { target, task }: PreparationRequest,
+  { target, task }: Pick<PreparationRequest, 'target' | 'task'>,
   columns: readonly StoredColumn[],
   described: readonly Column[],
   recordBytes: number,
 ): ResolvedTarget {
+  if (task === 'next-token') {
+    if (target !== undefined) throw unsuitable(`The task next-token has no target column, but "${target}" is named.`);
+    return { kind: 'none' };
+  }
   if (target === undefined) return { kind: 'none' };
   const column = columnNamed(columns, target, 'target');
   const description = described.find(({ name }) => name === target)!;

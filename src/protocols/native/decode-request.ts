@@ -101,6 +101,12 @@ export function rowsIn(inputs: ScannedJson, { inputs: specs }: Signature): Table
   return [toPlain(inputs) as TableRow];
 }
 
+/** The texts in `inputs` for a model of texts; undefined when these are its tensors. */
+export function textsIn(inputs: ScannedJson): string[] | undefined {
+  if (typeof inputs === 'string') return [inputs];
+  return Array.isArray(inputs) && inputs.every((each) => typeof each === 'string') ? inputs : undefined;
+}
+
 /** The input that takes what is made by preprocessing. */
 export function preprocessedInputOf(version: ReadyVersion): string {
   const name = version.manifest.preprocessing?.input ?? version.signature.inputs[0]?.name;

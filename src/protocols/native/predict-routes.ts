@@ -2,13 +2,16 @@ import type { z } from 'zod';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Inference } from '../../inference/types.ts';
 import { preprocessImage } from '../../preprocessing/image.ts';
+import type { TextPreprocessing } from '../../packages/manifest.ts';
 import { preprocessTable } from '../../preprocessing/table.ts';
+import { preprocessText } from '../../preprocessing/text.ts';
+import { createTokenizer, type Tokenizer, tokenizerFilesIn } from '../../preprocessing/tokenizer.ts';
 import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
 import type { ScannedJson } from '../../tensor/json-scanner.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../http/route.ts';
 import { modelParams, versionParams } from '../http/path-params.ts';
-import { decodeInputs, decodePredictRequest, preprocessedInputOf, rowsIn } from './decode-request.ts';
+import { decodeInputs, decodePredictRequest, preprocessedInputOf, rowsIn, textsIn } from './decode-request.ts';
 import { encodePredictResponse } from './encode-response.ts';
 import { predictBody, predictQuery, predictResponse } from './schemas.ts';
 
@@ -69,17 +72,43 @@ export function createPredictRoutes(options: PredictRouteOptions): RouteDefiniti
     return new Map([[preprocessedInputOf(version), preprocessTable(rows, preprocessing)]]);
   }
 
+  /** Texts are made into token ids; a tokenizer is read with the first of them. */
+  const tokenizers = new WeakMap<ReadyVersion, Promise<Tokenizer>>();
+  async function inputsOfTexts(texts: readonly string[], version: ReadyVersion, preprocessing: TextPreprocessing): Promise<NamedTensors> {
+    let tokenizer = tokenizers.get(version);
+    if (tokenizer === undefined) {
+      tokenizer = createTokenizer(preprocessing.tokenizer, tokenizerFilesIn(version.folder));
+      tokenizers.set(version, tokenizer);
+    }
+    return preprocessText(texts, preprocessing, await tokenizer, (name) => {
+      const wanted = name ?? preprocessedInputOf(version);
+      return version.signature.inputs.find((each) => each.name === wanted) ?? { name: wanted, dtype: 'INT32' };
+    });
+  }
+
   async function predictFromJson(path: PathReference, context: RouteContext<unknown, z.infer<typeof predictQuery>>): Promise<RouteAnswer> {
     const { envelope, inputs } = decodePredictRequest(context.body, options.maxJsonDepth);
     const version = inference.resolve(mergeReference(path, context.query, envelope));
     const timeoutMs = envelope.parameters?.timeoutMs;
-    const response = await inference.predict(version, {
-      inputs: inputsOf(inputs, version),
-      outputs: envelope.outputs,
-      deadline: timeoutMs === undefined ? undefined : performance.now() + timeoutMs,
-      signal: context.signal,
-    });
-    return encodePredictResponse(response, version.manifest.classification);
+    const { preprocessing, classification } = version.manifest;
+    const texts = preprocessing?.kind === 'text' ? textsIn(inputs) : undefined;
+    const predict = async (tensors: NamedTensors): Promise<RouteAnswer> => {
+      const response = await inference.predict(version, {
+        inputs: tensors,
+        outputs: envelope.outputs,
+        deadline: timeoutMs === undefined ? undefined : performance.now() + timeoutMs,
+        signal: context.signal,
+      });
+      return encodePredictResponse(response, classification);
+    };
+    if (preprocessing?.kind !== 'text' || texts === undefined) return predict(inputsOf(inputs, version));
+    // Held from here on: the ids are those of this version's tokenizer, so a newer version must not answer in its place.
+    const release = version.acquire();
+    try {
+      return await predict(await inputsOfTexts(texts, version, preprocessing));
+    } finally {
+      release();
+    }
   }
 
   async function predictFromImage(path: PathReference, context: RouteContext<unknown, z.infer<typeof predictQuery>>): Promise<RouteAnswer> {

@@ -1,0 +1,103 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { TextPreprocessing, TokenizerSpec } from '../../packages/manifest.ts';
+import { createTokenizer, splitText } from '../../preprocessing/tokenizer.ts';
+import type { InputSpec, Preparation, PreparationRequest } from '../dataset.ts';
+import type { StoredColumn } from '../records/layout.ts';
+import type { TextSource } from '../derived/tokens.ts';
+import type { RecordFile } from '../records/record-file.ts';
+import type { StoredDescription } from '../stored-description.ts';
+import { type Assignment, SPLIT_NUMBER } from './assign-splits.ts';
+
+const DEFAULT_VOCABULARY = 10_000;
+const DEFAULT_LONGEST = 256;
+const DEFAULT_CONTEXT = 64;
+/** What is counted before the rare pieces are thrown away, so that memory has a bound. */
+const MAX_COUNTED = 1_000_000;
+
+const TOKENIZER_FILE = 'tokenizer.json';
+const TOKENS_INPUT = 'tokens';
+
+/** What texts become, and the files that belong to it. */
+export interface TextFeatures {
+  readonly input: InputSpec;
+  readonly preprocessing: TextPreprocessing;
+  readonly files: Preparation['files'];
+}
+
+/** The texts of the rows for training; those that are missing are left out. */
+async function* trainingTexts(file: RecordFile, column: StoredColumn, assignment: Assignment): AsyncGenerator<string> {
+  for await (const { views, count, first } of file.scan()) {
+    for (let record = 0; record < count; record += 1) {
+      if (assignment[first + record] !== SPLIT_NUMBER.train) continue;
+      const text = await file.readText(views, record, column.cell);
+      if (text !== undefined) yield text;
+    }
+  }
+}
+
+/** The pieces that come most often; equally frequent ones in the order of their letters. */
+function mostFrequent(counts: ReadonlyMap<string, number>, size: number): string[] {
+  return [...counts]
+    .toSorted(([a, countOfA], [b, countOfB]) => countOfB - countOfA || (a < b ? -1 : 1))
+    .slice(0, size)
+    .map(([piece]) => piece);
+}
+
+/** Forgets the pieces that came once, then twice, …, until half of the room is free. */
+function forgetRare(counts: Map<string, number>): void {
+  for (let rare = 1; counts.size > MAX_COUNTED / 2; rare += 1) {
+    for (const [piece, count] of counts) if (count <= rare) counts.delete(piece);
+  }
+}
+
+async function trainVocabulary(kind: 'characters' | 'words', size: number, texts: AsyncIterable<string>): Promise<string[]> {
+  const counts = new Map<string, number>();
+  for await (const text of texts) {
+    for (const piece of splitText(text, kind)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+    if (counts.size > MAX_COUNTED) forgetRare(counts);
+  }
+  if (counts.size === 0) throw new SlipwayError('UNSUITABLE_DATA', 'The texts of the training rows are empty.');
+  return mostFrequent(counts, size);
+}
+
+/** What is needed to make tokens of a column. @throws SlipwayError INVALID_MANIFEST */
+export async function textSource(
+  { description, columns }: StoredDescription,
+  folder: string,
+  file: RecordFile,
+  column: StoredColumn,
+  { preprocessing, files }: Pick<TextFeatures, 'preprocessing' | 'files'>,
+): Promise<TextSource> {
+  const tokenizer = await createTokenizer(preprocessing.tokenizer, async (name) => files[name] ?? '');
+  return { folder, file, rows: description.rows, column, columnIndex: columns.indexOf(column), preprocessing, files, tokenizer };
+}
+
+/** Trains the tokenizer, or takes the one that is given, and measures how long texts are. */
+export async function measureTexts(
+  request: PreparationRequest,
+  column: StoredColumn,
+  file: RecordFile,
+  assignment: Assignment,
+): Promise<TextFeatures> {
+  const isContinued = request.task === 'next-token';
+  const { tokenizer: asked = isContinued ? 'characters' : 'words', vocabularySize = DEFAULT_VOCABULARY, maxLength } = request.text ?? {};
+  const texts = (): AsyncGenerator<string> => trainingTexts(file, column, assignment);
+  const isGiven = typeof asked === 'object';
+  const spec: TokenizerSpec = isGiven
+    ? { kind: 'file', file: TOKENIZER_FILE }
+    : { kind: asked, vocabulary: await trainVocabulary(asked, vocabularySize, texts()) };
+  const files: Record<string, string> = isGiven ? { [TOKENIZER_FILE]: asked.json } : {};
+  const tokenizer = await createTokenizer(spec, async () => files[TOKENIZER_FILE]!);
+  let length = maxLength ?? (isContinued ? DEFAULT_CONTEXT : 1);
+  if (maxLength === undefined && !isContinued) {
+    for await (const text of texts()) {
+      length = Math.max(length, tokenizer.encode(text, DEFAULT_LONGEST).length);
+      if (length >= DEFAULT_LONGEST) break;
+    }
+  }
+  return {
+    input: { name: TOKENS_INPUT, dtype: 'INT32', shape: [length], vocabularySize: tokenizer.vocabularySize },
+    preprocessing: { kind: 'text', input: TOKENS_INPUT, tokenizer: spec, maxLength: length, padTo: 'maxLength', padId: 0 },
+    files,
+  };
+}
