@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { elementTypeName } from './element-types.ts';
-import { type ByteSource, protobufFields } from './protobuf-fields.ts';
+import { type ByteSource, protobufFields } from '../../protobuf/protobuf-fields.ts';
 
 /** An input or output as the ONNX file itself declares it. */
 export interface DeclaredValue {

@@ -1,6 +1,6 @@
 import { type DType, type FixedDType, type NumericData, STORAGE, type TensorData } from '../../tensor/dtype.ts';
 import { tensorError } from '../../tensor/shape.ts';
-import { WireReader } from './wire-reader.ts';
+import { WireReader } from '../../protobuf/wire-reader.ts';
 
 /** A repeated field: its number and the wire type of an element that is not packed. */
 export interface ElementField {

@@ -1,5 +1,5 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import { VARINT, type WireReader } from './wire-reader.ts';
+import { VARINT, type WireReader } from '../../protobuf/wire-reader.ts';
 
 /** More of anything than a request has, and few enough to be read at little cost. */
 const MOST_ENTRIES = 10_000;

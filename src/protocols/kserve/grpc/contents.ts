@@ -1,5 +1,5 @@
 import { type ElementFields, readElements } from '../../grpc/elements.ts';
-import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT } from '../../grpc/wire-reader.ts';
+import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT } from '../../../protobuf/wire-reader.ts';
 import type { DType } from '../../../tensor/dtype.ts';
 import { elementCount, formatShape, tensorError } from '../../../tensor/shape.ts';
 import type { Tensor } from '../../../tensor/tensor.ts';

@@ -1,5 +1,5 @@
 import { push, pushDimensions, readMapEntry } from '../../grpc/message-parts.ts';
-import { LENGTH_DELIMITED, WireReader } from '../../grpc/wire-reader.ts';
+import { LENGTH_DELIMITED, WireReader } from '../../../protobuf/wire-reader.ts';
 import type { Parameters } from '../parameters.ts';
 
 /** `InferInputTensor`, with its elements not yet read. */

@@ -3,7 +3,7 @@ import type { DType } from '../../../tensor/dtype.ts';
 import { elementCount, formatShape } from '../../../tensor/shape.ts';
 import { type ElementFields, readElements } from '../../grpc/elements.ts';
 import { push, readMapEntry } from '../../grpc/message-parts.ts';
-import { FIXED32, LENGTH_DELIMITED, VARINT, WireReader } from '../../grpc/wire-reader.ts';
+import { FIXED32, LENGTH_DELIMITED, VARINT, WireReader } from '../../../protobuf/wire-reader.ts';
 import type { DecodeFeature, Example } from '../examples.ts';
 
 /** `Feature`: a list of one of three kinds, by the number of its field. */

@@ -1,7 +1,7 @@
 import type { ModelReference } from '../../../registry/types.ts';
 import { push, readMapEntry } from '../../grpc/message-parts.ts';
-import { WireReader } from '../../grpc/wire-reader.ts';
-import { WireWriter } from '../../grpc/wire-writer.ts';
+import { WireReader } from '../../../protobuf/wire-reader.ts';
+import { WireWriter } from '../../../protobuf/wire-writer.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 
 /** `ModelSpec`: which version of which model, and its signature. */

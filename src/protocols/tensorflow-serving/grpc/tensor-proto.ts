@@ -4,8 +4,8 @@ import { elementCount, formatShape, tensorError } from '../../../tensor/shape.ts
 import type { Tensor } from '../../../tensor/tensor.ts';
 import { type ElementField, type ElementFields, readElements } from '../../grpc/elements.ts';
 import { push } from '../../grpc/message-parts.ts';
-import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, WireReader } from '../../grpc/wire-reader.ts';
-import { WireWriter } from '../../grpc/wire-writer.ts';
+import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, WireReader } from '../../../protobuf/wire-reader.ts';
+import { WireWriter } from '../../../protobuf/wire-writer.ts';
 import { DATA_TYPE, dtypeOf } from '../data-type.ts';
 
 /*

@@ -3,7 +3,7 @@ import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { ReadyVersion } from '../../../registry/types.ts';
 import { loadProto } from '../../grpc/load-proto.ts';
 import type { CallContext, GrpcService } from '../../grpc/service.ts';
-import { WireWriter } from '../../grpc/wire-writer.ts';
+import { WireWriter } from '../../../protobuf/wire-writer.ts';
 import { type Serving, SIGNATURE_DEF, SIGNATURE_NAME, STATE_NUMBER } from '../serving.ts';
 import { describeSignature } from '../signature-def.ts';
 import { readExamples } from './example.ts';

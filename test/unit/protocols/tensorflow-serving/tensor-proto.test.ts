@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SlipwayError } from '../../../../src/errors/slipway-error.ts';
 import { decodeTensorProto, encodeTensorProto } from '../../../../src/protocols/tensorflow-serving/grpc/tensor-proto.ts';
-import { WireWriter } from '../../../../src/protocols/grpc/wire-writer.ts';
+import { WireWriter } from '../../../../src/protobuf/wire-writer.ts';
 import { encodeBinaryTensor } from '../../../../src/tensor/binary.ts';
 import { DATA_TYPE } from '../../../../src/protocols/tensorflow-serving/data-type.ts';
 import { arbitraryTensor, elementsOf } from '../../tensor/arbitrary-tensor.ts';

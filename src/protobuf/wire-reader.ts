@@ -1,4 +1,4 @@
-import { SlipwayError } from '../../errors/slipway-error.ts';
+import { SlipwayError } from '../errors/slipway-error.ts';
 
 /** Wire types of the protobuf encoding. */
 export const VARINT = 0;

@@ -11,6 +11,11 @@ export class WireWriter {
   #parts: Uint8Array[] = [];
   #length = 0;
 
+  /** The message in pieces; values given as bytes are among them as they are. */
+  get parts(): readonly Uint8Array[] {
+    return this.#parts;
+  }
+
   /** The whole message. */
   finish(): Buffer {
     return Buffer.concat(this.#parts, this.#length);
