@@ -28,10 +28,23 @@ export default {
       to: { path: '^src/', pathNot: '^src/(tensor|errors)/' },
     },
     {
+      name: 'the-wire-format-knows-no-message',
+      severity: 'error',
+      from: { path: '^src/protobuf/' },
+      to: { path: '^src/', pathNot: '^src/(protobuf|errors)/' },
+    },
+    {
+      name: 'the-compiler-knows-models-only',
+      comment: 'It makes files out of files. Who runs them, and when, is for others.',
+      severity: 'error',
+      from: { path: '^src/compiler/' },
+      to: { path: '^src/', pathNot: '^src/(compiler|tensor|errors|packages|protobuf)/' },
+    },
+    {
       name: 'engines-know-models-only',
       severity: 'error',
       from: { path: '^src/engines/' },
-      to: { path: '^src/', pathNot: '^src/(engines|tensor|errors|packages)/' },
+      to: { path: '^src/', pathNot: '^src/(engines|tensor|errors|packages|protobuf)/' },
     },
     {
       name: 'the-host-never-loads-an-engine',
@@ -52,7 +65,7 @@ export default {
       comment: 'It starts for each model, so it stays small, and it has no part in what the server decides.',
       severity: 'error',
       from: { path: '^src/runners/child/' },
-      to: { path: '^src/', pathNot: '^src/(runners/(child/|[^/]+\\.ts$)|engines|tensor|errors|packages)' },
+      to: { path: '^src/', pathNot: '^src/(runners/(child/|[^/]+\\.ts$)|engines|compiler|tensor|errors|packages)' },
     },
     {
       name: 'both-sides-of-the-process-border-share-the-middle',

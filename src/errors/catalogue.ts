@@ -124,6 +124,10 @@ export const CATALOGUE = {
     kind: 'unsupported',
     meaning: 'No engine on this machine can run the format, operator or dtype; the message names it.',
   },
+  COMPILE_FAILED: {
+    kind: 'unsupported',
+    meaning: 'The model cannot be compiled to one ONNX graph; the message names the layer, what is wrong and what can be done.',
+  },
   NOT_SUPPORTED: { kind: 'unsupported', meaning: 'The protocol has such a feature, but Slipway does not; the message names it.' },
   INFERENCE_FAILED: { kind: 'internal', meaning: 'The engine failed while it ran the model on these inputs.' },
   RUNNER_CRASHED: {
