@@ -1,7 +1,8 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
 import type { TextPreprocessing } from '../packages/manifest.ts';
 import { createExampleWriter, type ExampleSource } from './batches/example-writer.ts';
-import { findBlocks, readWindows, type SplitBlocks } from './batches/windows.ts';
+import { createResidentRows } from './batches/resident.ts';
+import { findBlocks, readWindows, type SplitBlocks, type Window } from './batches/windows.ts';
 import type { Batch, BatchOptions, Dataset, Examples, OpenOptions, Preparation, Split } from './dataset.ts';
 import { ensurePixels, hasPixels } from './derived/pixels.ts';
 import { assignWindows, ensureTokens, ensureWindows, TOKEN_BYTES } from './derived/tokens.ts';
@@ -15,8 +16,9 @@ import { readStoredDescription } from './stored-description.ts';
 
 export interface OpenDatasetOptions {
   /**
-   * Memory for the rows of a pass over a split, in bytes; a pass over more than this takes twice as much, for what is
-   * used and what is read next. It is also what is shuffled as a whole. Default 128 MiB.
+   * Memory for rows, in bytes. A dataset that fits stays in memory and is shuffled as a whole; a pass over a larger one
+   * takes twice as much, for what is used and what is read next, and shuffles so much at a time, of blocks from all over
+   * the file. The order depends on it, so a job that goes on needs the same. Default 128 MiB.
    */
   readonly bufferBytes?: number;
 }
@@ -33,23 +35,25 @@ interface ExamplesParts {
 
 function createExamples({ files, source, assignment, bufferBytes }: ExamplesParts): Examples {
   const rowBytes = files.reduce((sum, file) => sum + file.rowBytes, 0);
+  const resident = rowBytes * assignment.length <= bufferBytes ? createResidentRows(files, assignment) : undefined;
   const blocksOf = new Map<Split, SplitBlocks>();
 
-  async function* batches({ split, batchSize, shuffle, skip = 0, dropLast = false }: BatchOptions): AsyncGenerator<Batch> {
+  async function* windowsOf({ split, batchSize, shuffle, skip = 0 }: BatchOptions): AsyncGenerator<Window> {
+    const splitNumber = SPLIT_NUMBER[split];
+    if (resident !== undefined) {
+      yield await resident.window(splitNumber, shuffle, skip * batchSize);
+      return;
+    }
     let blocks = blocksOf.get(split);
-    if (blocks === undefined) blocksOf.set(split, (blocks = findBlocks(assignment, SPLIT_NUMBER[split], rowBytes)));
+    if (blocks === undefined) blocksOf.set(split, (blocks = findBlocks(assignment, splitNumber, rowBytes)));
+    yield* readWindows({ files, assignment, splitNumber, split: blocks, windowBytes: bufferBytes, shuffle, skip: skip * batchSize });
+  }
+
+  async function* batches(options: BatchOptions): AsyncGenerator<Batch> {
+    const { batchSize, dropLast = false } = options;
     const writer = createExampleWriter(source, batchSize);
-    const windows = readWindows({
-      files,
-      assignment,
-      splitNumber: SPLIT_NUMBER[split],
-      split: blocks,
-      windowBytes: bufferBytes,
-      shuffle,
-      skip: skip * batchSize,
-    });
     let size = 0;
-    for await (const { views, records } of windows) {
+    for await (const { views, records } of windowsOf(options)) {
       for (let from = 0; from < records.length;) {
         const to = Math.min(records.length, from + batchSize - size);
         writer.write(views, records, from, to, size);

@@ -6,7 +6,7 @@ import { openRecordFile } from '../../src/datasets/records/record-file.ts';
 import { readStoredDescription } from '../../src/datasets/stored-description.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-const INGEST_LIMITS: IngestLimits = {
+export const INGEST_LIMITS: IngestLimits = {
   maxRows: 1_000_000,
   maxColumns: 1_000,
   maxCategories: 100,

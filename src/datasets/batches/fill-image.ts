@@ -17,14 +17,26 @@ export function fillImage(spec: ImagePreprocessing, { rowBytes, offset }: PixelP
   /** Of neighbouring pixels of one channel, in the tensor; channels lie side by side in the record. */
   const step = layout === 'CHW' ? 1 : channels;
   const channelStep = layout === 'CHW' ? area : 1;
+  const elements = area * channels;
+  if (step === channels && spec.mean === undefined && spec.std === undefined) {
+    // All channels are read alike, and they lie in the tensor as they do in the record.
+    const [all] = levels as [Float32Array];
+    return ({ bytes }, records, from, to, data, row) => {
+      for (let index = from; index < to; index += 1) {
+        const start = records[index]! * rowBytes + offset;
+        const first = (row + index - from) * elements;
+        for (let element = 0; element < elements; element += 1) data[first + element] = all[bytes[start + element]!]!;
+      }
+    };
+  }
   return ({ bytes }, records, from, to, data, row) => {
     for (let index = from; index < to; index += 1) {
       const start = records[index]! * rowBytes + offset;
-      const first = (row + index - from) * area * channels;
+      const first = (row + index - from) * elements;
       for (let channel = 0; channel < channels; channel += 1) {
         const own = levels[channel]!;
         let target = first + channel * channelStep;
-        for (let source = start + channel, end = source + area * channels; source < end; source += channels, target += step) {
+        for (let source = start + channel, end = source + elements; source < end; source += channels, target += step) {
           data[target] = own[bytes[source]!]!;
         }
       }

@@ -11,6 +11,12 @@ export interface Window {
   readonly records: Uint32Array;
 }
 
+/** What decides an order: the same numbers give the same one. */
+export interface RowOrder {
+  readonly seed: number;
+  readonly epoch: number;
+}
+
 /** What is read at once from a random place: large enough that a disk is busy reading and not seeking. */
 const BLOCK_BYTES = 256 * 1024;
 
@@ -42,15 +48,14 @@ export interface WindowOptions {
   readonly split: SplitBlocks;
   /** Most bytes of a window; there are two of them, one that is used and one that is read. */
   readonly windowBytes: number;
-  readonly shuffle: { readonly seed: number; readonly epoch: number } | undefined;
+  readonly shuffle: RowOrder | undefined;
   /** Rows of the split to pass over; windows that hold no other are not read. */
   readonly skip: number;
 }
 
 /**
  * The rows of a split, a window at a time. Shuffled, each window holds blocks from all over the file and its rows are
- * shuffled as a whole; when the split fits in one window this is a shuffle of all rows. The next window is read while
- * one is used. A window is valid until the next is asked for.
+ * shuffled as a whole. The next window is read while one is used. A window is valid until the next is asked for.
  */
 export async function* readWindows(options: WindowOptions): AsyncGenerator<Window> {
   const { files, assignment, splitNumber, split, windowBytes, shuffle: order } = options;

@@ -2,7 +2,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ColumnType } from '../dataset.ts';
 import type { Storage } from '../records/layout.ts';
 import type { SourceColumn, Value } from '../source.ts';
-import { readText } from './read-value.ts';
+import type { TextReader } from './read-value.ts';
 
 /** What is known of a column so far, as far as it decides how its values are read and stored. */
 export interface ColumnSketch {
@@ -52,10 +52,10 @@ function unfit({ source: { name } }: ColumnSketch, value: Value, wanted: string)
 
 /**
  * A value with the type that it has; undefined for none.
- * @param missing texts that mean that there is no value.
+ * @param readText finds what a text says.
  * @throws UnfitValue
  */
-export function readValue(value: Value, sketch: ColumnSketch, missing: ReadonlySet<string>): Value {
+export function readValue(value: Value, sketch: ColumnSketch, readText: TextReader): Value {
   const { source, given } = sketch;
   if (source.kind === 'image') return value;
   if (source.kind === 'array') {
@@ -67,7 +67,7 @@ export function readValue(value: Value, sketch: ColumnSketch, missing: ReadonlyS
   if (value === null || value === undefined) return undefined;
   if (source.kind === 'label') return value;
   const isTyped = given === 'number' || given === 'integer' || given === 'boolean';
-  const read = typeof value === 'string' && (source.kind === 'text' || isTyped) ? readText(value, missing) : value;
+  const read = typeof value === 'string' && (source.kind === 'text' || isTyped) ? readText(value) : value;
   if (typeof read === 'number' && !Number.isFinite(read)) {
     if (Number.isNaN(read)) return undefined;
     throw new UnfitValue(`"${source.name}" is infinite`);

@@ -7,7 +7,7 @@ import type { OnBadRow, SourceFile } from '../source.ts';
 import { DESCRIPTION_FILE, encodeDescription } from '../stored-description.ts';
 import { digestOf } from './digest.ts';
 import { readPreview } from './preview.ts';
-import { MISSING_TEXTS } from './read-value.ts';
+import { createTextReader, MISSING_TEXTS } from './read-value.ts';
 import { writeRecords } from './write-records.ts';
 
 /** What the owner of the data says of it; everything may be left out. */
@@ -102,7 +102,7 @@ export async function ingest(request: IngestRequest): Promise<DatasetDescription
     const { rows, bytes, layout, profiles } = await writeRecords(
       source,
       folder,
-      { types: new Map(Object.entries(types)), missing: new Set(options.missing ?? MISSING_TEXTS), ...limits },
+      { types: new Map(Object.entries(types)), readText: createTextReader(options.missing ?? MISSING_TEXTS), ...limits },
       () => (last = createSkipped(options.maxSkipped ?? 0)).onBadRow,
     );
     checkTypes(

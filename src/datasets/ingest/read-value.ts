@@ -28,15 +28,24 @@ function toNumber(text: string): number | undefined {
   return Number.isInteger(value) && !Number.isSafeInteger(value) && /^[+-]?\d+$/.test(text) ? undefined : value;
 }
 
-/** What the text of a cell says: nothing, a number, a truth, or just a text. */
-export function readText(text: string, missing: ReadonlySet<string>): string | number | boolean | undefined {
-  const trimmed = text.trim();
-  if (missing.has(trimmed)) return undefined;
-  const number = toNumber(trimmed);
-  if (number !== undefined) return number;
-  if (trimmed.length === 4 && /^true$/i.test(trimmed)) return true;
-  if (trimmed.length === 5 && /^false$/i.test(trimmed)) return false;
-  return trimmed;
+/** Says what the text of a cell is: nothing, a number, a truth, or just a text. */
+export type TextReader = (text: string) => string | number | boolean | undefined;
+
+/** @param missing texts that mean that there is no value. */
+export function createTextReader(missing: readonly string[]): TextReader {
+  const nothing = new Set(missing);
+  // Most cells are numbers, and few owners call a number nothing.
+  const mayBeNumber = missing.some((text) => toNumber(text) !== undefined);
+  return (text) => {
+    const trimmed = text.trim();
+    if (mayBeNumber && nothing.has(trimmed)) return undefined;
+    const number = toNumber(trimmed);
+    if (number !== undefined) return number;
+    if (nothing.has(trimmed)) return undefined;
+    if (trimmed.length === 4 && /^true$/i.test(trimmed)) return true;
+    if (trimmed.length === 5 && /^false$/i.test(trimmed)) return false;
+    return trimmed;
+  };
 }
 
 /** A value as the text that it is kept as in a column of texts. */

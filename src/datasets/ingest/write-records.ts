@@ -7,13 +7,13 @@ import { createRecordWriter, HEAP_FILE, type RecordWriter, RECORDS_FILE } from '
 import type { EncodedImage, OnBadRow, RowGroup, Source, SourceColumn, Value } from '../source.ts';
 import { type ColumnProfile, createColumnProfile } from './column-profile.ts';
 import { type ColumnSketch, createColumnSketch, noteValue, readValue, storageOf, UnfitValue } from './column-sketch.ts';
-import { textOf } from './read-value.ts';
+import { type TextReader, textOf } from './read-value.ts';
 
 export interface WriteOptions {
   /** Types that the owner of the data has given, by column. */
   readonly types: ReadonlyMap<string, ColumnType>;
-  /** Texts that mean that there is no value. */
-  readonly missing: ReadonlySet<string>;
+  /** Finds what texts say. */
+  readonly readText: TextReader;
   readonly maxRows: number;
   readonly maxColumns: number;
   readonly maxCategories: number;
@@ -91,7 +91,7 @@ async function readOnce(
   known: readonly ColumnSketch[] | undefined,
   onBadRow: OnBadRow,
 ): Promise<Reading> {
-  const { types, missing, maxRows, maxColumns, maxCategories } = options;
+  const { types, readText, maxRows, maxColumns, maxCategories } = options;
   const sketches: ColumnSketch[] = [...(known ?? [])];
   const sample: RowGroup[] = [];
   let sampledRows = 0;
@@ -113,7 +113,7 @@ async function readOnce(
   /** The values of a row; undefined when it is bad. */
   function readRow(row: readonly Value[], place: () => string): Value[] | undefined {
     try {
-      return sketches.map((sketch, index) => readValue(row[index], sketch, missing));
+      return sketches.map((sketch, index) => readValue(row[index], sketch, readText));
     } catch (error) {
       if (!(error instanceof UnfitValue)) throw error;
       onBadRow(place(), error.message);
@@ -144,7 +144,7 @@ async function readOnce(
       for (const row of group.rows) {
         for (const [index, sketch] of sketches.entries()) {
           if (sketch.given === undefined && sketch.source.kind !== 'array' && sketch.source.kind !== 'image')
-            noteValue(readValue(row[index], sketch, missing), sketch);
+            noteValue(readValue(row[index], sketch, readText), sketch);
         }
       }
     }

@@ -15,7 +15,7 @@ function createAppender(path: string): {
   readonly length: number;
   close(): void;
 } {
-  const file = openSync(path, 'wx', 0o644);
+  const file = openSync(path, 'w', 0o644);
   const buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   let used = 0;
   let written = 0;
