@@ -1,9 +1,8 @@
-import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { freePort } from '../helpers/free-port.ts';
 import { post } from '../helpers/http.ts';
 import { runningServer } from '../helpers/running-server.ts';
 
@@ -22,16 +21,6 @@ function input(data: unknown, more: object = {}): string {
 
 function floats(...values: number[]): Buffer {
   return Buffer.from(Float32Array.from(values).buffer);
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A body with its JSON in front of the bytes of its binary tensors. */
