@@ -20,7 +20,7 @@ ENV NODE_ENV=production SLIPWAY_HOST=0.0.0.0 SLIPWAY_PORT=8080 NODE_COMPILE_CACH
 USER node
 EXPOSE 8080 9000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "health.mjs"]
-CMD ["node", "--max-semi-space-size=8", "dist/main.js"]
+CMD ["node", "--max-semi-space-size=8", "bin/slipway.js"]
 
 FROM node:24-bookworm-slim AS cpu
 WORKDIR /app
@@ -29,4 +29,4 @@ ENV NODE_ENV=production SLIPWAY_HOST=0.0.0.0 SLIPWAY_PORT=8080 NODE_COMPILE_CACH
 USER node
 EXPOSE 8080 9000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "health.mjs"]
-CMD ["node", "--max-semi-space-size=8", "dist/main.js"]
+CMD ["node", "--max-semi-space-size=8", "bin/slipway.js"]

@@ -5,7 +5,7 @@ set -eu
 built=$1
 target=$2
 mkdir -p "$target"
-for name in package.json openapi.yaml dist node_modules models proto LICENSE; do
+for name in package.json openapi.yaml bin dist node_modules models proto LICENSE; do
   cp -R "$built/$name" "$target/$name"
 done
 cp "$built/scripts/docker/health.mjs" "$target/"

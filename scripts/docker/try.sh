@@ -26,7 +26,7 @@ echo "the image's content without Node: $(du -sh "$work/app" | cut -f1)"
 rm -rf "$work/build"
 
 cd "$work/app"
-"$node_binary" --max-semi-space-size=8 dist/main.js --port 0 --grpc-port 0 >"$work/log" &
+"$node_binary" --max-semi-space-size=8 bin/slipway.js --port 0 --grpc-port 0 >"$work/log" &
 server=$!
 port=
 tries=0
