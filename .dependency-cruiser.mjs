@@ -2,7 +2,7 @@
  * The layer rule: protocols → inference, registry → (interfaces) ← runners → engines. What a folder may import says
  * what it can know. `npm run check:layers` holds the code to it.
  */
-const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets)/';
+const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency)/';
 
 export default {
   forbidden: [
@@ -24,8 +24,8 @@ export default {
     {
       name: 'tensors-and-errors-are-the-ground',
       severity: 'error',
-      from: { path: '^src/(tensor|errors)/' },
-      to: { path: '^src/', pathNot: '^src/(tensor|errors)/' },
+      from: { path: '^src/(tensor|errors|concurrency)/' },
+      to: { path: '^src/', pathNot: '^src/(tensor|errors|concurrency)/' },
     },
     {
       name: 'the-wire-format-knows-no-message',
@@ -58,7 +58,7 @@ export default {
       comment: 'Processes that train import them: they must load fast and bring nothing of the server along.',
       severity: 'error',
       from: { path: '^src/datasets/' },
-      to: { path: '^src/', pathNot: '^src/(datasets|packages|preprocessing|tensor|errors|observability)/' },
+      to: { path: '^src/', pathNot: '^src/(datasets|packages|preprocessing|tensor|errors|concurrency|observability)/' },
     },
     {
       name: 'the-runner-program-knows-engines-only',

@@ -31,6 +31,7 @@ const LIMITS = {
   maxCategories: 1_000,
   maxRowLength: 16e6,
   maxFiles: 1e6,
+  maxBytes: 1e12,
   maxImageBytes: 64e6,
   maxImagePixels: 25e6,
 };

@@ -75,6 +75,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     folder: join(resolve(config.state), 'datasets'),
     limits: { ...config.datasets, maxImagePixels: config.limits.maxImagePixels },
     maxHeapBytes: config.datasets.maxHeapBytes,
+    maxReaders: config.datasets.maxReaders,
     env: runnerEnvironment(env, undefined),
     logger,
   });

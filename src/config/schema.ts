@@ -105,6 +105,8 @@ export const configSchema = z.strictObject({
       maxRowLength: count.default(16 * 1024 * 1024).describe('Longest row of CSV, in characters.'),
       maxImageBytes: bytes.default(64 * 1024 * 1024).describe('Largest image file of a dataset, in bytes.'),
       maxSkippedRows: count.default(100_000).describe('Most rows that an upload may ask to be left out because they cannot be read.'),
+      maxBytes: bytes.default(128 * 1024 * 1024 * 1024).describe('Most bytes that a dataset may take on disk once it is read.'),
+      maxReaders: count.default(2).describe('Uploaded datasets that are read at the same time; further ones wait.'),
       maxHeapBytes: bytes
         .default(1024 * 1024 * 1024)
         .describe('Largest JavaScript heap of the process that reads an uploaded dataset, in bytes.'),

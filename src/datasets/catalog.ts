@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import { createSemaphore } from '../concurrency/semaphore.ts';
 import type { Logger } from '../observability/log.ts';
 import type { DatasetDescription } from './dataset.ts';
 import type { IngestLimits, IngestOptions } from './ingest/ingest.ts';
@@ -15,6 +16,8 @@ export interface CatalogOptions {
   readonly limits: IngestLimits;
   /** Largest JavaScript heap of a process that reads a dataset, in bytes. */
   readonly maxHeapBytes: number;
+  /** How many of them there are at the most; further datasets wait. */
+  readonly maxReaders: number;
   /** Environment of such processes. */
   readonly env: Readonly<Record<string, string>>;
   readonly logger: Logger;
@@ -55,13 +58,14 @@ export interface DatasetCatalog {
 
 const INCOMING = '.incoming';
 
-export function createDatasetCatalog({ folder, limits, maxHeapBytes, env, logger }: CatalogOptions): DatasetCatalog {
+export function createDatasetCatalog({ folder, limits, maxHeapBytes, maxReaders, env, logger }: CatalogOptions): DatasetCatalog {
   const incoming = join(folder, INCOMING);
   const datasets = new Map<string, DatasetDescription>();
   /** Names of datasets that are being read. */
   const coming = new Set<string>();
   const stopped = new AbortController();
   const working = new Set<Promise<unknown>>();
+  const readers = createSemaphore(maxReaders);
 
   function find(reference: string): DatasetDescription | undefined {
     const byId = datasets.get(reference);
@@ -94,6 +98,7 @@ export function createDatasetCatalog({ folder, limits, maxHeapBytes, env, logger
   async function create({ name, files, options, signal }: NewDataset): Promise<DatasetDescription> {
     checkName(name);
     coming.add(name);
+    const release = await readers.acquire();
     try {
       return await withIncoming(async (draft) => {
         const id = randomBytes(8).toString('hex');
@@ -107,6 +112,7 @@ export function createDatasetCatalog({ folder, limits, maxHeapBytes, env, logger
         return description;
       });
     } finally {
+      release();
       coming.delete(name);
     }
   }

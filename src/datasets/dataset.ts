@@ -129,7 +129,7 @@ export interface PreparationRequest {
   readonly target?: string;
   /**
    * Default: classification when the target is a category, a boolean or an integer with at most 100 different values,
-   * regression for other numbers. `next-token` has no target column: a text is to be continued.
+   * regression for other numbers and for vectors. `next-token` has no target column: a text is to be continued.
    */
   readonly task?: 'classification' | 'regression' | 'next-token';
   /** The columns to predict from. Default: all others that can be used; an image column is used alone. */
@@ -158,7 +158,7 @@ export interface InputSpec {
 export type TargetSpec =
   /** Class indexes into `labels`: INT32 of the shape [N]. `counts` are the training rows of each class. */
   | { readonly kind: 'class'; readonly column: string; readonly labels: readonly string[]; readonly counts: readonly number[] }
-  /** Values as they are: FP32 of the shape [N, width]. `mean` and `std` are those of the training rows. */
+  /** Values as they are, several of a vector: FP32 of the shape [N, width]. `mean` and `std` are those of the training rows. */
   | {
       readonly kind: 'number';
       readonly column: string;

@@ -51,6 +51,7 @@ function createExamples({ files, source, assignment, bufferBytes }: ExamplesPart
 
   async function* batches(options: BatchOptions): AsyncGenerator<Batch> {
     const { batchSize, dropLast = false } = options;
+    if (!Number.isSafeInteger(batchSize) || batchSize < 1) throw new RangeError(`a batch cannot have ${batchSize} examples`);
     const writer = createExampleWriter(source, batchSize);
     let size = 0;
     for await (const { views, records } of windowsOf(options)) {

@@ -7,7 +7,7 @@ import type { Logger } from '../observability/log.ts';
 import { nameSchema, versionSchema } from '../packages/manifest.ts';
 import { readVersionFolder } from '../packages/read-version.ts';
 import type { Placement, RunnerLauncher } from '../runners/runner.ts';
-import { createSemaphore } from './concurrency.ts';
+import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createModel, type Model, type RefreshOptions, type StateChange } from './model.ts';
 import { listModelFolders } from './scan.ts';
 import { deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';

@@ -3,7 +3,7 @@ import type { VersionManifest } from '../packages/manifest.ts';
 import type { ModelFormat } from '../packages/formats.ts';
 import { readVersionFolder } from '../packages/read-version.ts';
 import type { Runner, RunnerLauncher, RunnerStatus } from '../runners/runner.ts';
-import type { Semaphore } from './concurrency.ts';
+import type { Semaphore } from '../concurrency/semaphore.ts';
 import { createInstance, type Instance } from './instance.ts';
 import type { ReadyVersion, VersionDescription, VersionState } from './types.ts';
 

@@ -12,6 +12,7 @@ export const INGEST_LIMITS: IngestLimits = {
   maxCategories: 100,
   maxRowLength: 1_000_000,
   maxFiles: 1_000,
+  maxBytes: 100_000_000,
   maxImageBytes: 1_000_000,
   maxImagePixels: 1_000_000,
 };

@@ -87,13 +87,14 @@ function createTargetWriter({ preparation, target, derivedBytes }: ExampleSource
   }
   if (preparation.target.kind === 'token') return createTokenWriter(preparation.inputs[0]!.shape[0]!, derivedBytes!, 1, batchSize);
   if (target.kind !== 'number') return undefined;
-  const data = new Float32Array(batchSize);
+  const { width } = target;
+  const data = new Float32Array(batchSize * width);
   return {
     write(views, records, from, to, row) {
       const own = views[0]!;
-      for (let index = from; index < to; index += 1) data[row + index - from] = target.valueOf(own, records[index]!);
+      for (let index = from; index < to; index += 1) target.read(own, records[index]!, data, (row + index - from) * width);
     },
-    tensor: (size) => ({ dtype: 'FP32', shape: [size, 1], data: data.subarray(0, size) }),
+    tensor: (size) => ({ dtype: 'FP32', shape: [size, width], data: data.subarray(0, size * width) }),
   };
 }
 

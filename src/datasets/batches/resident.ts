@@ -14,6 +14,8 @@ export interface ResidentRows {
 export function createResidentRows(files: readonly RowFile[], assignment: Assignment): ResidentRows {
   const rows = assignment.length;
   let loading: Promise<readonly RecordViews[]> | undefined;
+  /** The rows of each split, ascending. */
+  const rowsOf = new Map<number, Uint32Array>();
 
   async function load(): Promise<readonly RecordViews[]> {
     const views = files.map((file) => createRecordViews(rows * file.rowBytes));
@@ -25,7 +27,10 @@ export function createResidentRows(files: readonly RowFile[], assignment: Assign
     async window(splitNumber, order, skip) {
       loading ??= load();
       const views = await loading;
-      const records = Uint32Array.from(assignment.keys()).filter((row) => assignment[row] === splitNumber);
+      let own = rowsOf.get(splitNumber);
+      if (own === undefined)
+        rowsOf.set(splitNumber, (own = Uint32Array.from(assignment.keys()).filter((row) => assignment[row] === splitNumber)));
+      const records = own.slice();
       if (order !== undefined) shuffle(records, records.length, createRandom(combineSeeds(order.seed, order.epoch)));
       return { views, records: records.subarray(skip) };
     },

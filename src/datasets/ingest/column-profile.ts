@@ -1,3 +1,4 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Column, ColumnType, ValueCount } from '../dataset.ts';
 import type { StoredColumn, Cell } from '../records/layout.ts';
 import type { EncodedImage } from '../source.ts';
@@ -24,7 +25,7 @@ export interface ColumnProfile {
   text(text: string): number;
   array(): void;
   image(image: EncodedImage): void;
-  /** What is known of the column in the end. */
+  /** What is known of the column in the end. @throws SlipwayError INVALID_DATASET when there are too many categories. */
   finish(): { readonly column: Column; readonly stored: StoredColumn };
 }
 
@@ -78,6 +79,12 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
   const sizes = createSizeRange();
 
   function textType(): ColumnType {
+    if (beyond && (given === 'category' || (given === undefined && source.kind === 'label'))) {
+      throw new SlipwayError(
+        'INVALID_DATASET',
+        `"${source.name}" has more than the ${maxCategories} different texts that a category may have.`,
+      );
+    }
     if (given !== undefined) return given;
     if (beyond) return 'text';
     if (source.kind === 'label') return 'category';

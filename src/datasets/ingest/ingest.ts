@@ -34,6 +34,8 @@ export interface IngestLimits {
   /** Characters of a row. */
   readonly maxRowLength: number;
   readonly maxFiles: number;
+  /** That the dataset takes on disk. */
+  readonly maxBytes: number;
   /** Of an image file. */
   readonly maxImageBytes: number;
   readonly maxImagePixels: number;

@@ -17,6 +17,7 @@ export interface WriteOptions {
   readonly maxRows: number;
   readonly maxColumns: number;
   readonly maxCategories: number;
+  readonly maxBytes: number;
 }
 
 export interface WrittenRecords {
@@ -91,7 +92,7 @@ async function readOnce(
   known: readonly ColumnSketch[] | undefined,
   onBadRow: OnBadRow,
 ): Promise<Reading> {
-  const { types, readText, maxRows, maxColumns, maxCategories } = options;
+  const { types, readText, maxRows, maxColumns, maxCategories, maxBytes } = options;
   const sketches: ColumnSketch[] = [...(known ?? [])];
   const sample: RowGroup[] = [];
   let sampledRows = 0;
@@ -136,6 +137,8 @@ async function readOnce(
       for (let index = 0; index < profiles.length; index += 1) writeValue(writer, profiles[index]!, values[index], row[index]);
       writer.endRecord();
     }
+    if (writer.length > maxBytes)
+      throw new SlipwayError('DATASET_TOO_LARGE', `The data takes more than the ${maxBytes} bytes that are allowed.`);
   }
 
   /** Looks at the rows that wait, chooses by them, and writes them. Bad ones are only reported when they are written. */

@@ -98,12 +98,15 @@ export function resolveSplit(request: SplitRequest, ownColumn: string | undefine
 export async function assignSplits(split: ResolvedSplit, { file, rows, columns, target }: SplitSource): Promise<Assignment> {
   const column = split.column === undefined ? undefined : splitColumnOf(split.column, columns, file.rowBytes);
   const assignment = new Uint8Array(rows);
+  const values = new Float32Array(target.kind === 'number' ? target.width : 0);
   const groupOf = (views: Parameters<NumberReader>[0], record: number): number => {
     if (target.kind === 'class') {
       const label = target.classOf(views, record);
       return label < 0 || split.stratify ? label : 0;
     }
-    return target.kind === 'number' && Number.isNaN(target.valueOf(views, record)) ? -1 : 0;
+    if (target.kind !== 'number') return 0;
+    target.read(views, record, values, 0);
+    return Number.isNaN(values[0]) ? -1 : 0;
   };
   const groups = split.stratify && target.kind === 'class' ? target.labels.length : 1;
   const counts = Array<number>(groups).fill(0);

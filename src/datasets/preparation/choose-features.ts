@@ -34,6 +34,8 @@ function chooseNamed(
   const chosen = names.map((name) => columnNamed(columns, name, 'feature'));
   const [first, second] = chosen;
   if (first === undefined) throw unsuitable('The list of features is empty.');
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw unsuitable(`The feature "${twice}" is named twice.`);
   const alone = chosen.find((column) => kindOf(column) !== 'table');
   if (alone !== undefined && second !== undefined) {
     throw unsuitable(

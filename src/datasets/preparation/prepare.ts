@@ -40,17 +40,21 @@ function createTargetMeter(target: ResolvedTarget) {
   const inTrain = Array<number>(classes).fill(0);
   const elsewhere = Array<number>(classes).fill(0);
   const meter = createMeter();
+  const values = new Float32Array(target.kind === 'number' ? target.width : 0);
   return {
     add(views: Parameters<RecordFile['readText']>[0], record: number, isTrain: boolean): void {
       if (target.kind === 'class') {
         const counts = isTrain ? inTrain : elsewhere;
         const label = target.classOf(views, record);
         counts[label] = counts[label]! + 1;
-      } else if (target.kind === 'number' && isTrain) meter.add(target.valueOf(views, record));
+      } else if (target.kind === 'number' && isTrain) {
+        target.read(views, record, values, 0);
+        for (const value of values) meter.add(value);
+      }
     },
     finish(): TargetSpec {
       if (target.kind === 'class') return classSpec(target.column, target.labels, inTrain, elsewhere);
-      if (target.kind === 'number') return { kind: 'number', column: target.column, width: 1, mean: meter.mean, std: meter.std };
+      if (target.kind === 'number') return { kind: 'number', column: target.column, width: target.width, mean: meter.mean, std: meter.std };
       return { kind: 'none' };
     },
   };

@@ -1,6 +1,7 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Column, PreparationRequest } from '../dataset.ts';
-import type { StoredColumn } from '../records/layout.ts';
+import { ARRAY_TYPES, elementsOf, type StoredColumn } from '../records/layout.ts';
+import type { RecordViews } from '../records/record-views.ts';
 import { codeReader, columnNamed, type NumberReader, numberReader } from './record-columns.ts';
 
 /** An integer with more different values is a quantity, unless the request says that it is a class. */
@@ -16,7 +17,14 @@ export type ResolvedTarget =
       /** The index of a record's class in `labels`; -1 when it has none. */
       readonly classOf: NumberReader;
     }
-  | { readonly kind: 'number'; readonly column: string; readonly valueOf: NumberReader }
+  | {
+      readonly kind: 'number';
+      readonly column: string;
+      /** Numbers of a record. */
+      readonly width: number;
+      /** Writes them; NaN when missing. */
+      readonly read: (views: RecordViews, record: number, target: Float32Array, at: number) => void;
+    }
   | { readonly kind: 'none' };
 
 function unsuitable(message: string): SlipwayError {
@@ -44,6 +52,34 @@ function classTarget(column: StoredColumn, described: Column, recordBytes: numbe
     column: name,
     labels: values.map((value) => (type === 'boolean' ? String(value === 1) : String(value))),
     classOf: (views, record) => indexes.get(valueOf(views, record)) ?? -1,
+  };
+}
+
+function numberTarget(column: StoredColumn, recordBytes: number): ResolvedTarget {
+  const { name, cell } = column;
+  if (cell.storage.kind !== 'array') {
+    const valueOf = numberReader(column, recordBytes);
+    return {
+      kind: 'number',
+      column: name,
+      width: 1,
+      read(views, record, target, at) {
+        target[at] = valueOf(views, record);
+      },
+    };
+  }
+  const { shape, dtype } = cell.storage;
+  const width = elementsOf(shape);
+  const unit = ARRAY_TYPES[dtype].BYTES_PER_ELEMENT;
+  return {
+    kind: 'number',
+    column: name,
+    width,
+    read({ bytes, integers, floats }, record, target, at) {
+      const values = dtype === 'uint8' ? bytes : dtype === 'int32' ? integers : floats;
+      const start = (record * recordBytes + cell.offset) / unit;
+      target.set(values.subarray(start, start + width), at);
+    },
   };
 }
 
@@ -76,8 +112,13 @@ export function resolveTarget(
       if (task === 'classification')
         throw unsuitable(`The target "${target}" is a number with fractions; classes are categories, booleans or integers.`);
       break;
+    case 'vector':
+      if (task === 'classification') throw unsuitable(`The target "${target}" is a vector; classes are categories, booleans or integers.`);
+      break;
     default:
-      throw unsuitable(`The target "${target}" is of the type ${column.type}; it must be a category, a boolean, an integer or a number.`);
+      throw unsuitable(
+        `The target "${target}" is of the type ${column.type}; it must be a category, a boolean, an integer, a number or a vector.`,
+      );
   }
-  return { kind: 'number', column: target, valueOf: numberReader(column, recordBytes) };
+  return numberTarget(column, recordBytes);
 }

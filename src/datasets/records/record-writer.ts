@@ -78,6 +78,8 @@ export interface RecordWriter {
   bytes(cell: Cell, bytes: Uint8Array): void;
   array(cell: Cell, values: ArrayLike<number>): void;
   endRecord(): void;
+  /** What has been written so far, in both files. */
+  readonly length: number;
   /** Writes what is buffered and makes it durable. @returns the bytes of both files. */
   close(): number;
 }
@@ -126,6 +128,9 @@ export function createRecordWriter(folder: string, { recordBytes }: RecordLayout
     },
     endRecord() {
       records.append(record);
+    },
+    get length() {
+      return records.length + heap.length;
     },
     close() {
       const total = records.length + heap.length;

@@ -30,7 +30,7 @@ interface Catalog {
 async function catalogIn(folder: string, maxHeapBytes = HEAP_BYTES): Promise<Catalog> {
   const warnings: string[] = [];
   const logger: Logger = { debug() {}, info() {}, warn: (_fields, message) => warnings.push(message), error() {} };
-  const catalog = createDatasetCatalog({ folder, limits: INGEST_LIMITS, maxHeapBytes, env, logger });
+  const catalog = createDatasetCatalog({ folder, limits: INGEST_LIMITS, maxHeapBytes, maxReaders: 1, env, logger });
   await catalog.start();
   return { catalog, folder, warnings };
 }

@@ -177,5 +177,14 @@ describe('reading CSV', () => {
     const csv = 'a,b\n1,2\n3,4\n';
     expect(await refusal(ingestFiles({ 'a.csv': csv }, {}, { maxRows: 1 }))).toMatchObject({ code: 'DATASET_TOO_LARGE' });
     expect(await refusal(ingestFiles({ 'a.csv': csv }, {}, { maxColumns: 1 }))).toMatchObject({ code: 'DATASET_TOO_LARGE' });
+    // A small file may unpack to a large one.
+    const bomb = gzipSync(`a\n${'1\n'.repeat(20_000)}`);
+    expect(await refusal(ingestFiles({ 'a.csv.gz': bomb }, {}, { maxBytes: 100_000 }))).toMatchObject({ code: 'DATASET_TOO_LARGE' });
+    const many = `a\n${Array.from({ length: 101 }, (_row, index) => `x${index}\n`.repeat(3)).join('')}`;
+    expect((await ingestFiles({ 'a.csv': many })).description.columns[0]).toMatchObject({ type: 'text' });
+    expect(await refusal(ingestFiles({ 'a.csv': many }, { types: { a: 'category' } }))).toMatchObject({
+      code: 'INVALID_DATASET',
+      message: '"a" has more than the 100 different texts that a category may have.',
+    });
   });
 });

@@ -180,11 +180,23 @@ describe('preparing a table', () => {
     expect(Math.min(...read.map((example: Example) => example.target[0]!))).toBeGreaterThan(2_000);
   });
 
+  it('predicts vectors', async () => {
+    const lines = Array.from({ length: 10 }, (_row, index) => JSON.stringify({ x: [index, index], y: [index, 2 * index, 0.5] }));
+    const { folder } = await ingestFiles({ 'a.jsonl': lines.join('\n') });
+    const preparation = await openDataset(folder).prepare({ target: 'y', scaling: 'none', split: { validation: 0, test: 0 } });
+    expect(preparation).toMatchObject({ target: { kind: 'number', width: 3 }, inputs: [{ shape: [2] }] });
+    const examples = await openDataset(folder).open(preparation);
+    const read = await readExamples(examples, { split: 'train', batchSize: 4 });
+    await examples.close();
+    expect(read[7]).toEqual({ input: [7, 7], target: [7, 14, 0.5] });
+  });
+
   it.each<[what: string, csv: string, request: PreparationRequest, code: string, message: RegExp]>([
     ['a target that is no column', labelled([5, 5]), { target: 'kind' }, 'COLUMN_NOT_FOUND', /"kind" is no column .* "row", "label"/],
     ['a feature that is no column', labelled([5, 5]), { target: 'label', features: ['x'] }, 'COLUMN_NOT_FOUND', /"x"/],
     ['one class', labelled([10]), { target: 'label' }, 'UNSUITABLE_DATA', /same label "c0"/],
     ['a target as a feature', labelled([5, 5]), { target: 'label', features: ['label'] }, 'UNSUITABLE_DATA', /cannot be a feature/],
+    ['a feature twice', labelled([5, 5]), { target: 'label', features: ['row', 'row'] }, 'UNSUITABLE_DATA', /named twice/],
     ['no feature', labelled([5, 5]), { target: 'label', features: [] }, 'UNSUITABLE_DATA', /empty/],
     ['classes of fractions', 'a,b\n1,0.5\n2,1.5\n', { target: 'b', task: 'classification' }, 'UNSUITABLE_DATA', /number with fractions/],
     ['regression of categories', labelled([5, 5]), { target: 'label', task: 'regression' }, 'UNSUITABLE_DATA', /category/],

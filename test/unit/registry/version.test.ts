@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createSemaphore, type Semaphore } from '../../../src/registry/concurrency.ts';
+import { createSemaphore, type Semaphore } from '../../../src/concurrency/semaphore.ts';
 import { createVersion, type Version } from '../../../src/registry/version.ts';
 import { readVersionFolder } from '../../../src/packages/read-version.ts';
 import type { RunnerLauncher } from '../../../src/runners/runner.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createMutex, createSemaphore } from '../../../src/registry/concurrency.ts';
+import { createMutex } from '../../../src/concurrency/mutex.ts';
+import { createSemaphore } from '../../../src/concurrency/semaphore.ts';
 
 describe('createSemaphore', () => {
   it('lets in no more than its limit, the others in order', async () => {
