@@ -53,6 +53,15 @@ export const configSchema = z.strictObject({
       grpcPort,
     })
     .prefault({}),
+  sagemaker: z
+    .strictObject({
+      http: z.boolean().default(true).describe('Serve what Amazon SageMaker calls: `POST /invocations` and `GET /ping`.'),
+      httpPort,
+      defaultModel: text
+        .optional()
+        .describe('The model of `/invocations` when a request names none. Without it that is the only model there is.'),
+    })
+    .prefault({}),
   repository: z
     .strictObject({
       watch: z.boolean().default(true).describe('Follow changes of the model folder by file-system events.'),

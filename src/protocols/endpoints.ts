@@ -17,7 +17,9 @@ import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts
 import { createModelRoutes } from './management/model-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
 import { createResumableUploadRoutes } from './management/resumable-upload-routes.ts';
+import { createPredict, type Predict } from './native/predict.ts';
 import { createPredictRoutes } from './native/predict-routes.ts';
+import { createSagemakerProtocol } from './sagemaker/sagemaker-protocol.ts';
 import { createTensorFlowServingProtocol } from './tensorflow-serving/rest/tensorflow-serving-protocol.ts';
 import { createServing } from './tensorflow-serving/serving.ts';
 import { createDocsRoutes } from './operation/docs-routes.ts';
@@ -52,10 +54,10 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
-function nativeProtocol({ config, registry, datasets, uploads, inference, phase }: ProtocolParts): HttpProtocol {
+function nativeProtocol({ config, registry, datasets, uploads, phase }: ProtocolParts, predict: Predict): HttpProtocol {
   const { limits } = config;
   const own = [
-    ...createPredictRoutes({ inference, ...limits }),
+    ...createPredictRoutes({ predict, ...limits }),
     ...createModelRoutes(registry),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
     ...createDatasetRoutes(datasets),
@@ -85,8 +87,9 @@ function nativeProtocol({ config, registry, datasets, uploads, inference, phase 
 /** Every HTTP protocol that is turned on, the native one first: on its port it answers for unknown paths. */
 export function createHttpEndpoints(parts: ProtocolParts): HttpEndpoint[] {
   const { config } = parts;
-  const { port, kserve, tensorflowServing, limits } = config;
-  const endpoints: HttpEndpoint[] = [{ protocol: nativeProtocol(parts), port }];
+  const { port, kserve, tensorflowServing, sagemaker, limits } = config;
+  const predict = createPredict({ ...parts, ...limits });
+  const endpoints: HttpEndpoint[] = [{ protocol: nativeProtocol(parts, predict), port }];
   if (kserve.http) {
     endpoints.push({
       protocol: createKserveProtocol({ openInference: openInferenceOf(parts), ...config.limits }),
@@ -97,6 +100,13 @@ export function createHttpEndpoints(parts: ProtocolParts): HttpEndpoint[] {
     endpoints.push({
       protocol: createTensorFlowServingProtocol({ serving: createServing(parts), ...limits }),
       port: tensorflowServing.httpPort ?? port,
+    });
+  }
+  if (sagemaker.http) {
+    const isReady = (): boolean => parts.phase() === 'ready';
+    endpoints.push({
+      protocol: createSagemakerProtocol({ ...parts, ...limits, predict, isReady, defaultModel: sagemaker.defaultModel }),
+      port: sagemaker.httpPort ?? port,
     });
   }
   return endpoints;

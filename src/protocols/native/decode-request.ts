@@ -2,7 +2,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ReadyVersion } from '../../registry/types.ts';
 import { decodeJsonTensor } from '../../tensor/json-decode.ts';
 import { NumericArray } from '../../tensor/numeric-array.ts';
-import { parseJson, type ScannedJson } from '../../tensor/json-scanner.ts';
+import type { ScannedJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import type { Signature, TensorSpec } from '../../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
@@ -20,9 +20,8 @@ function isObject(value: ScannedJson): value is { [key: string]: ScannedJson } {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumericArray);
 }
 
-/** Reads the JSON body of a predict request: the envelope by its schema, `inputs` as scanned. */
-export function decodePredictRequest(body: Buffer, maxDepth: number): PredictRequest {
-  const value = parseJson(body, { maxDepth });
+/** Reads the body of a predict request: the envelope by its schema, `inputs` as scanned. */
+export function decodePredictRequest(value: ScannedJson): PredictRequest {
   if (!isObject(value)) {
     throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object such as {"model":"digits","inputs":[…]}.');
   }
