@@ -98,6 +98,13 @@ export const configSchema = z.strictObject({
     .strictObject({
       maxQueueDepth: count.default(1_000).describe('Requests that may wait for one version; further ones are refused.'),
       requestTimeoutMs: milliseconds.default(30_000).describe('Longest time from the arrival of a request to its answer, in milliseconds.'),
+      maxBatchSize: count
+        .default(64)
+        .describe('Most rows of a batch made of requests that wait for the same version; 1 turns batching off.'),
+      batchLatencyMs: milliseconds
+        .default(10)
+        .describe('Batches are made no larger than what is measured to take this long, in milliseconds.'),
+      defaultPriority: count.default(10).describe('Priority of requests that state none; 1 goes first, then 2 and so on.'),
     })
     .prefault({}),
   datasets: z

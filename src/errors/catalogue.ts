@@ -139,6 +139,10 @@ export const CATALOGUE = {
     meaning: 'The process that runs the model stopped answering and was ended; the request may be sent again.',
   },
   QUEUE_FULL: { kind: 'overloaded', meaning: 'The queue of the model is full; try again after `Retry-After`.' },
+  DEADLINE_UNREACHABLE: {
+    kind: 'overloaded',
+    meaning: 'So much waits for the model that the answer would come after the request’s time; it was refused at once.',
+  },
   DEADLINE_EXCEEDED: { kind: 'deadline_exceeded', meaning: 'The request was not answered within its time.' },
   REQUEST_CANCELLED: { kind: 'cancelled', meaning: 'The client went away before the answer.' },
   SHUTTING_DOWN: { kind: 'unavailable', meaning: 'The server is stopping and takes no new work.' },

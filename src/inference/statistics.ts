@@ -1,6 +1,6 @@
 import type { Signature } from '../tensor/signature.ts';
 import type { NamedTensors } from '../tensor/tensor.ts';
-import type { Inference, PhaseTimes } from './types.ts';
+import type { Inference, InferenceResponse, PhaseTimes } from './types.ts';
 
 /** How often something happened and how long it took altogether, in nanoseconds. */
 export interface DurationCount {
@@ -27,13 +27,14 @@ export interface VersionStatistics {
   readonly compute: DurationCount;
   /** The way to the runner and back; one cannot be told from the other. */
   readonly transfer: DurationCount;
-  /** By batch size. */
+  /** Runs of the engine by their batch size. */
   readonly batches: ReadonlyMap<number, BatchStatistics>;
 }
 
 /** Counts the requests of each version. */
 export interface InferenceStatistics {
-  succeeded(model: string, version: number, batchSize: number, times: PhaseTimes): void;
+  /** @param batchSize of the request itself. */
+  succeeded(model: string, version: number, batchSize: number, times: PhaseTimes, run: InferenceResponse['run']): void;
   /** A request that reached a version and got an error; `elapsedMs` is its time until then. */
   failed(model: string, version: number, elapsedMs: number): void;
   /** All zeros for a version that has had no request. */
@@ -104,20 +105,21 @@ export function createInferenceStatistics(): InferenceStatistics {
   }
 
   return {
-    succeeded(model, version, batchSize, { queueMs, computeMs, totalMs }) {
+    succeeded(model, version, batchSize, { queueMs, computeMs, totalMs }, { rows, leads }) {
       const counters = countersOf(model, version);
       const transferMs = totalMs - queueMs - computeMs;
       counters.lastInferenceAt = Date.now();
       counters.inferenceCount += batchSize;
-      counters.executionCount += 1;
+      if (leads) counters.executionCount += 1;
       add(counters.success, totalMs);
       add(counters.queue, queueMs);
       add(counters.compute, computeMs);
       add(counters.transfer, transferMs);
-      let batch = counters.batches.get(batchSize);
+      if (!leads) return;
+      let batch = counters.batches.get(rows);
       if (batch === undefined) {
         if (counters.batches.size === MOST_BATCH_SIZES) return;
-        counters.batches.set(batchSize, (batch = { compute: none(), transfer: none() }));
+        counters.batches.set(rows, (batch = { compute: none(), transfer: none() }));
       }
       add(batch.compute, computeMs);
       add(batch.transfer, transferMs);
@@ -139,7 +141,13 @@ export function withStatistics<T extends Inference>(inference: T, statistics: In
       const startedAt = performance.now();
       try {
         const response = await inference.predict(version, request);
-        statistics.succeeded(response.model, response.version, batchSizeOf(request.inputs, version.signature), response.times);
+        statistics.succeeded(
+          response.model,
+          response.version,
+          batchSizeOf(request.inputs, version.signature),
+          response.times,
+          response.run,
+        );
         return response;
       } catch (error) {
         statistics.failed(version.model, version.version, performance.now() - startedAt);

@@ -11,11 +11,14 @@ export interface InferenceRequest {
   readonly deadline: number | undefined;
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal | undefined;
+  /** 1 goes first, then 2 and so on; the server's default when undefined or 0. */
+  readonly priority?: number | undefined;
 }
 
 /** Where the time of a request went, in milliseconds. */
 export interface PhaseTimes {
   readonly queueMs: number;
+  /** Inside the engine; of the whole batch, when the request was run in one. */
   readonly computeMs: number;
   /** From the data plane's start to its end, both of the above and the way to the runner and back included. */
   readonly totalMs: number;
@@ -26,6 +29,13 @@ export interface InferenceResponse {
   readonly version: number;
   readonly outputs: NamedTensors;
   readonly times: PhaseTimes;
+  /** The run of the engine that the request was part of. */
+  readonly run: {
+    /** Rows of all requests in it. */
+    readonly rows: number;
+    /** True for one request of each run. */
+    readonly leads: boolean;
+  };
 }
 
 /** The one data plane behind every protocol. */

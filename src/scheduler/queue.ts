@@ -1,10 +1,14 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
 
-export interface QueueOptions {
+export interface QueueOptions<Item, Value> {
   /** Requests that may wait; one more is refused with QUEUE_FULL. */
-  readonly maxDepth: number;
-  /** Most requests that go to the runner together. */
-  readonly maxAhead: number;
+  readonly maxDepth: () => number;
+  /** What goes to the runner next: some of those that wait, the first of them included. */
+  readonly select: <Entry extends { readonly item: Item }>(waiting: Iterable<Entry>) => readonly Entry[];
+  /** Runs what was selected: one promise for each. */
+  readonly run: (items: readonly Item[]) => readonly Promise<Value>[];
+  /** About how long the runner takes for items with so many rows, in milliseconds; 0 when that is not known yet. */
+  readonly drainMs: (rows: number) => number;
   /** The clock, in milliseconds; `performance.now` unless a test has its own. */
   readonly now?: () => number;
 }
@@ -14,83 +18,149 @@ export interface Submission {
   readonly deadline: number;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal | undefined;
+  /** Lower goes first. Equal ones go in the order of their arrival. */
+  readonly priority: number;
 }
 
-export interface Completion<T> {
-  readonly value: T;
+export interface Completion<Value> {
+  readonly value: Value;
   /** Time between submission and start, in milliseconds. */
   readonly queueMs: number;
 }
 
 /**
- * The bounded first-in, first-out queue in front of one runner. While the runner works, requests gather; when it has
- * answered, all of them go to it at once, no more than AHEAD_MS of work. To wake another process costs more than to
- * parse a request, so a busy server does it once for many; a request that meets an idle runner never waits.
+ * The bounded queue in front of one runner. While the runner works, requests gather; when it has answered, as many as go
+ * together are sent to it at once. A request that meets an idle runner never waits.
  */
-export interface Queue {
+export interface Queue<Item, Value> {
   readonly depth: number;
+  /** About how long it takes until a request that comes now is begun, in milliseconds. */
+  readonly waitMs: number;
   /**
-   * Runs `task` when its turn comes. A request that expires or is aborted while it waits never reaches the runner; one
-   * that expires while it runs is answered at once, and its result is dropped.
-   * @throws SlipwayError QUEUE_FULL, DEADLINE_EXCEEDED, REQUEST_CANCELLED, and what `task` throws.
+   * Runs an item when its turn comes. One whose turn would come too late is refused at once. One that expires or is
+   * aborted while it waits never reaches the runner; one that expires while it runs is answered at once, and its result is
+   * dropped.
+   * @throws SlipwayError QUEUE_FULL, DEADLINE_UNREACHABLE, DEADLINE_EXCEEDED, REQUEST_CANCELLED, and what `run` throws.
    */
-  submit<T>(task: () => Promise<T>, submission: Submission): Promise<Completion<T>>;
+  submit(item: Item, submission: Submission): Promise<Completion<Value>>;
 }
 
-interface Entry {
-  start(): void;
+interface Sized {
+  /** By which the time of its run is told. */
+  readonly rows: number;
 }
-
-/** What was sent to the runner can't be taken back, so only about this much work is sent ahead, in milliseconds. */
-const AHEAD_MS = 5;
 
 /** Time over which a full queue is assumed to make room when nothing was measured yet, in milliseconds. */
 const UNMEASURED_RETRY_MS = 1_000;
 
-export function createQueue({ maxDepth, maxAhead, now = () => performance.now() }: QueueOptions): Queue {
-  const waiting = new Set<Entry>(); // a Set keeps the order of insertion and removes from the middle in O(1)
-  let running = 0;
-  let groupSize = 0;
-  let groupStartedAt = 0;
-  /** Smoothed time of one task in milliseconds, from its start to its end, shared by those that went together. */
-  let taskMs = Number.NaN;
+/** What waits, by priority. A Set keeps the order of insertion and removes from the middle in O(1). */
+function createWaiting<Entry>(): {
+  readonly size: number;
+  add(entry: Entry, priority: number): void;
+  delete(entry: Entry, priority: number): boolean;
+  [Symbol.iterator](): Iterator<Entry>;
+} {
+  /** In ascending order of priority. Most servers see one priority only. */
+  const levels: { readonly priority: number; readonly entries: Set<Entry> }[] = [];
+  let size = 0;
+  return {
+    get size() {
+      return size;
+    },
+    add(entry, priority) {
+      let level = levels.find((each) => each.priority === priority);
+      if (level === undefined) {
+        level = { priority, entries: new Set() };
+        levels.push(level);
+        levels.sort((a, b) => a.priority - b.priority);
+      }
+      level.entries.add(entry);
+      size += 1;
+    },
+    delete(entry, priority) {
+      const index = levels.findIndex((each) => each.priority === priority);
+      const level = levels[index];
+      if (level?.entries.delete(entry) !== true) return false;
+      size -= 1;
+      // Clients choose priorities, so those that nobody uses must not pile up.
+      if (level.entries.size === 0) levels.splice(index, 1);
+      return true;
+    },
+    *[Symbol.iterator]() {
+      for (const { entries } of levels) yield* entries;
+    },
+  };
+}
 
-  function startGroup(): void {
-    const limit = Number.isNaN(taskMs) ? 1 : Math.min(maxAhead, Math.max(1, Math.floor(AHEAD_MS / taskMs)));
-    groupSize = 0;
-    groupStartedAt = now();
-    for (const next of waiting) {
-      waiting.delete(next);
-      groupSize += 1;
-      running += 1;
-      next.start();
-      if (groupSize >= limit) return;
+export function createQueue<Item extends Sized, Value>(options: QueueOptions<Item, Value>): Queue<Item, Value> {
+  const { maxDepth, select, run, drainMs, now = () => performance.now() } = options;
+
+  interface Entry {
+    readonly item: Item;
+    readonly priority: number;
+    settle(outcome: Promise<Value>, startedAt: number): void;
+  }
+
+  const waiting = createWaiting<Entry>();
+  let waitingRows = 0;
+  let running = 0;
+  let runningRows = 0;
+  let startedAt = 0;
+
+  function leave(entry: Entry): void {
+    if (waiting.delete(entry, entry.priority)) waitingRows -= entry.item.rows;
+  }
+
+  function startNext(): void {
+    if (waiting.size === 0) return;
+    const next = select(waiting);
+    startedAt = now();
+    running = next.length;
+    runningRows = 0;
+    for (const entry of next) {
+      leave(entry);
+      runningRows += entry.item.rows;
     }
+    for (const [index, outcome] of run(next.map(({ item }) => item)).entries()) next[index]!.settle(outcome, startedAt);
   }
 
   function finished(): void {
     running -= 1;
-    if (running > 0) return;
-    const tookMs = (now() - groupStartedAt) / groupSize;
-    taskMs = Number.isNaN(taskMs) ? tookMs : taskMs + 0.1 * (tookMs - taskMs);
-    startGroup();
+    if (running === 0) startNext();
   }
 
-  function retryAfterMs(): number {
-    return Number.isNaN(taskMs) ? UNMEASURED_RETRY_MS : Math.ceil(waiting.size * taskMs);
+  function waitMs(): number {
+    if (running === 0) return 0;
+    return Math.max(0, drainMs(runningRows) - (now() - startedAt)) + drainMs(waitingRows);
+  }
+
+  function refusal(deadline: number, rows: number): SlipwayError | undefined {
+    if (running === 0) return undefined;
+    const wait = waitMs();
+    if (waiting.size >= maxDepth()) {
+      return new SlipwayError('QUEUE_FULL', `The queue of this model is full (${maxDepth()} requests wait).`, {
+        retryAfterMs: Math.ceil(wait) || UNMEASURED_RETRY_MS,
+      });
+    }
+    const late = now() + wait + drainMs(rows) - deadline;
+    if (late <= 0) return undefined;
+    return new SlipwayError(
+      'DEADLINE_UNREACHABLE',
+      `The answer would come after the request's time: ${waiting.size} requests wait, which takes about ${Math.ceil(wait)} ms.`,
+      { retryAfterMs: Math.ceil(Math.min(late, wait)) },
+    );
   }
 
   return {
     get depth() {
       return waiting.size;
     },
-    submit<T>(task: () => Promise<T>, { deadline, signal }: Submission): Promise<Completion<T>> {
-      if (running > 0 && waiting.size >= maxDepth) {
-        const error = new SlipwayError('QUEUE_FULL', `The queue of this model is full (${maxDepth} requests wait).`, {
-          retryAfterMs: retryAfterMs(),
-        });
-        return Promise.reject(error);
-      }
+    get waitMs() {
+      return waitMs();
+    },
+    submit(item, { deadline, signal, priority }) {
+      const refused = refusal(deadline, item.rows);
+      if (refused !== undefined) return Promise.reject(refused);
       return new Promise((resolve, reject) => {
         const submittedAt = now();
         let settled = false;
@@ -103,18 +173,19 @@ export function createQueue({ maxDepth, maxAhead, now = () => performance.now() 
           act();
         };
         const giveUp = (error: SlipwayError): void => {
-          waiting.delete(entry);
+          leave(entry);
           settle(() => reject(error));
         };
         const onAbort = (): void => giveUp(new SlipwayError('REQUEST_CANCELLED', 'The client went away before the answer.'));
 
         const entry: Entry = {
-          start() {
-            const startedAt = now();
-            task().then(
+          item,
+          priority,
+          settle(outcome, begunAt) {
+            outcome.then(
               (value) => {
                 finished();
-                settle(() => resolve({ value, queueMs: startedAt - submittedAt }));
+                settle(() => resolve({ value, queueMs: begunAt - submittedAt }));
               },
               (error: unknown) => {
                 finished();
@@ -131,8 +202,9 @@ export function createQueue({ maxDepth, maxAhead, now = () => performance.now() 
         if (signal?.aborted) return onAbort();
         signal?.addEventListener('abort', onAbort, { once: true });
 
-        waiting.add(entry);
-        if (running === 0) startGroup();
+        waiting.add(entry, priority);
+        waitingRows += item.rows;
+        if (running === 0) startNext();
       });
     },
   };

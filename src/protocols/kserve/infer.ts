@@ -17,6 +17,8 @@ export interface InferRequest {
   readonly outputs: readonly RequestedOutput[];
   /** The parameter `timeout`: longest time for the answer, in microseconds; the server's limit when undefined. */
   readonly timeoutUs: number | undefined;
+  /** The parameter `priority`: 1 goes first; 0 and undefined are the server's default. */
+  readonly priority: number | undefined;
 }
 
 export interface InferContext {
@@ -77,7 +79,7 @@ function classified(version: ReadyVersion, requested: readonly RequestedOutput[]
 export function createInfer(inference: Inference): Infer {
   return {
     resolve: (reference) => inference.resolve(reference),
-    async run(version, { inputs, outputs, timeoutUs }, { deadline = Infinity, signal }) {
+    async run(version, { inputs, outputs, timeoutUs, priority }, { deadline = Infinity, signal }) {
       checkRequestedOnce(outputs);
       // Triton takes 0 for no timeout, and its clients send it.
       const timeout = timeoutUs === undefined || timeoutUs === 0 ? Infinity : performance.now() + timeoutUs / 1_000;
@@ -87,6 +89,7 @@ export function createInfer(inference: Inference): Infer {
         outputs: outputs.length === 0 ? undefined : outputs.map(({ name }) => name),
         deadline: earliest === Infinity ? undefined : earliest,
         signal,
+        priority,
       });
       return { model: response.model, version: response.version, outputs: classified(version, outputs, response.outputs) };
     },

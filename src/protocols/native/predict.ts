@@ -96,7 +96,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
   async function fromJson(body: ScannedJson, said: readonly SaidReference[], signal: AbortSignal): Promise<RouteAnswer> {
     const { envelope, inputs } = decodePredictRequest(body);
     const version = inference.resolve(mergeReference([...said, envelope]));
-    const timeoutMs = envelope.parameters?.timeoutMs;
+    const { timeoutMs, priority } = envelope.parameters ?? {};
     const { preprocessing, classification } = version.manifest;
     const texts = preprocessing?.kind === 'text' ? textsIn(inputs) : undefined;
     const predict = async (tensors: NamedTensors): Promise<RouteAnswer> => {
@@ -105,6 +105,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
         outputs: envelope.outputs,
         deadline: timeoutMs === undefined ? undefined : performance.now() + timeoutMs,
         signal,
+        priority,
       });
       return encodePredictResponse(response, classification);
     };

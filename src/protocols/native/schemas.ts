@@ -15,6 +15,13 @@ export const predictEnvelope = z.strictObject({
         .positive()
         .optional()
         .describe('Longest time for the answer, in milliseconds; the server’s own limit holds too.'),
+      priority: z
+        .int()
+        .positive()
+        .optional()
+        .describe(
+          'Among requests that wait, 1 goes first, then 2 and so on; the server’s default is the setting `scheduler.defaultPriority`.',
+        ),
     })
     .optional(),
 });

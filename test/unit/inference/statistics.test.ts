@@ -9,10 +9,10 @@ const times = { queueMs: 1, computeMs: 2, totalMs: 4 };
 describe('statistics of inference', () => {
   it('are counted for each version', () => {
     const statistics = createInferenceStatistics();
-    statistics.succeeded('m', 1, 8, times);
-    statistics.succeeded('m', 1, 2, { queueMs: 0, computeMs: 0.000001, totalMs: 0.000002 });
+    statistics.succeeded('m', 1, 8, times, { rows: 8, leads: true });
+    statistics.succeeded('m', 1, 2, { queueMs: 0, computeMs: 0.000001, totalMs: 0.000002 }, { rows: 2, leads: true });
     statistics.failed('m', 1, 0.5);
-    statistics.succeeded('m', 2, 1, times);
+    statistics.succeeded('m', 2, 1, times, { rows: 1, leads: true });
     expect(statistics.of('m', 1)).toMatchObject({
       inferenceCount: 10,
       executionCount: 2,
@@ -30,7 +30,7 @@ describe('statistics of inference', () => {
 
   it('tell only so many batch sizes apart, since clients choose them', () => {
     const statistics = createInferenceStatistics();
-    for (let size = 0; size < 1_000; size += 1) statistics.succeeded('m', 1, size, times);
+    for (let size = 0; size < 1_000; size += 1) statistics.succeeded('m', 1, size, times, { rows: size, leads: true });
     expect(statistics.of('m', 1).batches.size).toBe(256);
     expect(statistics.of('m', 1).success.count).toBe(1_000);
   });
@@ -46,7 +46,7 @@ describe('statistics of inference', () => {
       resolve: () => version,
       predict: async (_version, { inputs }) => {
         if (inputs.size === 0) throw new Error('no inputs');
-        return { model: 'm', version: 1, outputs: new Map(), times };
+        return { model: 'm', version: 1, outputs: new Map(), times, run: { rows: 3, leads: true } };
       },
     };
     const inference = withStatistics(fakeInference, statistics);

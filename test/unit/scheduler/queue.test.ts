@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createQueue } from '../../../src/scheduler/queue.ts';
+import { createQueue, type Queue, type Submission } from '../../../src/scheduler/queue.ts';
 
 const soon = (): number => performance.now() + 10_000;
 
@@ -13,20 +13,49 @@ function latch(): Latch {
   return { opened: promise, open: resolve };
 }
 
+/** Something to run; `rows` is what the queue knows of its size. */
+interface Task {
+  readonly rows: number;
+  run(): Promise<unknown>;
+}
+
+interface QueueSettings {
+  readonly maxDepth?: number;
+  /** Most tasks that go together. */
+  readonly together?: number;
+  readonly msPerRow?: number;
+  readonly now?: () => number;
+}
+
+function queueOf({ maxDepth = 10, together = 16, msPerRow = 0, ...rest }: QueueSettings = {}): Queue<Task, unknown> {
+  return createQueue<Task, unknown>({
+    maxDepth: () => maxDepth,
+    select: (waiting) => [...waiting].slice(0, together),
+    run: (tasks) => tasks.map((task) => task.run()),
+    drainMs: (rows) => rows * msPerRow,
+    ...rest,
+  });
+}
+
+function task(run: () => Promise<unknown>, rows = 1): Task {
+  return { rows, run };
+}
+
+const patient = (more: Partial<Submission> = {}): Submission => ({ deadline: soon(), signal: undefined, priority: 10, ...more });
+
 describe('createQueue', () => {
   it('sends on what gathered while the runner worked, in the order of arrival', async () => {
-    // On this clock a task takes no time, so as many go together as are allowed to.
-    const queue = createQueue({ maxDepth: 10, maxAhead: 2, now: () => 0 });
+    const queue = queueOf({ together: 2 });
     const gates = [latch(), latch(), latch(), latch()];
     const started: number[] = [];
     const done = gates.map((gate, index) =>
       queue.submit(
-        async () => {
+        task(async () => {
           started.push(index);
           await gate.opened;
           return index;
-        },
-        { deadline: soon(), signal: undefined },
+        }),
+        patient(),
       ),
     );
     expect(started).toEqual([0]);
@@ -45,34 +74,32 @@ describe('createQueue', () => {
     expect(queue.depth).toBe(0);
   });
 
-  it('sends slow tasks one by one, so that those that wait can still be taken back', async () => {
-    let time = 0;
-    const queue = createQueue({ maxDepth: 10, maxAhead: 16, now: () => time });
-    const started: number[] = [];
-    const submit = (index: number): Promise<unknown> =>
+  it('lets what is more urgent go first, and keeps the order among equals', async () => {
+    const queue = queueOf({ together: 1 });
+    const started: string[] = [];
+    const submit = (name: string, priority: number): Promise<unknown> =>
       queue.submit(
-        async () => {
-          started.push(index);
-          await Promise.resolve();
-          time += 100;
-        },
-        { deadline: 60_000, signal: undefined },
+        task(async () => started.push(name)),
+        patient({ priority }),
       );
-    const [first, second, third] = [submit(0), submit(1), submit(2)];
-    await first;
-    expect(started).toEqual([0, 1]);
-    await second;
-    expect(started).toEqual([0, 1, 2]);
-    await third;
+    await Promise.all([
+      submit('first', 10),
+      submit('late', 10),
+      submit('later', 10),
+      submit('urgent', 1),
+      submit('soon', 2),
+      submit('urgent too', 1),
+    ]);
+    expect(started).toEqual(['first', 'urgent', 'urgent too', 'soon', 'late', 'later']);
   });
 
   it('refuses a request beyond its depth with the time after which to try again', async () => {
-    const queue = createQueue({ maxDepth: 1, maxAhead: 16 });
+    const queue = queueOf({ maxDepth: 1 });
     const gate = latch();
-    const task = () => gate.opened;
-    const first = queue.submit(task, { deadline: soon(), signal: undefined });
-    const second = queue.submit(task, { deadline: soon(), signal: undefined });
-    await expect(queue.submit(task, { deadline: soon(), signal: undefined })).rejects.toMatchObject({
+    const wait = task(() => gate.opened);
+    const first = queue.submit(wait, patient());
+    const second = queue.submit(wait, patient());
+    await expect(queue.submit(wait, patient())).rejects.toMatchObject({
       code: 'QUEUE_FULL',
       kind: 'overloaded',
       retryAfterMs: expect.any(Number),
@@ -81,48 +108,81 @@ describe('createQueue', () => {
     await Promise.all([first, second]);
   });
 
-  it('never starts a request that expired or was aborted while it waited', async () => {
-    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
+  it('refuses at once what could not be answered in its time, and nothing else', async () => {
+    let time = 0;
+    const queue = queueOf({ together: 1, msPerRow: 10, now: () => time });
     const gate = latch();
-    const first = queue.submit(() => gate.opened, { deadline: soon(), signal: undefined });
+    const wait = (rows: number): Task => task(() => gate.opened, rows);
+    const submit = (rows: number, deadline: number): Promise<unknown> => queue.submit(wait(rows), patient({ deadline }));
+    const taken = [submit(1, 60_000), submit(2, 60_000)];
+    // One row of work is in the runner, two wait, and its own comes behind them.
+    expect(queue.waitMs).toBe(30);
+    await expect(submit(1, 39)).rejects.toMatchObject({ code: 'DEADLINE_UNREACHABLE', kind: 'overloaded', retryAfterMs: 1 });
+    taken.push(submit(1, 40));
+    time = 5;
+    expect(queue.waitMs).toBe(35);
+    gate.open();
+    await Promise.all(taken);
+    expect(queue.waitMs).toBe(0);
+  });
+
+  it('never starts a request that expired or was aborted while it waited', async () => {
+    const queue = queueOf();
+    const gate = latch();
+    const first = queue.submit(
+      task(() => gate.opened),
+      patient(),
+    );
     const started: string[] = [];
-    const note = (name: string) => async (): Promise<void> => {
-      started.push(name);
-    };
+    const note = (name: string): Task => task(async () => started.push(name));
     const controller = new AbortController();
-    const expired = queue.submit(note('expired'), { deadline: performance.now() + 5, signal: undefined });
-    const aborted = queue.submit(note('aborted'), { deadline: soon(), signal: controller.signal });
-    const patient = queue.submit(note('patient'), { deadline: soon(), signal: undefined });
+    const expired = queue.submit(note('expired'), patient({ deadline: performance.now() + 5 }));
+    const aborted = queue.submit(note('aborted'), patient({ signal: controller.signal }));
+    const waits = queue.submit(note('patient'), patient());
     controller.abort();
     await expect(aborted).rejects.toMatchObject({ code: 'REQUEST_CANCELLED' });
     await expect(expired).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     gate.open();
-    await Promise.all([first, patient]);
+    await Promise.all([first, waits]);
     expect(started).toEqual(['patient']);
   });
 
   it('answers a running request at its deadline and frees the place when its task ends', async () => {
-    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
+    const queue = queueOf();
     const gate = latch();
-    const slow = queue.submit(() => gate.opened, { deadline: performance.now() + 5, signal: undefined });
+    const slow = queue.submit(
+      task(() => gate.opened),
+      patient({ deadline: performance.now() + 5 }),
+    );
     await expect(slow).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-    const next = queue.submit(async () => 'next', { deadline: soon(), signal: undefined });
+    const next = queue.submit(
+      task(async () => 'next'),
+      patient(),
+    );
     expect(queue.depth).toBe(1);
     gate.open();
     expect((await next).value).toBe('next');
   });
 
   it('passes on what a task throws and goes on with the next', async () => {
-    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
-    const failing = queue.submit(async () => Promise.reject(new Error('broken')), { deadline: soon(), signal: undefined });
-    const next = queue.submit(async () => 1, { deadline: soon(), signal: undefined });
+    const queue = queueOf();
+    const failing = queue.submit(
+      task(async () => Promise.reject(new Error('broken'))),
+      patient(),
+    );
+    const next = queue.submit(
+      task(async () => 1),
+      patient(),
+    );
     await expect(failing).rejects.toThrow('broken');
     expect((await next).value).toBe(1);
   });
 
   it('refuses at once what is aborted already', async () => {
-    const queue = createQueue({ maxDepth: 10, maxAhead: 16 });
-    const submitted = queue.submit(async () => 1, { deadline: soon(), signal: AbortSignal.abort() });
+    const submitted = queueOf().submit(
+      task(async () => 1),
+      patient({ signal: AbortSignal.abort() }),
+    );
     await expect(submitted).rejects.toMatchObject({ code: 'REQUEST_CANCELLED' });
   });
 });

@@ -47,5 +47,6 @@ export function decodeInferRequest({ inputs: tensors, outputs, parameters, rawIn
       return { name, classification: countParameter(own, 'classification', `outputs.${name}.parameters`) ?? 0 };
     }),
     timeoutUs: countParameter(parameters, 'timeout', 'parameters'),
+    priority: countParameter(parameters, 'priority', 'parameters'),
   };
 }

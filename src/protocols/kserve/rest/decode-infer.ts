@@ -102,5 +102,6 @@ export function decodeInferRequest(json: Buffer, binary: Buffer, maxDepth: numbe
     }),
     binaryOutputs: flagParameter(parameters, 'binary_data_output', 'parameters') ?? false,
     timeoutUs: countParameter(parameters, 'timeout', 'parameters'),
+    priority: countParameter(parameters, 'priority', 'parameters'),
   };
 }

@@ -58,5 +58,6 @@ export function decodeRawRequest(body: Buffer, { inputs }: Signature): RestInfer
     outputs: [],
     binaryOutputs: true,
     timeoutUs: undefined,
+    priority: undefined,
   };
 }

@@ -7,7 +7,14 @@ import { encodeV2Error, V2_STATUS } from '../../../../src/protocols/kserve/rest/
 import type { Tensor } from '../../../../src/tensor/tensor.ts';
 import { bytes, fp32, int64 } from '../../../helpers/tensors.ts';
 
-const PLAIN: RestInferRequest = { id: undefined, inputs: new Map(), outputs: [], binaryOutputs: false, timeoutUs: undefined };
+const PLAIN: RestInferRequest = {
+  id: undefined,
+  inputs: new Map(),
+  outputs: [],
+  binaryOutputs: false,
+  timeoutUs: undefined,
+  priority: undefined,
+};
 
 function answer(outputs: Record<string, Tensor>, request: Partial<RestInferRequest> = {}): ReturnType<typeof encodeInferAnswer> {
   return encodeInferAnswer({ model: 'm', version: 3, outputs: new Map(Object.entries(outputs)) }, { ...PLAIN, ...request });
