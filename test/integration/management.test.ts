@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { createGzip } from 'node:zlib';
-import { pack } from 'tar-stream';
 import { describe, expect, it, vi } from 'vitest';
+import { tarOf, tarOfEntries, zipOf } from '../helpers/archives.ts';
 import { failureOf, post } from '../helpers/http.ts';
 import { runningServer } from '../helpers/running-server.ts';
 
@@ -40,13 +40,6 @@ async function model(address: string, name: string): Promise<Model> {
 
 async function predictThrice(address: string, path: string): Promise<unknown> {
   return (await post(address, path, '{"inputs":[2]}')).json();
-}
-
-async function tarOf(files: Readonly<Record<string, Buffer | string>>): Promise<Buffer> {
-  const archive = pack();
-  for (const [name, content] of Object.entries(files)) archive.entry({ name }, content);
-  archive.finalize();
-  return buffer(archive);
 }
 
 const timesThree = (): Promise<Buffer> => readFile(join(FIXTURES, 'times-three/1/model.onnx'));
@@ -173,6 +166,9 @@ describe('packages', () => {
     const cases: [what: string, body: Buffer, status: number, code: string][] = [
       ['a path that leads outside', await tarOf({ '../model.onnx': good }), 400, 'INVALID_ARCHIVE'],
       ['an absolute path', await tarOf({ '/model.onnx': good }), 400, 'INVALID_ARCHIVE'],
+      ['a link', await tarOfEntries([[{ name: 'model.onnx', type: 'symlink', linkname: '/etc/passwd' }]]), 400, 'INVALID_ARCHIVE'],
+      ['a zip with a path that leads outside', zipOf([{ name: '../model.onnx', content: good }]), 400, 'INVALID_ARCHIVE'],
+      ['a zip with a link', zipOf([{ name: 'model.onnx', content: '/etc/passwd', mode: 0o120777 }]), 400, 'INVALID_ARCHIVE'],
       ['no archive at all', Buffer.from('this is no archive'), 400, 'INVALID_ARCHIVE'],
       ['a truncated archive', (await tarOf({ 'model.onnx': good })).subarray(0, 700), 400, 'INVALID_ARCHIVE'],
       ['too much inside', await buffer(zeros), 413, 'ARCHIVE_TOO_LARGE'],

@@ -55,7 +55,8 @@ describe('POST /predict', () => {
   });
 
   it('answers each kind of bad input with its code and names the field', async () => {
-    const { address } = await runningServer(['digits', 'multi', 'times-three'], { limits: { maxBodyBytes: 100_000 } });
+    const limits = { maxBodyBytes: 100_000, maxImagePixels: 1_000_000 };
+    const { address } = await runningServer(['digits', 'dtypes', 'multi', 'times-three'], { limits });
     const cases: [body: string, status: number, code: string, message: RegExp, path?: string][] = [
       ['{"model":"digits"', 400, 'INVALID_JSON', /byte/],
       ['', 400, 'INVALID_JSON', /./],
@@ -71,6 +72,8 @@ describe('POST /predict', () => {
       ['{"model":"times-three","inputs":[1],"outputs":["z"]}', 400, 'OUTPUT_NOT_FOUND', /"z".*"y"/, 'outputs'],
       ['{"model":"times-three","inputs":[[1,2],[3]]}', 400, 'INVALID_TENSOR', /inputs/],
       ['{"model":"times-three","inputs":[1,"NaN"]}', 400, 'INVALID_TENSOR', /inputs\[1\]/, 'inputs[1]'],
+      ['{"model":"times-three","inputs":["1"]}', 400, 'INVALID_TENSOR', /the text "1"; FP32 takes numbers/, 'inputs[0]'],
+      ['{"model":"dtypes","inputs":{"int8":[1.5]}}', 400, 'INVALID_TENSOR', /1\.5 is not a whole number/, 'inputs.int8[0]'],
       ['{"model":"times-three","inputs":[1,NaN]}', 400, 'INVALID_JSON', /byte/],
       ['{"model":"times-three","inputs":[[1,2],[3,4]]}', 400, 'INPUT_MISMATCH', /\[2, 2\]/],
       ['{"model":"multi","inputs":[1,2]}', 400, 'INPUT_MISMATCH', /"a", "b"/],
@@ -96,6 +99,14 @@ describe('POST /predict', () => {
     expect(await failureOf(await post(address, '/predict?model=digits', new Uint8Array(10), 'image/png'))).toMatchObject({
       status: 400,
       code: 'INVALID_IMAGE',
+    });
+    // A few kilobytes that decode to sixteen megapixels.
+    const bomb = await sharp({ create: { width: 4_000, height: 4_000, channels: 3, background: 'black' } })
+      .png({ compressionLevel: 9 })
+      .toBuffer();
+    expect(await failureOf(await post(address, '/predict?model=digits', new Uint8Array(bomb), 'image/png'))).toMatchObject({
+      status: 413,
+      code: 'IMAGE_TOO_LARGE',
     });
     expect(await failureOf(await post(address, '/predict', new Uint8Array(100_001)))).toMatchObject({
       status: 413,
