@@ -5,6 +5,7 @@ import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { createSemaphore } from '../concurrency/semaphore.ts';
 import type { Logger } from '../observability/log.ts';
 import type { DatasetDescription } from './dataset.ts';
+import { removeDrafts } from './derived/row-maker.ts';
 import type { IngestLimits, IngestOptions } from './ingest/ingest.ts';
 import { ingestInProcess } from './ingest/ingest-process.ts';
 import type { SourceFile } from './source.ts';
@@ -126,6 +127,7 @@ export function createDatasetCatalog({ folder, limits, maxHeapBytes, maxReaders,
         try {
           const { description } = readStoredDescription(join(folder, entry.name));
           datasets.set(description.id, description);
+          await removeDrafts(join(folder, entry.name));
         } catch (error) {
           logger.warn({ folder: entry.name, reason: messageOf(error) }, 'a dataset cannot be read');
         }

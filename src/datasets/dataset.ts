@@ -1,6 +1,6 @@
 /*
- * What a dataset is, and how it is read for training. A trainer needs this file only: `openDataset` (stored-dataset.ts)
- * gives a `Dataset`, `prepare` looks through it once and says what comes out, `open` reads batches.
+ * What a dataset is, and how it is read for training. A trainer needs this file only: `openDataset` (open-dataset.ts)
+ * gives a `Dataset`, `prepare` looks through it and says what comes out, `open` reads batches.
  */
 import type { Preprocessing } from '../packages/manifest.ts';
 
@@ -57,7 +57,7 @@ export interface DatasetDescription {
   /** ISO 8601. */
   readonly createdAt: string;
   readonly rows: number;
-  /** What it takes on disk. */
+  /** What it takes on disk, without what is made of it for training. */
   readonly bytes: number;
   /**
    * SHA-256 of the file that was uploaded; of several files, that of the text that `sha256sum` prints of them in the
@@ -83,9 +83,9 @@ export interface SplitRequest {
    * dataset's own `splitColumn`, if it has one. What the column does not tell of validation and test is drawn from train.
    */
   readonly column?: string;
-  /** Share of the rows for validation. Default 0.1; 0 when the column names them. */
+  /** Share of the rows for validation. Default 0.1, or 0 when the column names rows for it. */
   readonly validation?: number;
-  /** Share of the rows for testing. Default 0.1; 0 when the column names them. */
+  /** Share of the rows for testing. Default 0.1, or 0 when there is a column. */
   readonly test?: number;
   /** `random` draws by `seed`, `ordered` takes validation and then test from the end, as for time series. Default `random`. */
   readonly order?: 'random' | 'ordered';
@@ -135,9 +135,9 @@ export interface PreparationRequest {
   /** The columns to predict from. Default: all others that can be used; an image column is used alone. */
   readonly features?: readonly string[];
   readonly split?: SplitRequest;
-  /** What images become, for a target that is made of them. Levels 0–255 become 0–1. */
+  /** What the image becomes, when the feature is one. Levels 0–255 become 0–1. */
   readonly image?: ImageRequest;
-  /** What texts become, for a target that is made of them. */
+  /** What the text becomes, when the feature is one. */
   readonly text?: TextRequest;
   /** How numbers are scaled: `standard` to mean 0 and deviation 1 over the training rows. Default `standard`. */
   readonly scaling?: 'standard' | 'none';
@@ -172,8 +172,8 @@ export type TargetSpec =
   | { readonly kind: 'none' };
 
 /**
- * What a dataset becomes for training: plain data, to be kept with the job. With it the same rows come out in the same
- * order, on any machine, without a second look through the data.
+ * What a dataset becomes for training: plain data, to be kept with the job. With it the same examples come out in the
+ * same order in any process, and nothing is measured anew.
  */
 export interface Preparation {
   readonly dataset: { readonly id: string; readonly name: string; readonly digest: string };
@@ -225,7 +225,7 @@ export interface Batch {
 /** Prepared examples, read from disk. */
 export interface Examples {
   readonly preparation: Preparation;
-  /** Batches of one pass over a split. Several passes may be under way at once; each holds a buffer of its own. */
+  /** Batches of one pass over a split. Several passes may be under way at once. */
   batches(options: BatchOptions): AsyncIterable<Batch>;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
-import { access, mkdir, open, rename, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 
@@ -8,6 +9,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
  */
 
 const DERIVED_FOLDER = 'derived';
+const DRAFT_ENDING = '.tmp';
 
 export interface DerivedRows {
   /** Folder of the dataset. */
@@ -34,7 +36,7 @@ export async function ensureDerived({ folder, name, make }: DerivedRows): Promis
   const path = join(folder, DERIVED_FOLDER, `${name}.bin`);
   if (await exists(path)) return path;
   await mkdir(join(folder, DERIVED_FOLDER), { recursive: true });
-  const draft = `${path}.${process.pid}.tmp`;
+  const draft = `${path}.${randomUUID()}${DRAFT_ENDING}`;
   try {
     const file = await open(draft, 'w');
     try {
@@ -52,4 +54,11 @@ export async function ensureDerived({ folder, name, make }: DerivedRows): Promis
     }
     throw error;
   }
+}
+
+/** Removes what processes have left that ended while they made something. */
+export async function removeDrafts(folder: string): Promise<void> {
+  const derived = join(folder, DERIVED_FOLDER);
+  if (!(await exists(derived))) return;
+  for (const name of await readdir(derived)) if (name.endsWith(DRAFT_ENDING)) await rm(join(derived, name), { force: true });
 }

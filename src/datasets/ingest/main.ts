@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os';
+import { takeLowestPriority } from '../../concurrency/priority.ts';
 import { encodeError } from '../../errors/encode.ts';
 import type { IngestReply } from './ingest-process.ts';
 import { ingest, type IngestRequest } from './ingest.ts';
@@ -8,9 +8,7 @@ import { ingest, type IngestRequest } from './ingest.ts';
  * with one, and ends. It takes the processor only when others leave it.
  */
 
-const NICE = 10;
-
-setPriority(NICE);
+takeLowestPriority();
 process.title = 'slipway-dataset';
 // Whoever started it is gone: what it writes is of no use to anyone.
 process.on('disconnect', () => process.exit(1));

@@ -112,19 +112,19 @@ async function readOnce(
   }
 
   /** The values of a row; undefined when it is bad. */
-  function readRow(row: readonly Value[], place: () => string): Value[] | undefined {
+  function readRow(row: readonly Value[], onBad: (reason: string) => void): Value[] | undefined {
     try {
       return sketches.map((sketch, index) => readValue(row[index], sketch, readText));
     } catch (error) {
       if (!(error instanceof UnfitValue)) throw error;
-      onBadRow(place(), error.message);
+      onBad(error.message);
       return undefined;
     }
   }
 
   function writeGroup({ layout, profiles, writer }: Draft, group: RowGroup): void {
     for (const [at, row] of group.rows.entries()) {
-      const values = readRow(row, () => group.place(at));
+      const values = readRow(row, (reason) => onBadRow(group.place(at), reason));
       if (values === undefined) continue;
       rows += 1;
       if (rows > maxRows) throw new SlipwayError('DATASET_TOO_LARGE', `The data has more than the ${maxRows} rows that are taken.`);
@@ -145,10 +145,8 @@ async function readOnce(
   function writeSample(): void {
     for (const group of sample) {
       for (const row of group.rows) {
-        for (const [index, sketch] of sketches.entries()) {
-          if (sketch.given === undefined && sketch.source.kind !== 'array' && sketch.source.kind !== 'image')
-            noteValue(readValue(row[index], sketch, readText), sketch);
-        }
+        const values = readRow(row, () => {});
+        for (const [index, value] of values?.entries() ?? []) noteValue(value, sketches[index]!);
       }
     }
     draft = beginDraft(folder, sketches, maxCategories);

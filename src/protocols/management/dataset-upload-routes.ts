@@ -42,10 +42,12 @@ export function createDatasetUploadRoutes({ catalog, maxSkippedRows, ...intake }
         required: true,
         maxBytes: intake.maxBytes,
         content: {
+          'application/octet-stream': bareFile,
           'multipart/form-data': { schema: datasetForm, example: { name: 'wine', file: 'alcohol,cultivar\n12.3,barolo\n' } },
           'application/json': { schema: datasetOrder, example: { name: 'wine', uploads: ['0123456789abcdef0123456789abcdef'] } },
-          'application/octet-stream': bareFile,
           'text/csv': bareFile,
+          'text/tab-separated-values': bareFile,
+          'text/plain': bareFile,
           'application/jsonl': bareFile,
           'application/x-ndjson': bareFile,
           'application/vnd.apache.parquet': bareFile,

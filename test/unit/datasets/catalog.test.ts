@@ -42,11 +42,15 @@ describe('the catalog of datasets', () => {
     const { id } = await first.catalog.create(await wineFile());
     await mkdir(join(folder, '.incoming', 'half'), { recursive: true });
     await writeFile(join(folder, '.incoming', 'half', 'records.bin'), 'x');
+    await mkdir(join(folder, id, 'derived'));
+    await writeFile(join(folder, id, 'derived', 'pixels.bin.1.tmp'), 'x');
+    await writeFile(join(folder, id, 'derived', 'pixels.bin'), 'x');
     await mkdir(join(folder, 'nothing'));
     await mkdir(join(folder, 'future'));
     await writeFile(join(folder, 'future', 'dataset.json'), '{"form":99}');
     const { catalog, warnings } = await catalogIn(folder);
     expect(await readdir(join(folder, '.incoming'))).toEqual([]);
+    expect(await readdir(join(folder, id, 'derived'))).toEqual(['pixels.bin']);
     expect(catalog.list().map(({ name }) => name)).toEqual(['wine']);
     expect(catalog.folderOf('wine')).toBe(join(folder, id));
     expect(warnings).toHaveLength(2);

@@ -109,6 +109,7 @@ describe('reading arrays of NumPy', () => {
     ['Fortran order', npyOf('<f4', [2, 2], new Uint8Array(16), { fortran: true }), /Fortran order/],
     ['data that is cut', npyOf('<f4', [2, 2], new Uint8Array(12)), /states 2 rows of 8 bytes but has only 12/],
     ['no rows', npyOf('<f4', [0, 2], new Uint8Array(0)), /no rows/],
+    ['what is infinite', npyOf('<f8', [1], new Uint8Array(new Float64Array([Number.POSITIVE_INFINITY]).buffer)), /"x" is infinite/],
     ['what is not a number', npyOf('<f4', [1, 1], new Uint8Array(new Float32Array([Number.NaN]).buffer)), /NaN/],
   ])('refuses %s', async (_what, file, message) => {
     expect(await messageOf(ingestFiles({ 'x.npy': file }))).toMatch(message);
