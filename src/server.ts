@@ -14,6 +14,7 @@ import { createRegistry } from './registry/registry.ts';
 import type { Registry } from './registry/types.ts';
 import { runnerEnvironment } from './runners/host/environment.ts';
 import { createRunnerLauncher } from './runners/host/launcher.ts';
+import { createLanes } from './scheduler/lanes.ts';
 
 export interface Server {
   /** The address of the native API, once started, e.g. `http://127.0.0.1:8080`. */
@@ -85,8 +86,9 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     expiryMs: config.datasets.uploadExpiryMs,
   });
   const statistics = createInferenceStatistics();
-  const inference = withStatistics(createInference({ registry, ...config.scheduler }), statistics);
-  const parts: ProtocolParts = { config, registry, datasets, uploads, inference, statistics, phase: () => phase, version };
+  const lanes = createLanes(config.scheduler);
+  const inference = withStatistics(createInference({ registry, lanes, ...config.scheduler }), statistics);
+  const parts: ProtocolParts = { config, registry, datasets, uploads, inference, lanes, statistics, phase: () => phase, version };
   const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs: config.limits.requestArrivalMs });
 
   const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });

@@ -7,6 +7,7 @@ import type { InferenceStatistics } from '../../src/inference/statistics.ts';
 import type { Inference } from '../../src/inference/types.ts';
 import { createHttpEndpoints } from '../../src/protocols/endpoints.ts';
 import type { HttpProtocol } from '../../src/protocols/http/route.ts';
+import type { Lanes } from '../../src/scheduler/lanes.ts';
 import { describeProtocols } from '../../src/protocols/operation/openapi.ts';
 import type { Registry } from '../../src/registry/types.ts';
 
@@ -20,6 +21,7 @@ export function describedProtocols(): HttpProtocol[] {
     datasets: {} as DatasetCatalog,
     uploads: {} as UploadStore,
     inference: {} as Inference,
+    lanes: {} as Lanes,
     statistics: {} as InferenceStatistics,
     phase: () => 'ready',
     version,

@@ -5,6 +5,7 @@ import type { UploadStore } from '../datasets/uploads.ts';
 import type { Logger } from '../observability/log.ts';
 import type { InferenceStatistics } from '../inference/statistics.ts';
 import type { Inference } from '../inference/types.ts';
+import type { Lanes } from '../scheduler/lanes.ts';
 import type { Registry } from '../registry/types.ts';
 import { encodeErrorAnswer, NATIVE_ERROR } from './http/error-body.ts';
 import type { GrpcEndpoint } from './grpc/grpc-listeners.ts';
@@ -15,6 +16,7 @@ import { createKserveProtocol } from './kserve/rest/kserve-protocol.ts';
 import { createDatasetRoutes } from './management/dataset-routes.ts';
 import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts';
 import { createModelRoutes } from './management/model-routes.ts';
+import { createSchedulerRoutes } from './management/scheduler-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
 import { createResumableUploadRoutes } from './management/resumable-upload-routes.ts';
 import { createPredict, type Predict } from './native/predict.ts';
@@ -31,6 +33,7 @@ export interface ProtocolParts {
   readonly datasets: DatasetCatalog;
   readonly uploads: UploadStore;
   readonly inference: Inference;
+  readonly lanes: Lanes;
   readonly statistics: InferenceStatistics;
   readonly phase: () => ServerPhase;
   /** Slipway's version. */
@@ -54,11 +57,12 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
-function nativeProtocol({ config, registry, datasets, uploads, phase }: ProtocolParts, predict: Predict): HttpProtocol {
+function nativeProtocol({ config, registry, datasets, uploads, inference, lanes, phase }: ProtocolParts, predict: Predict): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
     ...createModelRoutes(registry),
+    ...createSchedulerRoutes({ registry, inference, lanes }),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
     ...createDatasetRoutes(datasets),
     ...createDatasetUploadRoutes({

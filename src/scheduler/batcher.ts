@@ -36,12 +36,21 @@ export interface BatchingDescription {
   readonly fit: CostFit | undefined;
   /** Most rows of the next batch. */
   readonly maxRows: number;
+  /** The latest runs, the last one first. */
+  readonly recent: readonly RunRecord[];
+}
+
+/** One run of the engine. */
+export interface RunRecord {
+  readonly requests: number;
+  readonly rows: number;
+  /** From its start to its answer. */
+  readonly ms: number;
 }
 
 /** Puts the requests of one runner together into batches and takes the answers apart. */
 export interface Batcher {
   describe(): BatchingDescription;
-  update(settings: BatchingSettings): void;
   /** What goes to the runner next: the first of those that wait and others that fit to it, in their order. */
   select<Entry extends { readonly item: Work }>(waiting: Iterable<Entry>): Entry[];
   /** Runs what `select` gave. One promise for each; a batch that fails is run again one by one, so that it fails alone. */
@@ -55,6 +64,10 @@ const PROOFS = 3;
 
 /** Requests that are not batched go to the runner together, as many as take about this long. */
 const AHEAD_MS = 5;
+
+/** Runs that are remembered. */
+const RECENT = 20;
+
 const MAX_AHEAD = 16;
 
 /** Errors of the request or the engine's run; others are of the runner and hold for each request alike. */
@@ -67,8 +80,9 @@ function isOfTheRun(error: unknown): boolean {
   );
 }
 
-export function createBatcher(runner: Runner, signature: Signature, initial: BatchingSettings): Batcher {
-  let settings = initial;
+/** @param settings asked for each time, since they may change. */
+export function createBatcher(runner: Runner, signature: Signature, settings: () => BatchingSettings): Batcher {
+  const recent: RunRecord[] = [];
   const costs = createCostLine();
   /** Why the model itself cannot be batched. */
   let refused = unbatchableReason(signature);
@@ -76,12 +90,12 @@ export function createBatcher(runner: Runner, signature: Signature, initial: Bat
   let exact: boolean | undefined;
 
   function stateOf(): BatchingState {
-    if (refused !== undefined || settings.maxBatchSize === 1) return 'off';
+    if (refused !== undefined || settings().maxBatchSize === 1) return 'off';
     return proofs < PROOFS ? 'proving' : 'on';
   }
 
   function reasonOf(): string {
-    if (settings.maxBatchSize === 1) return 'Turned off by its settings.';
+    if (settings().maxBatchSize === 1) return 'Turned off by its settings.';
     if (refused !== undefined) return `Requests are run one by one: ${refused}.`;
     if (proofs < PROOFS) return `${proofs} of ${PROOFS} batches were compared with single requests.`;
     return exact === true
@@ -89,14 +103,21 @@ export function createBatcher(runner: Runner, signature: Signature, initial: Bat
       : 'Requests that wait are run together; batches gave the same as single requests but for rounding.';
   }
 
-  const maxRows = (): number => costs.rowsWithin(settings.batchLatencyMs, settings.maxBatchSize);
+  const maxRows = (): number => costs.rowsWithin(settings().batchLatencyMs, settings().maxBatchSize);
+
+  function remember(record: RunRecord): void {
+    recent.push(record);
+    if (recent.length > RECENT) recent.shift();
+  }
 
   /** @param isOnly whether nothing else is in the runner, so that the time until the answer is that of the run. */
   async function runAlone(work: Work, isOnly: boolean): Promise<Outcome> {
     const startedAt = performance.now();
     const { outputs, computeNs } = await runner.run(work.inputs, work.outputs);
     const rows = Math.max(1, work.rows);
-    costs.add(rows, isOnly ? performance.now() - startedAt : computeNs / 1e6);
+    const ms = isOnly ? performance.now() - startedAt : computeNs / 1e6;
+    costs.add(rows, ms);
+    remember({ requests: 1, rows, ms });
     return { outputs, computeMs: computeNs / 1e6, batchRows: rows, leads: true };
   }
 
@@ -105,7 +126,9 @@ export function createBatcher(runner: Runner, signature: Signature, initial: Bat
     const startedAt = performance.now();
     const { outputs, computeNs } = await runner.run(joinInputs(batch), batch[0]!.outputs);
     const rows = batch.reduce((sum, work) => sum + work.rows, 0);
-    costs.add(rows, performance.now() - startedAt);
+    const ms = performance.now() - startedAt;
+    costs.add(rows, ms);
+    remember({ requests: batch.length, rows, ms });
     const parts = splitOutputs(outputs, batch);
     if (typeof parts === 'string') {
       refused = `its output "${parts}" does not have a row for each row of the inputs`;
@@ -148,10 +171,7 @@ export function createBatcher(runner: Runner, signature: Signature, initial: Bat
   }
 
   return {
-    describe: () => ({ state: stateOf(), reason: reasonOf(), exact, fit: costs.fit, maxRows: maxRows() }),
-    update(next) {
-      settings = next;
-    },
+    describe: () => ({ state: stateOf(), reason: reasonOf(), exact, fit: costs.fit, maxRows: maxRows(), recent: recent.toReversed() }),
     select<Entry extends { readonly item: Work }>(waiting: Iterable<Entry>): Entry[] {
       const chosen: Entry[] = [];
       const off = stateOf() === 'off';

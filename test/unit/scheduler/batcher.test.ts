@@ -44,7 +44,7 @@ function timesThree({ shape, data }: Tensor): Tensor {
 }
 
 function queueFor(runner: Runner, settings = SETTINGS): { queue: Queue<Work, Outcome>; batcher: ReturnType<typeof createBatcher> } {
-  const batcher = createBatcher(runner, SIGNATURE, settings);
+  const batcher = createBatcher(runner, SIGNATURE, () => settings);
   return { batcher, queue: createQueue({ ...batcher, maxDepth: () => 10_000 }) };
 }
 
@@ -158,7 +158,7 @@ describe('createBatcher', () => {
   it('says why a signature rules batches out', () => {
     const { runner } = fakeRunner(timesThree);
     const fixed: Signature = { ...SIGNATURE, inputs: [{ name: 'x', dtype: 'FP32', shape: [1, 2] }] };
-    expect(createBatcher(runner, fixed, SETTINGS).describe()).toMatchObject({ state: 'off', reason: expect.stringContaining('"x"') });
-    expect(createBatcher(runner, SIGNATURE, { ...SETTINGS, maxBatchSize: 1 }).describe().state).toBe('off');
+    expect(createBatcher(runner, fixed, () => SETTINGS).describe()).toMatchObject({ state: 'off', reason: expect.stringContaining('"x"') });
+    expect(createBatcher(runner, SIGNATURE, () => ({ ...SETTINGS, maxBatchSize: 1 })).describe().state).toBe('off');
   });
 });
