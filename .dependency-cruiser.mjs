@@ -2,7 +2,7 @@
  * The layer rule: protocols → inference, registry → (interfaces) ← runners → engines. What a folder may import says
  * what it can know. `npm run check:layers` holds the code to it.
  */
-const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency)/';
+const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency|jobs)/';
 
 export default {
   forbidden: [
@@ -12,8 +12,11 @@ export default {
       name: 'core-knows-no-edge',
       comment: 'The core speaks of models and tensors. How requests come in and how models are run is for others.',
       severity: 'error',
-      from: { path: core },
-      to: { path: '^src/(protocols|runners|engines|server\\.ts|main\\.ts)', pathNot: '^src/(runners/runner|engines/engine)\\.ts$' },
+      from: { path: core, pathNot: '^src/jobs/child/' },
+      to: {
+        path: '^src/(protocols|runners|engines|server\\.ts|main\\.ts)',
+        pathNot: '^src/(runners/runner\\.ts|engines/(engine\\.ts|training/))',
+      },
     },
     {
       name: 'core-uses-no-framework',
@@ -50,7 +53,7 @@ export default {
       name: 'the-host-never-loads-an-engine',
       comment: 'A native crash must stay in the runner process.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(engines|runners/child)/' },
+      from: { path: '^src/', pathNot: '^src/(engines|runners/child|jobs/child)/' },
       to: { path: '^src/(engines/(onnx|tfjs|engines\\.ts)|runners/child)', pathNot: '^src/engines/engine\\.ts$' },
     },
     {
@@ -66,6 +69,12 @@ export default {
       severity: 'error',
       from: { path: '^src/runners/child/' },
       to: { path: '^src/', pathNot: '^src/(runners/(child/|[^/]+\\.ts$)|engines|compiler|tensor|errors|packages)' },
+    },
+    {
+      name: 'the-host-never-loads-the-program-of-a-job',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/jobs/child/' },
+      to: { path: '^src/jobs/child/' },
     },
     {
       name: 'both-sides-of-the-process-border-share-the-middle',

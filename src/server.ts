@@ -5,6 +5,8 @@ import { createDatasetCatalog } from './datasets/catalog.ts';
 import { createUploadStore } from './datasets/uploads.ts';
 import { createInference } from './inference/inference.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
+import { createJobs } from './jobs/jobs.ts';
+import { createTrainWork } from './jobs/training/train-work.ts';
 import type { Logger } from './observability/log.ts';
 import { createGrpcEndpoints, createHttpEndpoints, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
 import { createGrpcListeners } from './protocols/grpc/grpc-listeners.ts';
@@ -85,10 +87,25 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     maxBytes: config.datasets.maxUploadBytes,
     expiryMs: config.datasets.uploadExpiryMs,
   });
+  const jobs = createJobs({
+    folder: join(resolve(config.state), 'jobs'),
+    ...config.jobs,
+    work: {
+      train: createTrainWork({
+        datasets,
+        registry,
+        incomingFolder: incomingFolderOf(config),
+        process: { ...config.jobs, env: runnerEnvironment(env, undefined) },
+        checkpointMs: config.jobs.checkpointMs,
+        version,
+      }),
+    },
+    logger,
+  });
   const statistics = createInferenceStatistics();
   const lanes = createLanes(config.scheduler);
   const inference = withStatistics(createInference({ registry, lanes, ...config.scheduler }), statistics);
-  const parts: ProtocolParts = { config, registry, datasets, uploads, inference, lanes, statistics, phase: () => phase, version };
+  const parts: ProtocolParts = { config, registry, datasets, uploads, jobs, inference, lanes, statistics, phase: () => phase, version };
   const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs: config.limits.requestArrivalMs });
 
   const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });
@@ -99,10 +116,13 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     http.announceClose();
     if (config.shutdown.unreadyMs > 0) await new Promise((done) => setTimeout(done, config.shutdown.unreadyMs));
     inference.close();
+    // Ends the streams of events too, so that their connections do not hold up the rest.
+    const jobsStopped = jobs.stop();
     // Answers what has arrived and takes no new connection; runners stay up until then.
     const { drainMs } = config.shutdown;
     const closed = Promise.all([http.close(), grpc.stop(drainMs)]);
     await Promise.race([closed, new Promise((done) => setTimeout(done, drainMs).unref())]);
+    await jobsStopped;
     await datasets.stop();
     await registry.stop();
   }
@@ -130,6 +150,8 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
       if (grpcAddresses.length > 0) logger.info({ addresses: grpcAddresses }, `listening for gRPC on ${grpcAddresses.join(', ')}`);
       addresses = [...addresses, ...grpcAddresses];
       await loading;
+      // Jobs publish into the registry.
+      if (stopping === undefined) await jobs.start();
       if (stopping !== undefined) return;
       phase = 'ready';
       grpc.setServing(true);

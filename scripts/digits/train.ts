@@ -3,7 +3,7 @@ import type * as tfl from '@tensorflow/tfjs-layers';
 import { activateBackend } from '../../src/engines/tfjs/backend.ts';
 import { type Augmentation, augment } from './augment.ts';
 import { CLASSES, type Digits, PIXELS, SIDE } from './dataset.ts';
-import { registerFilterGradient } from './filter-gradient.ts';
+import { registerFilterGradient } from '../../src/engines/tfjs/training/filter-gradient.ts';
 import { createLenet } from './lenet.ts';
 import { createRandom, shuffled } from '../../src/datasets/random.ts';
 

@@ -5,6 +5,7 @@ import type { DatasetCatalog } from '../../src/datasets/catalog.ts';
 import type { UploadStore } from '../../src/datasets/uploads.ts';
 import type { InferenceStatistics } from '../../src/inference/statistics.ts';
 import type { Inference } from '../../src/inference/types.ts';
+import type { Jobs } from '../../src/jobs/jobs.ts';
 import { createHttpEndpoints } from '../../src/protocols/endpoints.ts';
 import type { HttpProtocol } from '../../src/protocols/http/route.ts';
 import type { Lanes } from '../../src/scheduler/lanes.ts';
@@ -20,6 +21,7 @@ export function describedProtocols(): HttpProtocol[] {
     registry: {} as Registry,
     datasets: {} as DatasetCatalog,
     uploads: {} as UploadStore,
+    jobs: {} as Jobs,
     inference: {} as Inference,
     lanes: {} as Lanes,
     statistics: {} as InferenceStatistics,

@@ -22,7 +22,7 @@ export const configSchema = z.strictObject({
   port: port.default(8080).describe('Port of the HTTP routes; 0 takes a free one.'),
   grpcPort: port.default(9000).describe('Port of the gRPC services; 0 takes a free one.'),
   models: text.default('./models').describe('Folder of the model repository.'),
-  state: text.default('./state').describe('Folder of the server’s own records: datasets.'),
+  state: text.default('./state').describe('Folder of the server’s own records: datasets, jobs and their checkpoints.'),
   logging: z
     .strictObject({
       level: z
@@ -126,6 +126,27 @@ export const configSchema = z.strictObject({
       maxHeapBytes: bytes
         .default(1024 * 1024 * 1024)
         .describe('Largest JavaScript heap of the process that reads an uploaded dataset, in bytes.'),
+    })
+    .prefault({}),
+  jobs: z
+    .strictObject({
+      maxRunning: count.default(1).describe('Jobs that run at the same time.'),
+      maxQueued: count.default(100).describe('Jobs that may wait; further ones are refused.'),
+      maxEvents: count.default(10_000).describe('Events that are kept of a job; of more, the oldest go.'),
+      maxMemoryBytes: bytes
+        .default(2 * 1024 * 1024 * 1024)
+        .describe('Most memory of the process of a job, in bytes; one that takes more fails.'),
+      maxDurationMs: milliseconds.default(86_400_000).describe('Longest time of one attempt at a job, in milliseconds.'),
+      checkpointMs: z
+        .number()
+        .int()
+        .min(0)
+        .max(MAX_TIMER_MS)
+        .default(30_000)
+        .describe('Least time between the checkpoints of a job, in milliseconds; 0 makes one after each step.'),
+      stopGraceMs: milliseconds
+        .default(800)
+        .describe('Time that the process of a job may take to end when the job is cancelled, in milliseconds; it is killed then.'),
     })
     .prefault({}),
   limits: z

@@ -120,6 +120,24 @@ export const CATALOGUE = {
     kind: 'internal',
     meaning: 'The process that reads an uploaded dataset ended before its time; nothing was kept.',
   },
+  INVALID_ARCHITECTURE: {
+    kind: 'invalid_argument',
+    meaning: 'The layers of a model that is to be trained do not fit together, or not the data; the message names the layer and why.',
+  },
+  TRAINING_DIVERGED: {
+    kind: 'failed_precondition',
+    meaning: 'The loss of a training became infinite or no number; the message names the step.',
+  },
+  JOB_NOT_FOUND: { kind: 'not_found', meaning: 'There is no job of this id.' },
+  JOB_NOT_RESUMABLE: { kind: 'failed_precondition', meaning: 'Only a job that was cancelled or has failed can be resumed.' },
+  JOB_QUEUE_FULL: { kind: 'overloaded', meaning: 'As many jobs are queued as `jobs.maxQueued` allows; try again after `Retry-After`.' },
+  IDEMPOTENCY_CONFLICT: { kind: 'already_exists', meaning: 'The idempotency key belongs to another request already.' },
+  JOB_CRASHED: {
+    kind: 'internal',
+    meaning: 'The process of a job ended before its time; the job can be resumed from its last checkpoint.',
+  },
+  JOB_OUT_OF_MEMORY: { kind: 'failed_precondition', meaning: 'A job needs more memory than `jobs.maxMemoryBytes` allows.' },
+  JOB_TIMEOUT: { kind: 'deadline_exceeded', meaning: 'A job took longer than `jobs.maxDurationMs` allows; it can be resumed.' },
   ENGINE_UNAVAILABLE: {
     kind: 'unsupported',
     meaning: 'No engine on this machine can run the format, operator or dtype; the message names it.',

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import type { DatasetCatalog } from '../datasets/catalog.ts';
 import type { UploadStore } from '../datasets/uploads.ts';
+import type { Jobs } from '../jobs/jobs.ts';
 import type { Logger } from '../observability/log.ts';
 import type { InferenceStatistics } from '../inference/statistics.ts';
 import type { Inference } from '../inference/types.ts';
@@ -20,6 +21,7 @@ import { createSchedulerRoutes } from './management/scheduler-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
 import { createResumableUploadRoutes } from './management/resumable-upload-routes.ts';
 import { createPredict, type Predict } from './native/predict.ts';
+import { createTrainJobRoutes } from './management/train-job-routes.ts';
 import { createPredictRoutes } from './native/predict-routes.ts';
 import { createSagemakerProtocol } from './sagemaker/sagemaker-protocol.ts';
 import { createTensorFlowServingProtocol } from './tensorflow-serving/rest/tensorflow-serving-protocol.ts';
@@ -32,6 +34,7 @@ export interface ProtocolParts {
   readonly registry: Registry;
   readonly datasets: DatasetCatalog;
   readonly uploads: UploadStore;
+  readonly jobs: Jobs;
   readonly inference: Inference;
   readonly lanes: Lanes;
   readonly statistics: InferenceStatistics;
@@ -57,7 +60,10 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
-function nativeProtocol({ config, registry, datasets, uploads, inference, lanes, phase }: ProtocolParts, predict: Predict): HttpProtocol {
+function nativeProtocol(
+  { config, registry, datasets, uploads, jobs, inference, lanes, phase }: ProtocolParts,
+  predict: Predict,
+): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
@@ -73,12 +79,14 @@ function nativeProtocol({ config, registry, datasets, uploads, inference, lanes,
       maxBytes: config.datasets.maxUploadBytes,
     }),
     ...createResumableUploadRoutes(uploads, config.datasets.maxUploadBytes),
+    ...createTrainJobRoutes({ jobs, datasets, ...limits }),
   ];
   return {
     tags: {
       predict: 'Running models.',
       models: 'The model repository: versions, labels, packages, life cycle.',
       datasets: 'Data to train on.',
+      'train-jobs': 'Training models on datasets.',
       operation: 'Health and documentation.',
     },
     routes: [...(config.native.http ? own : []), ...createHealthRoutes(registry, phase), ...createDocsRoutes()],

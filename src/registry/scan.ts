@@ -1,3 +1,4 @@
+import { hasCode } from '../errors/has-code.ts';
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
@@ -111,11 +112,6 @@ async function entriesOf(folder: string): Promise<readonly Dirent[] | undefined>
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
-}
-
-/** Whether a thrown value is an error of the file system with one of these codes. */
-export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
 async function isFolder(parent: string, entry: Dirent): Promise<boolean> {

@@ -1,9 +1,10 @@
+import { hasCode } from '../errors/has-code.ts';
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { MODEL_MANIFEST_FILE } from '../packages/manifest.ts';
-import { hasCode, parseVersionFolder, REMOVED_PREFIX } from './scan.ts';
+import { parseVersionFolder, REMOVED_PREFIX } from './scan.ts';
 
 /**
  * Renames a prepared folder into a model folder, which is made when it is not there. Without a version it takes the

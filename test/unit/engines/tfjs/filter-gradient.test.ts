@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-layers'; // registers the gradients of the operators
 import { describe, expect, it } from 'vitest';
-import { registerFilterGradient } from '../../../scripts/digits/filter-gradient.ts';
-import { activateBackend } from '../../../src/engines/tfjs/backend.ts';
+import { registerFilterGradient } from '../../../../src/engines/tfjs/training/filter-gradient.ts';
+import { activateBackend } from '../../../../src/engines/tfjs/backend.ts';
 
 registerFilterGradient();
 

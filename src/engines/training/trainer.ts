@@ -1,0 +1,107 @@
+/*
+ * What a training job knows of the engine that computes: plain arrays with shapes in and out. How a step is done (one op
+ * after the other, or a whole step as one graph) is the engine's own.
+ */
+
+/** Numbers and their shape; row-major. */
+export interface Values {
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Int32Array;
+}
+
+/** A layer as Keras writes it in `model.json`. */
+export interface LayerConfig {
+  readonly class_name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * `cross-entropy` takes class indexes [N] and a model whose last activation is softmax; the others take values [N, width].
+ * Each is the mean over the examples (and, of the others, over their values too).
+ */
+export const LOSSES = ['cross-entropy', 'mean-squared-error', 'mean-absolute-error', 'huber'] as const;
+export type LossName = (typeof LOSSES)[number];
+
+/** An optimizer with every one of its numbers; see `update-rules.ts` for the formulas. The learning rate comes with each step. */
+export type OptimizerSpec =
+  | { readonly kind: 'sgd'; readonly momentum: number; readonly nesterov: boolean; readonly weightDecay: number }
+  | { readonly kind: 'adagrad'; readonly initialAccumulator: number; readonly epsilon: number; readonly weightDecay: number }
+  | { readonly kind: 'adadelta'; readonly rho: number; readonly epsilon: number; readonly weightDecay: number }
+  | {
+      readonly kind: 'rmsprop';
+      readonly rho: number;
+      readonly momentum: number;
+      readonly centered: boolean;
+      readonly epsilon: number;
+      readonly weightDecay: number;
+    }
+  | AdamSpec<'adam'>
+  | AdamSpec<'adamw'>
+  | AdamSpec<'adamax'>;
+
+export interface AdamSpec<Kind> {
+  readonly kind: Kind;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+}
+
+/** Gradients are cut to the range ±value, then scaled down so that their norm over all weights is at most `norm`. */
+export interface Clipping {
+  readonly value?: number | undefined;
+  readonly norm?: number | undefined;
+}
+
+/** What is trained: plain data, the same for every engine. */
+export interface TrainerSpec {
+  /** A Keras Sequential model; the first layer is an InputLayer. Random layers and initializers have seeds. */
+  readonly layers: readonly LayerConfig[];
+  readonly loss: LossName;
+  readonly optimizer: OptimizerSpec;
+  readonly clipping: Clipping;
+  /** The weight of each class in the loss; all 1 when left out. The mean is over the examples, not over the weights. */
+  readonly classWeights?: readonly number[] | undefined;
+  /** Names of layers whose weights stay as they are. */
+  readonly frozen: readonly string[];
+  readonly seed: number;
+}
+
+export interface TrainingBatch {
+  readonly inputs: Values;
+  readonly target: Values;
+}
+
+export interface StepResult {
+  /** Mean over the batch. */
+  readonly loss: number;
+  /** What the model gave: probabilities [N, classes] or values [N, width]. */
+  readonly outputs: Float32Array;
+}
+
+/** Weights and the optimizer's memory by their names, in a fixed order. */
+export type TrainerState = ReadonlyMap<string, Values>;
+
+/** The files of a version folder that hold the trained model. */
+export type ModelFiles = Readonly<Record<string, string | Uint8Array>>;
+
+export interface Trainer {
+  /** Which engine computes, e.g. `tfjs wasm`. */
+  readonly engine: string;
+  /** How many numbers are trained. */
+  readonly parameterCount: number;
+  /** Changes the weights by one batch. @param step counts from 1 over the whole training; random layers draw by it. */
+  step(batch: TrainingBatch, options: { readonly learningRate: number; readonly step: number }): StepResult;
+  /** Loss and outputs of a batch, as when the model is served; changes nothing. */
+  evaluate(batch: TrainingBatch): StepResult;
+  /** A copy of weights and the optimizer's memory. */
+  state(): TrainerState;
+  /** Goes on from a state that `state` gave, in this process or another. The optimizer's memory may be left out. */
+  restore(state: TrainerState): void;
+  /** The model with its weights as they are now. @param behind layers without weights that the version has at its end */
+  modelFiles(behind: readonly LayerConfig[]): ModelFiles;
+  dispose(): void;
+}
+
+/** @throws SlipwayError INVALID_ARCHITECTURE when the layers cannot be put together. */
+export type CreateTrainer = (spec: TrainerSpec) => Promise<Trainer>;

@@ -1,0 +1,103 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { decodeError } from '../errors/encode.ts';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import type { FromJobProcess, ToJobProcess } from './messages.ts';
+
+/** The program as it lies beside this file: TypeScript when run from source, JavaScript when compiled. */
+const PROGRAM = fileURLToPath(new URL(`./child/main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+
+/** The last that a process printed; a crash says its reason there. */
+const PRINTED_CHARS = 4_000;
+/** By which V8 and C++ name the lack of memory. */
+const OUT_OF_MEMORY = /out of memory|bad_alloc|Array buffer allocation failed|heap limit/i;
+
+export interface JobProcessSettings {
+  /** Environment of the process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** As the setting `jobs.maxMemoryBytes`. */
+  readonly maxMemoryBytes: number;
+  /** As the setting `jobs.maxDurationMs`. */
+  readonly maxDurationMs: number;
+  /** As the setting `jobs.stopGraceMs`. */
+  readonly stopGraceMs: number;
+}
+
+export interface JobProcessOptions {
+  readonly settings: JobProcessSettings;
+  /** Selects the work in the process. */
+  readonly job: string;
+  readonly request: unknown;
+  readonly onEvent: (event: Extract<FromJobProcess, { kind: 'event' }>) => void;
+  /** Ends the process: first it is asked, and after the grace it is killed. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs a job in a process of its own: it computes for long without a pause, and its memory comes back only with the end of
+ * the process.
+ * @returns what the job says that came of it.
+ * @throws SlipwayError what the job failed with; JOB_CRASHED, JOB_OUT_OF_MEMORY, JOB_TIMEOUT when the process ended
+ * without an answer; REQUEST_CANCELLED when the signal ended it.
+ */
+export function runJobProcess({ settings, job, request, onEvent, signal }: JobProcessOptions): Promise<unknown> {
+  const { env, maxMemoryBytes, maxDurationMs, stopGraceMs } = settings;
+  return new Promise((resolve, reject) => {
+    const child: ChildProcess = fork(PROGRAM, {
+      execArgv: [`--max-old-space-size=${Math.ceil(maxMemoryBytes / 2 ** 20)}`],
+      env: { ...env },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let answer: Extract<FromJobProcess, { kind: 'done' | 'failed' }> | undefined;
+    let ended: SlipwayError | undefined;
+    let printed = '';
+    let killTimer: NodeJS.Timeout | undefined;
+    const send = (message: ToJobProcess): void => {
+      if (child.connected) child.send(message, () => {});
+    };
+    const endWith = (error: SlipwayError): void => {
+      ended ??= error;
+      child.kill('SIGKILL');
+    };
+    const stop = (): void => {
+      ended ??= new SlipwayError('REQUEST_CANCELLED', 'The job was stopped.');
+      send({ kind: 'stop' });
+      killTimer ??= setTimeout(() => child.kill('SIGKILL'), stopGraceMs);
+    };
+    const durationTimer = setTimeout(() => {
+      endWith(new SlipwayError('JOB_TIMEOUT', `The job took longer than ${maxDurationMs} ms, the setting jobs.maxDurationMs.`));
+    }, maxDurationMs);
+    // The heap's bound does not hold for memory outside of it, where the numbers are; the process tells what it takes.
+    child.on('message', (message: FromJobProcess) => {
+      if (message.kind === 'event') onEvent(message);
+      else if (message.kind !== 'memory') answer = message;
+      else if (message.bytes > maxMemoryBytes) {
+        const text = `The job took ${message.bytes} bytes of memory; the setting jobs.maxMemoryBytes allows ${maxMemoryBytes}. Try a smaller batch or model.`;
+        endWith(new SlipwayError('JOB_OUT_OF_MEMORY', text));
+      }
+    });
+    child.stderr!.on('data', (chunk: Buffer) => {
+      printed = (printed + chunk.toString('utf8')).slice(-PRINTED_CHARS);
+    });
+    child.once('error', (error) => {
+      ended ??= new SlipwayError('JOB_CRASHED', `The process of the job could not be started: ${messageOf(error)}.`);
+    });
+    child.once('close', (code, endSignal) => {
+      signal.removeEventListener('abort', stop);
+      clearTimeout(killTimer);
+      clearTimeout(durationTimer);
+      if (answer?.kind === 'done') resolve(answer.result);
+      else if (ended !== undefined) reject(ended);
+      else if (answer !== undefined) reject(decodeError(answer.error));
+      else if (OUT_OF_MEMORY.test(printed)) {
+        reject(new SlipwayError('JOB_OUT_OF_MEMORY', 'The process of the job ran out of memory. Try a smaller batch or model.'));
+      } else {
+        const how = endSignal === null ? `ended with exit code ${code}` : `was ended by ${endSignal}`;
+        reject(new SlipwayError('JOB_CRASHED', `The process of the job ${how}.`, { cause: new Error(printed) }));
+      }
+    });
+    signal.addEventListener('abort', stop, { once: true });
+    send({ kind: 'start', job, request });
+    if (signal.aborted) stop();
+  });
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+
+const units = z.int().min(1).max(100_000);
+const dropout = z.number().min(0).lt(1).default(0).describe('Share of values that training leaves out behind each hidden layer.');
+const activation = z.enum(['relu', 'tanh', 'sigmoid', 'elu', 'selu', 'linear']).default('relu');
+
+/**
+ * Keras layers that may be given. All of them compute the same at each run once they are given their seeds; layers that
+ * carry code (Lambda) or draw what cannot be repeated are not among them.
+ */
+const LAYER_KINDS = [
+  'InputLayer',
+  'Dense',
+  'Activation',
+  'Dropout',
+  'Flatten',
+  'Reshape',
+  'Permute',
+  'RepeatVector',
+  'Masking',
+  'Embedding',
+  'Conv1D',
+  'Conv2D',
+  'Conv2DTranspose',
+  'Cropping2D',
+  'UpSampling2D',
+  'ZeroPadding2D',
+  'MaxPooling1D',
+  'MaxPooling2D',
+  'AveragePooling1D',
+  'AveragePooling2D',
+  'GlobalAveragePooling1D',
+  'GlobalAveragePooling2D',
+  'GlobalMaxPooling1D',
+  'GlobalMaxPooling2D',
+  'BatchNormalization',
+  'LayerNormalization',
+  'ReLU',
+  'LeakyReLU',
+  'ELU',
+  'ThresholdedReLU',
+  'SimpleRNN',
+  'LSTM',
+  'GRU',
+  'Rescaling',
+] as const;
+
+const layerSchema = z.strictObject({
+  class_name: z.enum(LAYER_KINDS),
+  config: z.record(z.string(), z.json()).default({}),
+});
+
+const recurrent = {
+  units: units.default(64),
+  layers: z.int().min(1).max(16).default(1),
+  dropout,
+};
+
+/** A named family with its parameters, or layers as Keras writes them. */
+export const architectureSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('linear') }).describe('One dense layer.'),
+  z
+    .strictObject({ kind: z.literal('mlp'), hidden: z.array(units).min(1).max(64).default([64, 32]), activation, dropout })
+    .describe('Dense layers.'),
+  z
+    .strictObject({ kind: z.literal('lenet5') })
+    .describe('LeNet-5 with ReLU and max pooling, for images: conv 6 k5, pool 2, conv 16 k5, pool 2, dense 120 and 84.'),
+  z
+    .strictObject({
+      kind: z.literal('cnn'),
+      filters: z.array(units).min(1).max(32).default([32, 64]),
+      kernelSize: z.int().min(1).max(31).default(3),
+      hidden: z.array(units).max(16).default([128]),
+      batchNormalization: z.boolean().default(false),
+      activation,
+      dropout,
+    })
+    .describe('For images: each block is a convolution and a pooling by 2; then dense layers.'),
+  z.strictObject({ kind: z.literal('rnn'), ...recurrent }).describe('Simple recurrent layers, for sequences.'),
+  z.strictObject({ kind: z.literal('lstm'), ...recurrent }).describe('LSTM layers, for sequences.'),
+  z.strictObject({ kind: z.literal('gru'), ...recurrent }).describe('GRU layers, for sequences.'),
+  z
+    .strictObject({ kind: z.literal('layers'), layers: z.array(layerSchema).min(1).max(1_000) })
+    .describe(
+      'Layers of a Keras Sequential model. The size of the input and the seeds are filled in; for classes the last activation is softmax.',
+    ),
+]);
+
+export type Architecture = z.infer<typeof architectureSchema>;

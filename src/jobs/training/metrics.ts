@@ -1,0 +1,106 @@
+import type { TargetSpec } from '../../datasets/dataset.ts';
+
+/** Adds up what the examples of a pass show. Plain data inside, so that a checkpoint can keep it. */
+export interface Meter {
+  /** @param outputs probabilities [N, classes] or values [N, width]; @param loss mean of these N examples */
+  add(outputs: Float32Array, target: Float32Array | Int32Array, size: number, loss: number): void;
+  metrics(): Record<string, number>;
+  state(): MeterState;
+}
+
+export interface MeterState {
+  readonly examples: number;
+  readonly loss: number;
+  /** By class row by row: what it is, then what it was taken for. */
+  readonly confusion: readonly number[];
+  readonly absolute: number;
+  readonly squared: number;
+  readonly sum: number;
+  readonly sumOfSquares: number;
+  readonly values: number;
+}
+
+const EMPTY: MeterState = { examples: 0, loss: 0, confusion: [], absolute: 0, squared: 0, sum: 0, sumOfSquares: 0, values: 0 };
+
+function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
+
+/** Macro averages count each class alike (over the classes that there are examples of). */
+function classMetrics(confusion: readonly number[], classes: number): Record<string, number> {
+  let right = 0;
+  let total = 0;
+  const scores = { precision: 0, recall: 0, f1: 0 };
+  let present = 0;
+  for (let label = 0; label < classes; label += 1) {
+    const hit = confusion[label * classes + label]!;
+    let actual = 0;
+    let predicted = 0;
+    for (let other = 0; other < classes; other += 1) {
+      actual += confusion[label * classes + other]!;
+      predicted += confusion[other * classes + label]!;
+    }
+    right += hit;
+    total += actual;
+    if (actual === 0) continue;
+    present += 1;
+    scores.precision += ratio(hit, predicted);
+    scores.recall += ratio(hit, actual);
+    scores.f1 += ratio(2 * hit, actual + predicted);
+  }
+  return {
+    accuracy: ratio(right, total),
+    precision: ratio(scores.precision, present),
+    recall: ratio(scores.recall, present),
+    f1: ratio(scores.f1, present),
+  };
+}
+
+/**
+ * `loss`, and of classes `accuracy`, `precision`, `recall` and `f1` (macro averages), of numbers `mae`, `rmse` and `r2`
+ * in the units of the column.
+ */
+export function createMeter(target: TargetSpec, begun: MeterState = EMPTY): Meter {
+  const classes = target.kind === 'class' ? target.labels.length : 0;
+  const confusion = begun.confusion.length === 0 ? Array<number>(classes * classes).fill(0) : [...begun.confusion];
+  let { examples, loss: lossSum, absolute, squared, sum, sumOfSquares, values } = begun;
+  return {
+    add(outputs, actual, size, loss) {
+      examples += size;
+      lossSum += loss * size;
+      if (target.kind === 'class') {
+        for (let row = 0; row < size; row += 1) {
+          let best = 0;
+          for (let label = 1; label < classes; label += 1) {
+            if (outputs[row * classes + label]! > outputs[row * classes + best]!) best = label;
+          }
+          const at = actual[row]! * classes + best;
+          confusion[at] = confusion[at]! + 1;
+        }
+        return;
+      }
+      for (let index = 0; index < outputs.length; index += 1) {
+        const value = actual[index]!;
+        const error = outputs[index]! - value;
+        absolute += Math.abs(error);
+        squared += error * error;
+        sum += value;
+        sumOfSquares += value * value;
+      }
+      values += outputs.length;
+    },
+    metrics() {
+      const loss = ratio(lossSum, examples);
+      if (target.kind === 'class') return { loss, ...classMetrics(confusion, classes) };
+      const { std } = target.kind === 'number' ? target : { std: 1 };
+      const spread = sumOfSquares - ratio(sum * sum, values);
+      return {
+        loss,
+        mae: ratio(absolute, values) * std,
+        rmse: Math.sqrt(ratio(squared, values)) * std,
+        r2: spread > 0 ? 1 - squared / spread : 0,
+      };
+    },
+    state: () => ({ examples, loss: lossSum, confusion, absolute, squared, sum, sumOfSquares, values }),
+  };
+}

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Preparation, Split, TargetSpec } from '../../datasets/dataset.ts';
+import { openDataset } from '../../datasets/open-dataset.ts';
+import type { CreateTrainer, LayerConfig, TrainerSpec } from '../../engines/training/trainer.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { VersionManifest } from '../../packages/manifest.ts';
+import { layersOf } from './architectures/layers-of.ts';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import type { TrainSpec } from './spec.ts';
+import { type EpochMetrics, evaluate, type ProgressReport, train, type TrainingProgress } from './train.ts';
+
+/** What the process of a training job is told; plain data. */
+export interface TrainRequest {
+  readonly jobId: string;
+  readonly spec: TrainSpec & { readonly target: string };
+  readonly datasetFolder: string;
+  /** The job's own folder: the checkpoint lies there, and at the end the package. */
+  readonly folder: string;
+  readonly checkpointMs: number;
+  /** Slipway's version, for the lineage. */
+  readonly version: string;
+}
+
+/** What comes of it; plain data. */
+export interface TrainResult {
+  /** Folder of the trained version inside of the job's folder. */
+  readonly packageFolder: string;
+  readonly engine: string;
+  readonly parameters: number;
+  /** SHA-256 over the trained weights: the same job on the same engine gives the same. */
+  readonly weightsDigest: string;
+  readonly epochs: number;
+  /** Measured on the test rows, or on those that are left when there are none. */
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly measuredOn: Split;
+  /** Of classifiers: rows are what the examples are, columns what they were taken for, in the order of `labels`. */
+  readonly confusion: { readonly labels: readonly string[]; readonly counts: readonly (readonly number[])[] } | undefined;
+}
+
+export interface TrainReporter {
+  progress(report: ProgressReport): void;
+  epoch(epoch: EpochMetrics): void;
+  /** What the data became and what is trained. */
+  prepared(preparation: Preparation, layers: readonly LayerConfig[], parameters: number): void;
+}
+
+const CHECKPOINT_FILE = 'checkpoint.bin';
+const PACKAGE = 'package';
+
+function classWeightsOf(spec: TrainSpec, target: TargetSpec): readonly number[] | undefined {
+  const { classWeights } = spec;
+  if (classWeights === undefined) return undefined;
+  if (target.kind !== 'class') throw new SlipwayError('UNSUITABLE_DATA', 'classWeights are for classes; the target is a number.');
+  if (classWeights === 'balanced') {
+    const total = target.counts.reduce((sum, count) => sum + count, 0);
+    return target.counts.map((count) => (count === 0 ? 0 : total / (target.labels.length * count)));
+  }
+  for (const label of Object.keys(classWeights)) {
+    if (!target.labels.includes(label))
+      throw new SlipwayError(
+        'UNSUITABLE_DATA',
+        `classWeights names "${label}", which is no class of "${target.column}": ${target.labels.join(', ')}.`,
+      );
+  }
+  return target.labels.map((label) => classWeights[label] ?? 1);
+}
+
+function trainerSpecOf(spec: TrainSpec, { target, inputs }: Preparation): TrainerSpec {
+  const byDefault = target.kind === 'class' ? 'cross-entropy' : 'mean-squared-error';
+  const loss = spec.loss ?? byDefault;
+  if ((loss === 'cross-entropy') !== (target.kind === 'class'))
+    throw new SlipwayError('UNSUITABLE_DATA', `The loss ${loss} does not fit the target "${spec.target}"; take ${byDefault}.`);
+  const { learningRate: _rate, ...optimizer } = spec.optimizer;
+  return {
+    layers: layersOf(spec.architecture, inputs[0]!, target, spec.seed),
+    loss,
+    optimizer,
+    clipping: spec.clipping,
+    classWeights: classWeightsOf(spec, target),
+    frozen: [],
+    seed: spec.seed,
+  };
+}
+
+/** Values were trained at mean 0 and deviation 1; the version gives them in their own units. */
+function outputLayers(target: TargetSpec): LayerConfig[] {
+  if (target.kind !== 'number') return [];
+  return [
+    {
+      class_name: 'Rescaling',
+      config: { name: target.column.replaceAll(/[^A-Za-z0-9._-]/g, '_'), scale: target.std, offset: target.mean },
+    },
+  ];
+}
+
+/**
+ * Does a training job, from where an earlier attempt has left it, up to a package that can be served.
+ * @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA, INVALID_ARCHITECTURE, TRAINING_DIVERGED, STORAGE_FULL
+ */
+export async function runTraining(
+  request: TrainRequest,
+  createTrainer: CreateTrainer,
+  reporter: TrainReporter,
+  signal: AbortSignal,
+): Promise<TrainResult> {
+  const { spec, folder, jobId } = request;
+  const { target, task, features, split, image, scaling, unknownCategories } = spec;
+  const dataset = openDataset(request.datasetFolder);
+  const preparation = await dataset.prepare({ target, task, features, split, image, scaling, unknownCategories } as never);
+  signal.throwIfAborted();
+  const trainerSpec = trainerSpecOf(spec, preparation);
+  const trainer = await createTrainer(trainerSpec);
+  const examples = await dataset.open(preparation, { signal });
+  try {
+    reporter.prepared(preparation, trainerSpec.layers, trainer.parameterCount);
+    const path = join(folder, CHECKPOINT_FILE);
+    const history = await train({
+      trainer,
+      examples,
+      spec,
+      checkpoint: await readCheckpoint<TrainingProgress>(path),
+      saveCheckpoint: (checkpoint) => writeCheckpoint(path, checkpoint),
+      checkpointMs: request.checkpointMs,
+      onProgress: reporter.progress,
+      onEpoch: reporter.epoch,
+      signal,
+    });
+    const measuredOn = (['test', 'validation', 'train'] as const).find((each) => preparation.rows[each] > 0)!;
+    const batchSize = spec.batchSize === 'all' ? preparation.rows.train : spec.batchSize;
+    const meter = await evaluate(trainer, examples, measuredOn, batchSize, signal);
+    const metrics = meter.metrics();
+    const classes = preparation.target.kind === 'class' ? preparation.target.labels : undefined;
+    const { confusion: counts } = meter.state();
+    const confusion = classes && {
+      labels: classes,
+      counts: classes.map((_label, row) => counts.slice(row * classes.length, (row + 1) * classes.length)),
+    };
+
+    const files = trainer.modelFiles(outputLayers(preparation.target));
+    const digestOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
+    const weightsDigest = digestOf(files['weights.bin']!);
+    const manifest: VersionManifest = {
+      description: `Trained on ${preparation.dataset.name} to predict ${target}.`,
+      preprocessing: preparation.preprocessing,
+      ...(classes && { classification: { labels: [...classes], scores: 'probabilities', top: Math.min(3, classes.length) } }),
+      metrics,
+      lineage: JSON.parse(
+        JSON.stringify({
+          job: jobId,
+          slipway: request.version,
+          dataset: preparation.dataset,
+          split: preparation.split,
+          rows: preparation.rows,
+          features: preparation.features,
+          spec,
+          engine: trainer.engine,
+          parameters: trainer.parameterCount,
+          epochs: history.length,
+          measuredOn,
+          confusion,
+          weights: weightsDigest,
+        }),
+      ) as VersionManifest['lineage'],
+      files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, digestOf(content)])),
+    };
+    const packageFolder = join(folder, PACKAGE);
+    await rm(packageFolder, { recursive: true, force: true });
+    await mkdir(packageFolder, { recursive: true });
+    for (const [name, content] of Object.entries({ ...files, 'slipway.json': `${JSON.stringify(manifest, null, 2)}\n` }))
+      await writeFile(join(packageFolder, name), content);
+    return {
+      packageFolder,
+      engine: trainer.engine,
+      parameters: trainer.parameterCount,
+      weightsDigest,
+      epochs: history.length,
+      metrics,
+      measuredOn,
+      confusion,
+    };
+  } finally {
+    trainer.dispose();
+    await examples.close();
+  }
+}

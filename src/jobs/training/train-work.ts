@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DatasetCatalog } from '../../datasets/catalog.ts';
+import type { DatasetDescription } from '../../datasets/dataset.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { Registry } from '../../registry/types.ts';
+import { type JobProcessSettings, runJobProcess } from '../job-process.ts';
+import type { Work } from '../jobs.ts';
+import type { TrainRequest, TrainResult } from './run-training.ts';
+import type { TrainSpec } from './spec.ts';
+
+export interface TrainWorkOptions {
+  readonly datasets: DatasetCatalog;
+  readonly registry: Registry;
+  /** On the file system of the model repository, so that publishing is one rename. */
+  readonly incomingFolder: string;
+  readonly process: JobProcessSettings;
+  /** As the setting `jobs.checkpointMs`. */
+  readonly checkpointMs: number;
+  /** Slipway's own. */
+  readonly version: string;
+}
+
+export interface PublishedVersion {
+  readonly model: string;
+  readonly version: number;
+}
+
+/** Columns that are taken for the target when none is named. */
+const TARGET_NAMES = ['label', 'class', 'target'];
+
+function unsuitable(path: string, message: string): SlipwayError {
+  return new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path, message }] });
+}
+
+/**
+ * Fills in what a spec leaves out, and refuses before the queue what the description of the dataset shows to be wrong.
+ * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA
+ */
+export function resolveSpec(spec: TrainSpec, datasets: DatasetCatalog): TrainSpec & { readonly target: string } {
+  const { columns, rows, name, splitColumn } = datasets.describe(spec.dataset);
+  const usable = columns.filter((column) => column.name !== splitColumn);
+  const target = spec.target ?? TARGET_NAMES.find((each) => usable.some((column) => column.name === each)) ?? usable.at(-1)!.name;
+  const columnOf = (wanted: string, path: string): DatasetDescription['columns'][number] => {
+    const found = columns.find((column) => column.name === wanted);
+    if (found !== undefined) return found;
+    const message = `The dataset "${name}" has no column "${wanted}"; it has ${columns.map((column) => column.name).join(', ')}.`;
+    throw new SlipwayError('COLUMN_NOT_FOUND', message, { details: [{ path, message }] });
+  };
+  const column = columnOf(target, 'target');
+  for (const [index, feature] of (spec.features ?? []).entries()) {
+    columnOf(feature, `features[${index}]`);
+    if (feature === target) throw unsuitable(`features[${index}]`, `"${target}" is the target; it cannot be a feature as well.`);
+  }
+  if (spec.split?.column !== undefined) columnOf(spec.split.column, 'split.column');
+  if (rows < 2) throw unsuitable('dataset', `The dataset "${name}" has ${rows} rows; training needs more.`);
+  if (column.values?.length === 1 && spec.task !== 'regression')
+    throw unsuitable(
+      'target',
+      `The target "${target}" has one class only, "${String(column.values[0]!.value)}"; there is nothing to tell apart.`,
+    );
+  return { ...spec, target };
+}
+
+/** What keeps a result from being published; undefined when nothing does. */
+function refusal({ publish }: TrainSpec, { metrics, measuredOn }: TrainResult): string | undefined {
+  if (publish?.if === undefined) return undefined;
+  const { metric, atLeast = -Infinity, atMost = Infinity } = publish.if;
+  const value = metrics[metric];
+  if (value === undefined) return `there is no metric "${metric}"; there are ${Object.keys(metrics).join(', ')}`;
+  if (value < atLeast) return `${metric} on the ${measuredOn} rows is ${value}, less than ${atLeast}`;
+  return value > atMost ? `${metric} on the ${measuredOn} rows is ${value}, more than ${atMost}` : undefined;
+}
+
+/** Trains in a process of its own and publishes what comes of it. */
+export function createTrainWork({ datasets, registry, incomingFolder, process, checkpointMs, version }: TrainWorkOptions): Work {
+  /** The version that this job has published already: the server may have ended right after that. */
+  function publishedBy(jobId: string, model: string): PublishedVersion | undefined {
+    const found = registry
+      .list()
+      .find(({ name }) => name === model)
+      ?.versions.find(({ manifest }) => manifest?.lineage?.['job'] === jobId);
+    return found && { model, version: found.version };
+  }
+
+  async function publish(
+    jobId: string,
+    { publish: wanted }: TrainSpec,
+    { packageFolder }: TrainResult,
+  ): Promise<PublishedVersion | undefined> {
+    if (wanted === undefined) return undefined;
+    const { model, label } = wanted;
+    let published = publishedBy(jobId, model);
+    if (published === undefined) {
+      const folder = join(incomingFolder, randomUUID());
+      await mkdir(incomingFolder, { recursive: true });
+      try {
+        await cp(packageFolder, folder, { recursive: true });
+        published = { model, version: (await registry.publish(model, undefined, folder)).version };
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+    if (label !== undefined) await registry.setLabel(model, label, published.version);
+    return published;
+  }
+
+  return async ({ id, spec }, { folder, signal, report }) => {
+    const trained = spec as TrainRequest['spec'];
+    const request: TrainRequest = {
+      jobId: id,
+      spec: trained,
+      datasetFolder: datasets.folderOf(trained.dataset),
+      folder,
+      checkpointMs,
+      version,
+    };
+    const result = (await runJobProcess({
+      settings: process,
+      job: 'train',
+      request,
+      signal,
+      onEvent: ({ type, data, progress, metrics }) =>
+        report(type, data, { ...(progress !== undefined && { progress }), ...(metrics !== undefined && { metrics }) }),
+    })) as TrainResult;
+    const { packageFolder: _folder, ...shown } = result;
+    const refused = refusal(trained, result);
+    const published = refused === undefined ? await publish(id, trained, result) : undefined;
+    report('result', { ...shown, published }, { metrics: result.metrics });
+    return { result: { ...shown, published }, reason: refused === undefined ? '' : `Not published: ${refused}.` };
+  };
+}
