@@ -85,7 +85,9 @@ function fill(found: readonly number[], { shape: wanted, path }: JsonTensorOptio
   const count = elementCount(found, path);
   const wantedCount = elementCount(wanted, path);
   if (count !== wantedCount) throw tensorError(path, `holds ${elements(count)}; the shape ${formatShape(wanted)} takes ${wantedCount}`);
-  const alike = found.length === wanted.length && found.every((size, axis) => size === wanted[axis]);
+  // Nested arrays tell the shape of an empty tensor up to its first 0.
+  const told = found.length === wanted.length || found.at(-1) === 0;
+  const alike = told && found.every((size, axis) => size === wanted[axis]);
   if (found.length > 1 && !alike) throw tensorError(path, `is nested as ${formatShape(found)}; the shape is ${formatShape(wanted)}`);
   return wanted;
 }

@@ -6,6 +6,7 @@ import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
 import { cleanErrorText, saysUnsupported } from './error-text.ts';
 import { readSignature, refuseUnsupportedTypes } from './signature.ts';
+import { differingSymbol } from './symbols.ts';
 import { fromOrtValue, toOrtValue } from './values.ts';
 
 const MODEL_FILE = 'model.onnx';
@@ -67,6 +68,10 @@ async function load(options: LoadOptions): Promise<LoadedModel> {
         // Naming no outputs computes all and skips a search of the names.
         results = await (outputs.length === outputCount ? session.run(feeds) : session.run(feeds, outputs));
       } catch (error) {
+        const differing = differingSymbol(session.inputMetadata, inputs);
+        if (differing !== undefined) {
+          throw new SlipwayError('INPUT_MISMATCH', `The inputs do not fit each other: ${differing}.`, { cause: error });
+        }
         throw new SlipwayError('INFERENCE_FAILED', `ONNX Runtime failed: ${cleanErrorText(messageOf(error), folder)}`, { cause: error });
       }
       const answer = new Map<string, Tensor>();

@@ -37,6 +37,9 @@ describe('decodeJsonTensor', () => {
     expect(decode('[[1,2],[3,4]]', 'INT32', [2, 2]).shape).toEqual([2, 2]);
     expect(decode('[5]', 'INT32', []).shape).toEqual([]);
     expect(decode('5', 'INT32', []).shape).toEqual([]);
+    // Nothing behind its first 0 can be told by the nesting of an empty tensor.
+    expect(decode('[[],[]]', 'INT32', [2, 0, 3])).toEqual({ dtype: 'INT32', shape: [2, 0, 3], data: new Int32Array(0) });
+    expect(failure('[[],[]]', 'INT32', [3, 0]).message).toContain('is nested as [2, 0]');
     expect(decode('["a","b"]', 'BYTES', [1, 2])).toEqual({ dtype: 'BYTES', shape: [1, 2], data: [Buffer.from('a'), Buffer.from('b')] });
     expect(decode('[true,false]', 'BOOL', [2, 1]).shape).toEqual([2, 1]);
     expect(failure('[1,2,3]', 'INT32', [2, 2]).message).toBe('inputs.x: holds 3 elements; the shape [2, 2] takes 4.');

@@ -294,6 +294,35 @@ describe('a run of an ONNX model', () => {
     );
   });
 
+  it('says which inputs do not fit each other when that is why a run fails', async () => {
+    const model = await load({
+      inputs: [
+        { name: 'a', type: 'FP32', shape: ['batch', 2] },
+        { name: 'b', type: 'FP32', shape: ['batch', 2] },
+      ],
+      outputs: [{ name: 'y', type: 'FP32', shape: ['batch', 2] }],
+      nodes: [node('Add', ['a', 'b'], ['y'])],
+    });
+    const inputs = (rows: number): Map<string, Tensor> =>
+      new Map([
+        ['a', fp32([1, 2, 3, 4], [2, 2])],
+        [
+          'b',
+          fp32(
+            Array.from({ length: rows * 2 }, () => 1),
+            [rows, 2],
+          ),
+        ],
+      ]);
+    await expect(model.run(inputs(3), ['y'])).rejects.toMatchObject({
+      code: 'INPUT_MISMATCH',
+      message:
+        'The inputs do not fit each other: dimension 0 of the input "b" is 3, and dimension 0 of the input "a" is 2; the model names both "batch".',
+    });
+    // What ONNX Runtime can broadcast it still does.
+    expect((await model.run(inputs(1), ['y'])).get('y')).toEqual(fp32([2, 3, 4, 5], [2, 2]));
+  });
+
   it('says what failed in the terms of the model alone', async () => {
     const model = await load({
       inputs: [{ name: 'x', type: 'FP32', shape: ['n'] }],
