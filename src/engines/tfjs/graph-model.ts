@@ -2,10 +2,11 @@ import type { io, NamedTensorMap, Tensor } from '@tensorflow/tfjs-core';
 import { type GraphModel, loadGraphModel } from '@tensorflow/tfjs-converter';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type GraphSignature, type GraphValue, readGraphSignature } from './graph-signature.ts';
-import { MODEL_FILE, type ModelFile } from './model-file.ts';
+import { MODEL_FILE, type ModelFile } from '../../packages/tfjs/model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
 import { dtypeOf } from './values.ts';
-import type { Weights } from './weights.ts';
+import { weightArtifacts } from './weight-artifacts.ts';
+import type { Weights } from '../../packages/tfjs/read-weights.ts';
 
 /** Older models carry no signature: then the placeholders and the last nodes of the graph are the inputs and outputs. */
 function signatureOfGraph(model: GraphModel): GraphSignature {
@@ -48,8 +49,7 @@ export async function loadGraph(file: ModelFile, weights: Weights): Promise<Tfjs
   const artifacts: io.ModelArtifacts = {
     // tfjs reads the producer's version without a look whether it is there.
     modelTopology: { versions: {}, ...file.modelTopology },
-    weightSpecs: weights.specs,
-    weightData: weights.data,
+    ...weightArtifacts(weights),
     ...(file.signature && { signature: file.signature }),
     ...(file.userDefinedMetadata && { userDefinedMetadata: file.userDefinedMetadata as Record<string, object> }),
     ...(file.modelInitializer && { modelInitializer: file.modelInitializer }),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { DType } from '../../tensor/dtype.ts';
 import type { TensorSpec } from '../../tensor/signature.ts';
-import { MODEL_FILE, type ModelFile } from './model-file.ts';
+import { MODEL_FILE, type ModelFile } from '../../packages/tfjs/model-file.ts';
 
 /** TensorFlow's names and numbers of dtypes (types.proto), as tfjs holds them: it has one float and one integer. */
 const FLOATS = new Set<unknown>(['DT_FLOAT', 'DT_HALF', 'DT_DOUBLE', 1, 2, 19]);

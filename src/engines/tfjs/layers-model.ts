@@ -2,10 +2,11 @@ import type { Tensor } from '@tensorflow/tfjs-core';
 import { type LayersModel, loadLayersModel, type SymbolicTensor } from '@tensorflow/tfjs-layers';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature, TensorSpec } from '../../tensor/signature.ts';
-import { MODEL_FILE, type ModelFile } from './model-file.ts';
+import { MODEL_FILE, type ModelFile } from '../../packages/tfjs/model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
 import { dtypeOf } from './values.ts';
-import type { Weights } from './weights.ts';
+import { weightArtifacts } from './weight-artifacts.ts';
+import type { Weights } from '../../packages/tfjs/read-weights.ts';
 
 function specOf(direction: string, name: string, { dtype, shape }: SymbolicTensor): TensorSpec {
   const slipwayDtype = dtypeOf(dtype);
@@ -41,8 +42,7 @@ export async function loadLayers(file: ModelFile, weights: Weights): Promise<Tfj
   const model = await loadLayersModel({
     load: async () => ({
       modelTopology: file.modelTopology,
-      weightSpecs: weights.specs,
-      weightData: weights.data,
+      ...weightArtifacts(weights),
     }),
   });
   const signature = signatureOf(model);

@@ -3,10 +3,10 @@ import type { Signature } from '../../tensor/signature.ts';
 import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
 import { activateBackend, activeThreads, type BackendName, BACKENDS, isActive } from './backend.ts';
 import { createExecution, type Execution } from './execution.ts';
-import { MODEL_FILE, readModelFile } from './model-file.ts';
+import { MODEL_FILE, readModelFile } from '../../packages/tfjs/model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
 import { tryModel, type TrialResult } from './trial.ts';
-import { readWeights } from './weights.ts';
+import { readWeights } from '../../packages/tfjs/read-weights.ts';
 
 export interface TfjsEngineOptions {
   /** Backends to try, in this order; by default all, fastest first. */

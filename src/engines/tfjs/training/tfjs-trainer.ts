@@ -3,7 +3,7 @@ import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { CreateTrainer, LayerConfig, StepResult, Trainer, TrainerSpec, TrainingBatch, Values } from '../../training/trainer.ts';
 import { clipGradients, createUpdateRule, type Slots } from '../../training/update-rules.ts';
 import { activateBackend } from '../backend.ts';
-import { MODEL_FILE } from '../model-file.ts';
+import { MODEL_FILE } from '../../../packages/tfjs/model-file.ts';
 import { buildModel } from './build-model.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
 import { lossOf } from './losses.ts';

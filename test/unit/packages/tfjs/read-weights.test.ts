@@ -1,7 +1,7 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readWeights, type Weights } from '../../../../src/engines/tfjs/weights.ts';
+import { readWeights, type Weights } from '../../../../src/packages/tfjs/read-weights.ts';
 import { modelFolder } from '../../../helpers/fixture-models.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readModelFile } from '../../../../src/engines/tfjs/model-file.ts';
+import { readModelFile } from '../../../../src/packages/tfjs/model-file.ts';
 import { modelFolder } from '../../../helpers/fixture-models.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 

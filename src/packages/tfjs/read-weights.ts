@@ -1,6 +1,5 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
-import type { io } from '@tensorflow/tfjs-core';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { MODEL_FILE, type ModelFile, type WeightSpec } from './model-file.ts';
 
@@ -8,9 +7,9 @@ import { MODEL_FILE, type ModelFile, type WeightSpec } from './model-file.ts';
 const BYTES_PER_VALUE = { float32: 4, int32: 4, bool: 1, complex64: 8, uint8: 1, uint16: 2, float16: 2 } as const;
 
 export interface Weights {
-  readonly specs: io.WeightsManifestEntry[];
+  readonly specs: readonly WeightSpec[];
   /** One buffer for each shard; together they are the weights in the order of `specs`. */
-  readonly data: ArrayBuffer[];
+  readonly data: readonly ArrayBuffer[];
 }
 
 function invalid(message: string, cause?: unknown): SlipwayError {
@@ -48,15 +47,16 @@ async function readShard(folder: string, path: string): Promise<ArrayBuffer> {
   }
 }
 
-/** Bytes that the weights take on disk; undefined when some are strings, whose lengths stand in the data. */
+/** Bytes that a weight takes on disk; undefined for strings, whose lengths stand in the data. */
+export function storedBytes({ dtype, quantization, shape }: WeightSpec): number | undefined {
+  const stored = quantization?.dtype ?? dtype;
+  if (stored === 'string') return undefined;
+  return shape.reduce((product, size) => product * size, 1) * BYTES_PER_VALUE[stored];
+}
+
 function expectedBytes(weights: readonly WeightSpec[]): number | undefined {
-  let total = 0;
-  for (const { dtype, quantization, shape } of weights) {
-    const stored = quantization?.dtype ?? dtype;
-    if (stored === 'string') return undefined;
-    total += shape.reduce((product, size) => product * size, 1) * BYTES_PER_VALUE[stored];
-  }
-  return total;
+  const sizes = weights.map(storedBytes);
+  return sizes.includes(undefined) ? undefined : sizes.reduce<number>((total, bytes) => total + bytes!, 0);
 }
 
 /**
@@ -64,7 +64,7 @@ function expectedBytes(weights: readonly WeightSpec[]): number | undefined {
  * @throws SlipwayError INVALID_MODEL naming the file, when one is missing, lies elsewhere or has the wrong size.
  */
 export async function readWeights(folder: string, manifest: ModelFile['weightsManifest']): Promise<Weights> {
-  const specs: io.WeightsManifestEntry[] = [];
+  const specs: WeightSpec[] = [];
   const data: ArrayBuffer[] = [];
   for (const { paths, weights } of manifest) {
     const shards: ArrayBuffer[] = [];
@@ -77,7 +77,7 @@ export async function readWeights(folder: string, manifest: ModelFile['weightsMa
         `The weight ${paths.length === 1 ? 'file' : 'files'} ${files} must have ${expected} bytes in all for the weights in ${MODEL_FILE}, not ${actual}.`,
       );
     }
-    specs.push(...(weights as io.WeightsManifestEntry[]));
+    specs.push(...weights);
     data.push(...shards);
   }
   return { specs, data };
