@@ -1,3 +1,4 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type Graph, type GraphOutput, type Node, usedBy, type Value } from './graph.ts';
 import { type OperatorName, OPERATORS } from './operators/operators.ts';
 import type { Operator } from './operator.ts';
@@ -16,6 +17,13 @@ function withUsedOutputs(node: Node, used: ReadonlySet<Value | undefined>): Node
 
 /** Each output as the output of a node of its own: ONNX has no output that is an input, a weight or another output. */
 function separateOutputs(graph: Graph, nameOf: (wanted: string) => string): { outputs: GraphOutput[]; copies: Node[] } {
+  for (const { name } of graph.inputs) {
+    if (graph.outputs.some((output) => output.name === name))
+      throw new SlipwayError(
+        'COMPILE_FAILED',
+        `"${name}" is an input and an output; ONNX has one name for one tensor. Put a layer between.`,
+      );
+  }
   const free = new Set<Value | undefined>(graph.nodes.flatMap(({ outputs }) => outputs));
   const copies: Node[] = [];
   const outputs = graph.outputs.map((output) => {

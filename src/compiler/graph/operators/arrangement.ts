@@ -260,6 +260,34 @@ export const INDEXING = {
     },
   }),
 
+  /** What stands at the places that the last axis of the indices names, for each element of the first `batch_dims` axes. */
+  GatherND: defineOperator({
+    arity: [2, 2],
+    attributes: { batch_dims: 'int' },
+    infer(call) {
+      const [{ dtype, shape }, indices] = [call.input(0), call.input(1)];
+      const depth = indices.shape.at(-1);
+      const after = typeof depth === 'number' ? (call.attributes.batch_dims ?? 0) + depth : Number.NaN;
+      if (!(after <= shape.length)) return call.fail('needs indices whose last axis is a place in the input');
+      return [{ dtype, shape: [...indices.shape.slice(0, -1), ...shape.slice(after)] }];
+    },
+  }),
+
+  /** The first `k` elements along an axis in order, and where they stood. */
+  TopK: defineOperator({
+    arity: [2, 2],
+    attributes: { axis: 'int', largest: 'int', sorted: 'int' },
+    infer(call) {
+      const { dtype, shape } = call.input(0);
+      const axis = axisIn(call, call.attributes.axis ?? -1, shape.length);
+      const sizes = shape.with(axis, sizesOf(call, 1)[0]!);
+      return [
+        { dtype, shape: sizes },
+        { dtype: 'INT64', shape: sizes },
+      ];
+    },
+  }),
+
   /** The input with `updates` put, or added, at the places that `indices` names by their last axis. */
   ScatterND: defineOperator({
     arity: [3, 3],
