@@ -220,6 +220,14 @@ const CASES: Readonly<Record<OperatorName, readonly Make[]>> = {
     (builder, input) => builder.addAll('Gather', [input(['batch', 4, 3]), builder.constant(int64(2))], { axis: 1 }),
   ],
   GatherElements: [(builder, input) => builder.addAll('GatherElements', [input(['batch', 3]), input(['batch', 1], 'INT64')], { axis: 1 })],
+  GatherND: [
+    (builder, input) => builder.addAll('GatherND', [input(['batch', 'tokens', 3]), input(['batch', 7, 1], 'INT64')], { batch_dims: 1 }),
+    (builder, input) => builder.addAll('GatherND', [input([4, 5, 3]), input(['batch', 2], 'INT64')]),
+  ],
+  TopK: [
+    (builder, input) => builder.addAll('TopK', [input(['batch', 'tokens']), builder.constant(int64s([3]))], { axis: 1, largest: 0 }),
+    (builder, input) => builder.addAll('TopK', [input(['tokens', 'batch']), builder.add('Shape', [input(['tokens'])])], { axis: 0 }),
+  ],
   ScatterND: [
     (builder, input) =>
       builder.addAll('ScatterND', [input([7, 3]), input(['batch', 1], 'INT64'), input(['batch', 3])], { reduction: 'add' }),
