@@ -11,6 +11,7 @@ import { digitsBody, digitsImage, ROOT } from './lib/digits.ts';
 import { loadGrpc } from './lib/grpc-client.ts';
 import { load } from './lib/http-client.ts';
 import { startServer, untilReady } from './lib/processes.ts';
+import { tensorFlowGrpc, tensorFlowRest } from './lib/tensorflow-loads.ts';
 import { median, quantile } from './lib/statistics.ts';
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -75,6 +76,9 @@ try {
     'V2 REST JSON': v2Json(),
     'V2 REST binary': v2Binary(),
     'V2 gRPC': await v2Grpc(),
+    'TFS REST rows': tensorFlowRest(server.port, 'row'),
+    'TFS REST columns': tensorFlowRest(server.port, 'column'),
+    'TFS gRPC': tensorFlowGrpc(await server.grpcPort),
   };
   for (const connections of [8, 32]) {
     const results: Record<string, LoadResult[]> = {};
@@ -92,7 +96,7 @@ try {
     for (const [name, each] of Object.entries(results)) {
       const rps = median(each.map(({ requestsPerSecond }) => requestsPerSecond)).toFixed(0);
       const p50 = median(each.map(({ latencies }) => quantile(latencies, 0.5))).toFixed(2);
-      console.log(`  ${name.padEnd(16)}${rps.padStart(7)} requests/s, p50 ${p50} ms, ${ratio(name, 'native JSON')}x native JSON`);
+      console.log(`  ${name.padEnd(18)}${rps.padStart(7)} requests/s, p50 ${p50} ms, ${ratio(name, 'native JSON')}x native JSON`);
     }
     console.log(
       `  V2 REST binary is ${ratio('V2 REST binary', 'V2 REST JSON')}x V2 REST JSON; V2 gRPC is ${ratio('V2 gRPC', 'V2 REST binary')}x V2 REST binary`,

@@ -5,10 +5,15 @@ import { type MalformedOutcome, type MalformedSource, mutate, shown } from './ma
 /** Codes that speak of the request: INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, UNIMPLEMENTED. */
 const CLIENT_CODES: ReadonlySet<number> = new Set([3, 5, 8, 9, 12]);
 
-function outcomeOf(answer: GrpcAnswer): MalformedOutcome {
+/** DEADLINE_EXCEEDED and UNAVAILABLE. */
+const LATE_CODES: ReadonlySet<number> = new Set([4, 14]);
+
+function outcomeOf(answer: GrpcAnswer, request: Buffer): MalformedOutcome {
   if (!('status' in answer)) return { status: 0, problem: undefined };
   const { status, message } = answer;
-  if (!CLIENT_CODES.has(status)) return { status, problem: `status ${status}: ${message}` };
+  // What asks for less time than an answer takes may be told so.
+  const isLate = LATE_CODES.has(status) && request.includes('timeout');
+  if (!isLate && !CLIENT_CODES.has(status)) return { status, problem: `status ${status}: ${message}` };
   return { status, problem: message === '' ? `status ${status} without a message` : undefined };
 }
 
@@ -17,7 +22,7 @@ function source(client: GrpcClient, protocol: string, make: (random: Random) => 
     protocol,
     next(random) {
       const [path, request] = make(random);
-      return { sent: `${path} ${shown(request)}`, send: async () => outcomeOf(await client.call(path, request)) };
+      return { sent: `${path} ${shown(request)}`, send: async () => outcomeOf(await client.call(path, request), request) };
     },
   };
 }

@@ -12,6 +12,8 @@ interface HttpRequest {
 /** Of the statuses from 500 on only this one speaks of the request: what it asks for is not served. */
 const NOT_IMPLEMENTED = 501;
 
+const LATE: ReadonlySet<number> = new Set([503, 504]);
+
 /** @param hasMessage whether a body is an error of the protocol. */
 function problemOf({ status, body }: HttpAnswer, hasMessage: (error: unknown) => boolean): string | undefined {
   if (status === 200) return undefined;
@@ -41,7 +43,9 @@ function source(
         sent: `POST ${path} ${JSON.stringify(headers)} ${shown(body)}`,
         async send() {
           const answer = await client.request('POST', path, body, headers);
-          return { status: answer.status, problem: problemOf(answer, hasMessage) };
+          // What asks for less time than an answer takes may be told so.
+          const isLate = LATE.has(answer.status) && body.includes('timeout');
+          return { status: answer.status, problem: isLate ? undefined : problemOf(answer, hasMessage) };
         },
       };
     },
