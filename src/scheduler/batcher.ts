@@ -57,6 +57,8 @@ export interface Batcher {
   run(batch: readonly Work[]): Promise<Outcome>[];
   /** About how long this many rows will take, in milliseconds; 0 when nothing was measured yet. */
   drainMs(rows: number): number;
+  /** Rows up to which that holds for one request: those of the largest batch. */
+  mostRows(): number;
 }
 
 /** A model is taken to give each row its own answer once so many batches gave the same as single requests. */
@@ -194,6 +196,7 @@ export function createBatcher(runner: Runner, signature: Signature, settings: ()
       if (batch.length === 1 || state === 'off') return batch.map((work) => runAlone(work, batch.length === 1));
       return state === 'proving' ? prove(batch) : each(batch, runTogether(batch));
     },
+    mostRows: maxRows,
     drainMs(rows) {
       const most = maxRows();
       const full = Math.floor(rows / most);

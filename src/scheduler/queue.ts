@@ -9,6 +9,11 @@ export interface QueueOptions<Item, Value> {
   readonly run: (items: readonly Item[]) => readonly Promise<Value>[];
   /** About how long the runner takes for items with so many rows, in milliseconds; 0 when that is not known yet. */
   readonly drainMs: (rows: number) => number;
+  /**
+   * Rows up to which `drainMs` holds for a single item. One of more is counted as so many: what it takes is not known, and
+   * a refusal must be sure.
+   */
+  readonly mostRows: () => number;
   /** The clock, in milliseconds; `performance.now` unless a test has its own. */
   readonly now?: () => number;
 }
@@ -93,11 +98,13 @@ function createWaiting<Entry>(): {
 }
 
 export function createQueue<Item extends Sized, Value>(options: QueueOptions<Item, Value>): Queue<Item, Value> {
-  const { maxDepth, select, run, drainMs, now = () => performance.now() } = options;
+  const { maxDepth, select, run, drainMs, mostRows, now = () => performance.now() } = options;
 
   interface Entry {
     readonly item: Item;
     readonly priority: number;
+    /** Those that count. */
+    readonly rows: number;
     settle(outcome: Promise<Value>, startedAt: number): void;
   }
 
@@ -108,7 +115,7 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
   let startedAt = 0;
 
   function leave(entry: Entry): void {
-    if (waiting.delete(entry, entry.priority)) waitingRows -= entry.item.rows;
+    if (waiting.delete(entry, entry.priority)) waitingRows -= entry.rows;
   }
 
   function startNext(): void {
@@ -119,7 +126,7 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
     runningRows = 0;
     for (const entry of next) {
       leave(entry);
-      runningRows += entry.item.rows;
+      runningRows += entry.rows;
     }
     for (const [index, outcome] of run(next.map(({ item }) => item)).entries()) next[index]!.settle(outcome, startedAt);
   }
@@ -159,7 +166,8 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
       return waitMs();
     },
     submit(item, { deadline, signal, priority }) {
-      const refused = refusal(deadline, item.rows);
+      const rows = Math.min(item.rows, mostRows());
+      const refused = refusal(deadline, rows);
       if (refused !== undefined) return Promise.reject(refused);
       return new Promise((resolve, reject) => {
         const submittedAt = now();
@@ -181,6 +189,7 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
         const entry: Entry = {
           item,
           priority,
+          rows,
           settle(outcome, begunAt) {
             outcome.then(
               (value) => {
@@ -203,7 +212,7 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
         signal?.addEventListener('abort', onAbort, { once: true });
 
         waiting.add(entry, priority);
-        waitingRows += item.rows;
+        waitingRows += rows;
         if (running === 0) startNext();
       });
     },

@@ -33,6 +33,7 @@ function queueOf({ maxDepth = 10, together = 16, msPerRow = 0, ...rest }: QueueS
     select: (waiting) => [...waiting].slice(0, together),
     run: (tasks) => tasks.map((task) => task.run()),
     drainMs: (rows) => rows * msPerRow,
+    mostRows: () => 100,
     ...rest,
   });
 }
@@ -106,6 +107,26 @@ describe('createQueue', () => {
     });
     gate.open();
     await Promise.all([first, second]);
+  });
+
+  it('refuses nobody for a request of far more rows than were measured', async () => {
+    const queue = queueOf({ together: 1, msPerRow: 10, now: () => 0 });
+    const gate = latch();
+    const large = queue.submit(
+      task(() => gate.opened, 1_000_000),
+      patient({ deadline: 60_000 }),
+    );
+    const small = queue.submit(
+      task(() => gate.opened),
+      patient({ deadline: 30_000 }),
+    );
+    const other = queue.submit(
+      task(() => gate.opened, 1_000_000),
+      patient({ deadline: 30_000 }),
+    );
+    expect(queue.depth).toBe(2);
+    gate.open();
+    await Promise.all([large, small, other]);
   });
 
   it('refuses at once what could not be answered in its time, and nothing else', async () => {
