@@ -57,8 +57,8 @@ function activated(call: LayerCall, tensor: LayerTensor, name: string): LayerTen
 }
 
 /** A tensor after the activation that a layer has besides its own computation. */
-export function withActivation(call: LayerCall, tensor: LayerTensor): LayerTensor {
-  return activated(call, tensor, call.config.className('activation', 'linear'));
+export function withActivation(call: LayerCall, tensor: LayerTensor, otherwise = 'linear'): LayerTensor {
+  return activated(call, tensor, call.config.className('activation', otherwise));
 }
 
 const activation: LowerLayer = (call) => withActivation(call, call.input);

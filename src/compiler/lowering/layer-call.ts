@@ -12,6 +12,8 @@ export interface LayerCall {
   readonly inputs: readonly LayerTensor[];
   /** Inputs by keyword, as `value` of an attention. */
   readonly named: ReadonlyMap<string, LayerTensor>;
+  /** What the call says by keywords that are no tensors. */
+  readonly keywords: Fields;
   readonly graph: GraphBuilder;
   readonly arrange: Arranger;
   /** The first input. */
@@ -22,7 +24,6 @@ export interface LayerCall {
   weight(name: string, steps?: readonly WeightStep[]): Value;
   /** The numbers of a weight. */
   tensor(name: string): Tensor;
-  hasWeight(name: string): boolean;
   /** A value that is made of the layer's weights and made once, whatever the number of calls. */
   derived(name: string, make: () => Tensor): Value;
   /** Lowers the layer that another one wraps. @param name as it is in the names of the weights; undefined when it is not. */

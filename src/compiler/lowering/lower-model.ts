@@ -25,6 +25,8 @@ export interface LoweredModel {
   readonly weights: readonly LoweredWeight[];
 }
 
+type Operands = Pick<LayerCall, 'inputs' | 'named' | 'keywords'>;
+
 /** One use of a model: its layers on their inputs. A nested model has one for each of its calls. */
 interface Frame {
   readonly model: Model;
@@ -49,12 +51,7 @@ export function lowerModel(model: Model, stored: ReadonlyMap<string, StoredWeigh
   /** The first layer that heeds masks and has none. */
   let unmasked: string | undefined;
 
-  function callOf(
-    layer: LayerModel,
-    path: readonly string[],
-    inputs: readonly LayerTensor[],
-    named: ReadonlyMap<string, LayerTensor>,
-  ): LayerCall {
+  function callOf(layer: LayerModel, path: readonly string[], { inputs, named, keywords }: Operands): LayerCall {
     const where = path.join('/');
 
     function fail(message: string): never {
@@ -81,6 +78,7 @@ export function lowerModel(model: Model, stored: ReadonlyMap<string, StoredWeigh
       config: layer.config,
       inputs,
       named,
+      keywords,
       graph,
       arrange,
       get input() {
@@ -101,25 +99,19 @@ export function lowerModel(model: Model, stored: ReadonlyMap<string, StoredWeigh
         });
       },
       tensor: (name) => find(name).tensor(),
-      hasWeight: (name) => finder.find(path, name) !== undefined,
       derived,
       wrapped(fields, name, innerInputs, changes = {}) {
         const inner = layerModelOf(fields, changes);
-        return lowerCall(inner, name === undefined ? path : [...path, name], innerInputs, new Map());
+        return lowerCall(inner, name === undefined ? path : [...path, name], { inputs: innerInputs, named: new Map(), keywords: {} });
       },
       fail,
     };
   }
 
-  function lowerCall(
-    layer: LayerModel,
-    path: readonly string[],
-    inputs: readonly LayerTensor[],
-    named: ReadonlyMap<string, LayerTensor>,
-  ): readonly LayerTensor[] {
-    if (layer.model !== undefined) return lowerNested(layer.model, path, inputs);
+  function lowerCall(layer: LayerModel, path: readonly string[], operands: Operands): readonly LayerTensor[] {
+    if (layer.model !== undefined) return lowerNested(layer.model, path, operands.inputs);
     const lower = Object.hasOwn(LAYERS, layer.className) ? LAYERS[layer.className] : undefined;
-    const call = callOf(layer, path, inputs, named);
+    const call = callOf(layer, path, operands);
     if (lower === undefined) return call.fail('layers of this class cannot be compiled; src/compiler/README.md lists those that can');
     const given = lower(call);
     const outputs = Array.isArray(given) ? (given as readonly LayerTensor[]) : [given as LayerTensor];
@@ -158,7 +150,7 @@ export function lowerModel(model: Model, stored: ReadonlyMap<string, StoredWeigh
     if (outputs === undefined) {
       const inputs = site.inputs.map((reference) => tensorOf(frame, reference));
       const named = new Map([...site.named].map(([keyword, reference]) => [keyword, tensorOf(frame, reference)]));
-      outputs = graph.inLayer(name, () => lowerCall(layer, [...frame.path, name], inputs, named));
+      outputs = graph.inLayer(name, () => lowerCall(layer, [...frame.path, name], { inputs, named, keywords: site.keywords }));
       frame.done.set(key, outputs);
     }
     const tensor = outputs[output];

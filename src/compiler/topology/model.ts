@@ -1,4 +1,4 @@
-import type { Config } from './config.ts';
+import type { Config, Fields } from './config.ts';
 
 /** One output of one call of a layer. */
 export interface TensorReference {
@@ -14,6 +14,8 @@ export interface LayerCallSite {
   readonly inputs: readonly TensorReference[];
   /** Inputs by keyword, as `value` of an attention. */
   readonly named: ReadonlyMap<string, TensorReference>;
+  /** Keywords that are no tensors. */
+  readonly keywords: Fields;
 }
 
 export interface LayerModel {

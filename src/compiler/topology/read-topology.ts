@@ -63,12 +63,16 @@ function callSiteOf(node: unknown, nested: ReadonlySet<string>, where: string): 
   // A call on one tensor may stand without a list around it.
   const entries = isReference(node) ? [node as unknown] : (node as unknown[]);
   const named = new Map<string, TensorReference>();
+  const others: Record<string, unknown> = {};
   for (const entry of entries) {
     const keywords: unknown = Array.isArray(entry) ? entry[3] : undefined;
     if (!isFields(keywords)) continue;
-    for (const [keyword, value] of Object.entries(keywords)) if (isReference(value)) named.set(keyword, referenceOf(value, nested, where));
+    for (const [keyword, value] of Object.entries(keywords)) {
+      if (isReference(value)) named.set(keyword, referenceOf(value, nested, where));
+      else others[keyword] = value;
+    }
   }
-  return { inputs: entries.map((entry) => referenceOf(entry, nested, where)), named };
+  return { inputs: entries.map((entry) => referenceOf(entry, nested, where)), named, keywords: others };
 }
 
 function createLayerModel(fields: LayerFields, calls: readonly LayerCallSite[]): LayerModel {
@@ -155,7 +159,7 @@ function sequentialModel(name: string, config: Fields): Model {
   }
   for (const layer of fields) {
     if (layers.has(layer.name)) throw invalid(`${where} has two layers "${layer.name}"`);
-    layers.set(layer.name, createLayerModel(layer, [{ inputs: [last.tensor], named: new Map() }]));
+    layers.set(layer.name, createLayerModel(layer, [{ inputs: [last.tensor], named: new Map(), keywords: {} }]));
     last = { name: layer.name, tensor: { layer: layer.name, call: 0, output: 0 } };
   }
   return { name, layers, inputs, outputs: [last] };

@@ -3,6 +3,7 @@ import { type LayersModel, loadLayersModel, type SymbolicTensor } from '@tensorf
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature, TensorSpec } from '../../tensor/signature.ts';
 import { MODEL_FILE, type ModelFile } from '../../packages/tfjs/model-file.ts';
+import { registerLayers } from './layers/register.ts';
 import type { TfjsModel } from './tfjs-model.ts';
 import { dtypeOf } from './values.ts';
 import { weightArtifacts } from './weight-artifacts.ts';
@@ -39,6 +40,7 @@ function signatureOf(model: LayersModel): Signature {
 
 /** Loads a TF.js layers model. Its inputs and outputs are named as tfjs names them, after their layers. */
 export async function loadLayers(file: ModelFile, weights: Weights): Promise<TfjsModel> {
+  registerLayers();
   const model = await loadLayersModel({
     load: async () => ({
       modelTopology: file.modelTopology,

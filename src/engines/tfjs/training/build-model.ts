@@ -1,8 +1,10 @@
 import { type LayersModel, models } from '@tensorflow/tfjs-layers';
 import { messageOf, SlipwayError } from '../../../errors/slipway-error.ts';
+import { registerLayers } from '../layers/register.ts';
 import type { LayerConfig } from '../../training/trainer.ts';
 
 function build(layers: readonly LayerConfig[]): Promise<LayersModel> {
+  registerLayers();
   return models.modelFromJSON({
     modelTopology: { class_name: 'Sequential', config: { name: 'model', layers: structuredClone(layers) } },
   } as never);
