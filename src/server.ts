@@ -43,13 +43,16 @@ export interface ServerEnvironment {
 function readyLine(registry: Registry): string {
   const ready: string[] = [];
   const failed: string[] = [];
+  let onDemandCount = 0;
   for (const { name, versions } of registry.list()) {
-    for (const { version, state, reason, loaded } of versions) {
+    for (const { version, state, reason, loaded, onDemand } of versions) {
+      if (onDemand) onDemandCount += 1;
       if (state === 'ready' && loaded !== undefined) ready.push(`${name}/${version} (${loaded.engine} on ${loaded.device})`);
       if (state === 'failed') failed.push(`${name}/${version} (${reason})`);
     }
   }
-  return `ready: ${ready.join(', ') || 'no models'}${failed.length === 0 ? '' : `; failed: ${failed.join(', ')}`}`;
+  const waiting = onDemandCount === 0 ? '' : `; loaded by their first request: ${onDemandCount}`;
+  return `ready: ${ready.join(', ') || 'no models'}${waiting}${failed.length === 0 ? '' : `; failed: ${failed.join(', ')}`}`;
 }
 
 /**
@@ -66,6 +69,8 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     repository: config.repository,
     threads: config.runners.threads,
     drainMs: config.shutdown.drainMs,
+    memory: config.memory,
+    maxWaiting: config.scheduler.maxQueueDepth,
     launcher,
     logger,
     // Until the server is ready, the line that says so speaks for all. What is wrong the registry says itself.

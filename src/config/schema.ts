@@ -94,6 +94,21 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  memory: z
+    .strictObject({
+      budgetBytes: bytes
+        .optional()
+        .describe(
+          'What the loaded models may take of the device `cpu`, in bytes. With it models are loaded by their first request, and those not used for longest leave. Without it every model is loaded at the start and stays.',
+        ),
+      idleTimeoutMs: milliseconds
+        .optional()
+        .describe(
+          'A model without a request for this long is unloaded, in milliseconds; its next request loads it again. Without it models stay until room is needed.',
+        ),
+      measureMs: milliseconds.default(2_000).describe('How often the memory of the runner processes is measured, in milliseconds.'),
+    })
+    .prefault({}),
   scheduler: z
     .strictObject({
       maxQueueDepth: count.default(1_000).describe('Requests that may wait for one version; further ones are refused.'),

@@ -75,6 +75,10 @@ export const CATALOGUE = {
     meaning: 'The version could not be loaded; the message carries the reason. Mend its files and it loads again.',
   },
   MODEL_UNLOADED: { kind: 'failed_precondition', meaning: 'The model was unloaded by request; load it first.' },
+  MODEL_TOO_LARGE: {
+    kind: 'failed_precondition',
+    meaning: 'The model does not fit into the memory budget of its device beside the pinned models; the message has the figures.',
+  },
   MODEL_BUSY: {
     kind: 'failed_precondition',
     meaning: 'Another change of the same model or version is under way; try again when it is done.',

@@ -6,7 +6,7 @@ import { checkInputs, checkOutputs } from './check-inputs.ts';
 import type { Inference, InferenceRequest, InferenceResponse } from './types.ts';
 
 export interface InferenceOptions {
-  readonly registry: Pick<Registry, 'resolve'>;
+  readonly registry: Pick<Registry, 'find' | 'demand'>;
   readonly lanes: Pick<Lanes, 'of'>;
   /** Longest time of a request that names no deadline, in milliseconds. */
   readonly requestTimeoutMs: number;
@@ -45,9 +45,12 @@ export function createInference(options: InferenceOptions): Inference & { close(
   }
 
   return {
-    resolve(reference) {
+    async resolve(reference, patience = {}) {
       if (closed) throw new SlipwayError('SHUTTING_DOWN', 'The server is stopping.', { retryAfterMs: 1_000 });
-      return registry.resolve(reference);
+      const ready = registry.find(reference);
+      if (ready !== undefined) return ready;
+      const deadline = Math.min(patience.deadline ?? Infinity, performance.now() + requestTimeoutMs);
+      return registry.demand(reference, { deadline, signal: patience.signal });
     },
     predict,
     /** From now on new work is refused; what is in flight goes on. */

@@ -1,5 +1,5 @@
 import type { NamedTensors } from '../tensor/tensor.ts';
-import type { ModelReference, ReadyVersion } from '../registry/types.ts';
+import type { ModelReference, Patience, ReadyVersion } from '../registry/types.ts';
 
 /** What every protocol turns its bytes into. */
 export interface InferenceRequest {
@@ -41,10 +41,11 @@ export interface InferenceResponse {
 /** The one data plane behind every protocol. */
 export interface Inference {
   /**
-   * The version that will answer; protocols need its signature to decode a body.
-   * @throws SlipwayError as `Registry.resolve`, and SHUTTING_DOWN.
+   * The version that will answer, once it is in memory; protocols need its signature to decode a body.
+   * @param patience how long to wait for it, no longer than for any request.
+   * @throws SlipwayError as `Registry.demand`, and SHUTTING_DOWN.
    */
-  resolve(reference: ModelReference): ReadyVersion;
+  resolve(reference: ModelReference, patience?: Partial<Patience>): Promise<ReadyVersion>;
   /** Checks the inputs against the signature, waits for a place and runs. */
   predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse>;
 }

@@ -16,6 +16,7 @@ import { createOpenInference, type OpenInference } from './kserve/open-inference
 import { createKserveProtocol } from './kserve/rest/kserve-protocol.ts';
 import { createDatasetRoutes } from './management/dataset-routes.ts';
 import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts';
+import { createMemoryRoutes } from './management/memory-routes.ts';
 import { createModelRoutes } from './management/model-routes.ts';
 import { createSchedulerRoutes } from './management/scheduler-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
@@ -60,15 +61,13 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
-function nativeProtocol(
-  { config, registry, datasets, uploads, jobs, inference, lanes, phase }: ProtocolParts,
-  predict: Predict,
-): HttpProtocol {
+function nativeProtocol({ config, registry, datasets, uploads, jobs, lanes, phase }: ProtocolParts, predict: Predict): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
     ...createModelRoutes(registry),
-    ...createSchedulerRoutes({ registry, inference, lanes }),
+    ...createSchedulerRoutes({ registry, lanes }),
+    ...createMemoryRoutes(() => registry.memory()),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
     ...createDatasetRoutes(datasets),
     ...createDatasetUploadRoutes({

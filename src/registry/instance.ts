@@ -9,7 +9,13 @@ export interface Instance {
   readonly info: LoadedInfo;
   /** What `resolve` hands out; the same object as long as the instance lives. */
   readonly answer: ReadyVersion;
-  /** Waits until no request holds the instance, but no longer than `drainMs`, then ends its runner. */
+  readonly inFlight: number;
+  /** When a request last took hold of it, on the `performance.now()` clock. */
+  readonly lastUsedAt: number;
+  /**
+   * Waits until no request holds the instance, but no longer than `drainMs`, then ends its runner. Called again, the
+   * shorter wait counts.
+   */
   drain(drainMs: number): Promise<void>;
 }
 
@@ -25,7 +31,9 @@ export interface InstanceOptions {
 export function createInstance({ model, version, manifest, folder, runner, info }: InstanceOptions): Instance {
   let inFlight = 0;
   let ended = false;
-  let onIdle: (() => void) | undefined;
+  let lastUsedAt = performance.now();
+  const idle = Promise.withResolvers<void>();
+  let draining = false;
   let drained: Promise<void> | undefined;
 
   function acquire(): () => void {
@@ -35,34 +43,40 @@ export function createInstance({ model, version, manifest, folder, runner, info 
       });
     }
     inFlight += 1;
+    lastUsedAt = performance.now();
     let released = false;
     return () => {
       if (released) return;
       released = true;
       inFlight -= 1;
-      if (inFlight === 0) onIdle?.();
+      if (inFlight === 0 && draining) idle.resolve();
     };
   }
 
-  async function idle(drainMs: number): Promise<void> {
-    if (inFlight === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, drainMs);
-    onIdle = resolve;
-    await promise;
-    clearTimeout(timer);
+  async function untilIdle(): Promise<void> {
+    // A request that got the answer in this turn of the event loop has it in hand, but does not hold it yet.
+    await new Promise((resolve) => setImmediate(resolve));
+    draining = true;
+    if (inFlight > 0) await idle.promise;
   }
 
   return {
     runner,
     info,
+    get inFlight() {
+      return inFlight;
+    },
+    get lastUsedAt() {
+      return lastUsedAt;
+    },
     answer: { model, version, signature: info.signature, manifest, folder, runner, acquire },
     drain(drainMs) {
-      drained ??= idle(drainMs).then(() => {
+      const timer = drainMs === Infinity ? undefined : setTimeout(idle.resolve, drainMs);
+      drained ??= untilIdle().then(() => {
         ended = true;
         return runner.stop();
       });
-      return drained;
+      return drained.finally(() => clearTimeout(timer));
     },
   };
 }

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { messageOf } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
 import type { RunnerLauncher } from '../runners/runner.ts';
+import type { MemoryBudget } from './memory/tenant.ts';
 import { createMutex } from '../concurrency/mutex.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
 import { fingerprintFolder, listVersionFolders, type ModelListing } from './scan.ts';
@@ -25,6 +26,8 @@ export interface RefreshOptions {
   readonly atOnce?: 'all' | number;
   /** Load again what failed before, though its files have not changed. */
   readonly retry?: boolean;
+  /** Load also what waits for its first request. */
+  readonly demand?: boolean;
 }
 
 /** One model: what is on disk, what its settings ask for, and the versions that live. */
@@ -43,6 +46,8 @@ export interface Model {
   readonly selected: ReadonlySet<number>;
   /** The highest ready version among the selected, else the highest that still answers. */
   readonly defaultAnswer: ReadyVersion | undefined;
+  /** What is to be loaded for a request that names no version; undefined when `defaultAnswer` answers, or nothing can. */
+  readonly defaultOnDemand: Version | undefined;
   readonly unloadedByRequest: boolean;
   /** True when no change is under way or waits. */
   readonly idle: boolean;
@@ -80,6 +85,9 @@ export interface ModelOptions {
   readonly drainMs: number;
   readonly now: () => number;
   readonly loadSlots: Semaphore;
+  readonly budget: MemoryBudget;
+  /** True to load versions when their first request comes, unless the model is pinned. */
+  readonly onDemand: boolean;
   readonly logger: Logger;
   readonly onStateChange: (event: StateChange) => void;
   /** Called with the folders whose changes matter, after each look at the disk. */
@@ -106,6 +114,7 @@ export function createModel(options: ModelOptions): Model {
   let known = false;
   let selection = NOTHING_SELECTED;
   let defaultAnswer: ReadyVersion | undefined;
+  let defaultOnDemand: Version | undefined;
   let unloaded = false;
   let stopped = false;
   let dueTimer: NodeJS.Timeout | undefined;
@@ -123,6 +132,32 @@ export function createModel(options: ModelOptions): Model {
       if (best === undefined || preferred > 0 || (preferred === 0 && version.version > best.version)) best = version;
     }
     defaultAnswer = best?.answer;
+    defaultOnDemand = undefined;
+    // Which version answers must not hang on which ones happen to be in memory.
+    const top = highestHopeful();
+    if (top?.onDemand !== true || (top.state === 'loading' && best !== undefined)) return;
+    defaultAnswer = undefined;
+    defaultOnDemand = top;
+  }
+
+  function highestHopeful(): Version | undefined {
+    let top: Version | undefined;
+    for (const number of selection.selected) {
+      const version = versions.get(number);
+      if (version !== undefined && version.state !== 'failed' && number > (top?.version ?? 0)) top = version;
+    }
+    return top;
+  }
+
+  /** What is wanted and may be loaded again can leave; what only stands in for it can't. */
+  function isPinned({ version }: Version): boolean {
+    return settings.manifest.pinned === true || !selection.wanted.has(version);
+  }
+
+  /** A version in use is followed by its next one without a pause. */
+  function isInUse(): boolean {
+    for (const version of versions.values()) if (version.alive) return true;
+    return false;
   }
 
   function onVersionChange(version: Version): void {
@@ -176,13 +211,18 @@ export function createModel(options: ModelOptions): Model {
   }
 
   /** Loads what has changed. @returns how long until a version may have settled, in milliseconds. */
-  function consider(version: Version, fingerprint: string, { atOnce, retry }: RefreshOptions): number {
+  function consider(version: Version, fingerprint: string, { atOnce, retry, demand }: RefreshOptions): number {
     const number = version.version;
     const source: LoadSource = { fingerprint, threads: settings.manifest.threads ?? options.threads };
+    const bring = (): void => {
+      if (options.onDemand) version.offer(source);
+      if (!options.onDemand || settings.manifest.pinned === true || demand === true || isInUse()) void version.load(source);
+    };
     if (version.source?.fingerprint === fingerprint) {
       settling.delete(number);
       const again = version.source.threads !== source.threads || (retry === true && version.loadFailed);
-      if (again) void version.load(source);
+      if (again) bring();
+      else if (version.onDemand && (demand === true || settings.manifest.pinned === true)) void version.load(version.source);
       return Infinity;
     }
     if (atOnce !== 'all' && atOnce !== number) {
@@ -195,14 +235,14 @@ export function createModel(options: ModelOptions): Model {
       }
     }
     settling.delete(number);
-    void version.load(source);
+    bring();
     return Infinity;
   }
 
   function versionAt(number: number, path: string): Version {
     let version = versions.get(number);
     if (version === undefined) {
-      const { launcher, drainMs, loadSlots } = options;
+      const { launcher, drainMs, loadSlots, budget } = options;
       const reason = unloaded ? UNLOADED : NOT_SELECTED;
       version = createVersion({
         model: name,
@@ -212,6 +252,8 @@ export function createModel(options: ModelOptions): Model {
         launcher,
         drainMs,
         loadSlots,
+        budget,
+        isPinned,
         onChange: onVersionChange,
       });
       versions.set(number, version);
@@ -294,6 +336,9 @@ export function createModel(options: ModelOptions): Model {
     get defaultAnswer() {
       return defaultAnswer;
     },
+    get defaultOnDemand() {
+      return defaultOnDemand;
+    },
     get unloadedByRequest() {
       return unloaded;
     },
@@ -324,6 +369,7 @@ export function createModel(options: ModelOptions): Model {
       defaultVersion: defaultAnswer?.version,
       labels: Object.fromEntries(settings.labels),
       versionPolicy: settings.manifest.versionPolicy,
+      pinned: settings.manifest.pinned === true,
       reason: [settings.reason, ...danglingLabels(settings.labels, onDisk)].filter((each) => each !== '').join(' '),
       versions: [...versions.values()].toSorted((a, b) => a.version - b.version).map((version) => version.describe()),
     }),

@@ -6,12 +6,15 @@ import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
 import { nameSchema, versionSchema } from '../packages/manifest.ts';
 import { readVersionFolder } from '../packages/read-version.ts';
-import type { Placement, RunnerLauncher } from '../runners/runner.ts';
+import type { RunnerLauncher } from '../runners/runner.ts';
 import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createModel, type Model, type RefreshOptions, type StateChange } from './model.ts';
+import { createMemoryBudget } from './memory/budget.ts';
+import { createWaiting } from './memory/waiting.ts';
 import { listModelFolders } from './scan.ts';
 import { deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';
-import type { ModelReference, ReadyVersion, Registry, VersionDescription } from './types.ts';
+import type { ModelReference, Patience, ReadyVersion, Registry, VersionDescription } from './types.ts';
+import { tryLoad } from './trial.ts';
 import { labelNotFound, modelNotFound, unresolved, versionNotFound } from './unresolved.ts';
 import type { Version } from './version.ts';
 import { createWatch, type Watch } from './watch.ts';
@@ -24,6 +27,9 @@ export interface RegistryOptions {
   readonly repository: Config['repository'];
   /** Threads of an engine for one run, for models that do not say. */
   readonly threads: number;
+  readonly memory: Config['memory'];
+  /** Requests that may wait for the load of one version; one more is refused. */
+  readonly maxWaiting: number;
   readonly launcher: RunnerLauncher;
   readonly logger: Logger;
   /** How long requests in flight may go on when a version is drained, in milliseconds. */
@@ -43,6 +49,14 @@ const SCANS_AT_ONCE = 16;
 export function createRegistry(options: RegistryOptions): Registry {
   const { models: repository, logger, drainMs } = options;
   const models = new Map<string, Model>();
+  const budget = createMemoryBudget({
+    limitBytes: options.memory.budgetBytes,
+    idleTimeoutMs: options.memory.idleTimeoutMs,
+    measureMs: options.memory.measureMs,
+    logger,
+  });
+  const onDemand = options.memory.budgetBytes !== undefined || options.memory.idleTimeoutMs !== undefined;
+  const wait = createWaiting(options.maxWaiting);
   const loadSlots = createSemaphore(LOADS_AT_ONCE);
   const scanSlots = createSemaphore(SCANS_AT_ONCE);
   const refusedNames = new Set<string>();
@@ -71,6 +85,8 @@ export function createRegistry(options: RegistryOptions): Registry {
       drainMs,
       now: options.clock ?? (() => performance.now()),
       loadSlots,
+      budget,
+      onDemand,
       logger,
       onStateChange,
       onFolders: (folders) => watch?.follow(name, folders),
@@ -183,21 +199,41 @@ export function createRegistry(options: RegistryOptions): Registry {
     }
   }
 
-  function resolve(reference: ModelReference): ReadyVersion {
+  function named(model: Model, { version, label }: ModelReference): Version | undefined {
+    const number = version ?? model.settings.labels.get(label ?? '');
+    return number === undefined ? undefined : model.versions.get(number);
+  }
+
+  /** What answers now, or what has to be loaded for it. */
+  function look(reference: ModelReference): { readonly answer: ReadyVersion } | { readonly version: Version } {
     const model = models.get(reference.model);
     if (model === undefined) throw notFound(reference.model);
-    let answer: ReadyVersion | undefined;
-    if (reference.version !== undefined) {
-      answer = model.versions.get(reference.version)?.answer;
-    } else if (reference.label !== undefined) {
-      const version = model.settings.labels.get(reference.label);
-      if (version !== undefined) answer = model.versions.get(version)?.answer;
-    } else {
-      answer = model.defaultAnswer;
-    }
-    if (answer !== undefined) return answer;
+    const isDefault = reference.version === undefined && reference.label === undefined;
+    const version = isDefault ? model.defaultOnDemand : named(model, reference);
+    const answer = isDefault ? model.defaultAnswer : version?.answer;
+    if (answer !== undefined) return { answer };
     assertRunning();
+    if (version?.onDemand === true) return { version };
     throw unresolved(visible(reference.model), reference);
+  }
+
+  function find(reference: ModelReference): ReadyVersion | undefined {
+    const found = look(reference);
+    return 'answer' in found ? found.answer : undefined;
+  }
+
+  function resolve(reference: ModelReference): ReadyVersion {
+    const answer = find(reference);
+    if (answer === undefined) throw unresolved(visible(reference.model), reference);
+    return answer;
+  }
+
+  async function demand(reference: ModelReference, patience: Patience): Promise<ReadyVersion> {
+    for (;;) {
+      const found = look(reference);
+      if ('answer' in found) return found.answer;
+      await wait(found.version.demand(), found.version.folder, `Version ${found.version.version} of model "${reference.model}"`, patience);
+    }
   }
 
   return {
@@ -218,10 +254,14 @@ export function createRegistry(options: RegistryOptions): Registry {
         const all = [...models.values()];
         await Promise.all(all.map((model) => model.stop()));
         await Promise.all(all.map((model) => model.exclusive(() => Promise.resolve())));
+        budget.stop();
       })();
       return stopping;
     },
     resolve,
+    find,
+    demand,
+    memory: () => budget.describe(),
     list: () => [...visibleNames()].toSorted().map((name) => visible(name).describe()),
     describe: (name) => visible(name).describe(),
     describeVersion(name, version): VersionDescription {
@@ -233,7 +273,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       const model = ensure(name); // its folder may be newer than the last look
       await change(model, async () => {
         await model.setUnloaded(false);
-        await model.refresh({ atOnce: 'all', retry: true });
+        await model.refresh({ atOnce: 'all', retry: true, demand: true });
       });
       await model.settled();
       return visible(name).describe();
@@ -282,9 +322,8 @@ export function createRegistry(options: RegistryOptions): Registry {
       // What can't be read or loaded never enters the repository.
       const { format, manifest } = await readVersionFolder(preparedFolder);
       const release = await loadSlots.acquire();
-      await tryLoad(options.launcher, { folder: preparedFolder, format, engine: manifest.engine, threads: options.threads }).finally(
-        release,
-      );
+      const placement = { folder: preparedFolder, format, engine: manifest.engine, threads: options.threads };
+      await tryLoad(options.launcher, budget, `${name} (on trial)`, placement).finally(release);
       assertRunning();
       const model = ensure(name);
       const published = await change(model, async () => {
@@ -316,16 +355,6 @@ export function createRegistry(options: RegistryOptions): Registry {
     },
     folderOf: (name, version) => versionOf(visible(name), version).folder,
   };
-}
-
-/** Loads a model in a process of its own, only to see that it can be. @throws SlipwayError why it can't. */
-async function tryLoad(launcher: RunnerLauncher, placement: Placement): Promise<void> {
-  const runner = launcher.launch(placement);
-  try {
-    await runner.ready();
-  } finally {
-    await runner.stop();
-  }
 }
 
 async function removeVersion(model: Model, version: number): Promise<void> {

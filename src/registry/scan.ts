@@ -94,6 +94,17 @@ export async function fingerprintFolder(folder: string): Promise<string | undefi
   return createHash('sha256').update(lines.toSorted().join('\n')).digest('hex');
 }
 
+/** Bytes of all files in a folder; what can't be looked at counts nothing. Links to folders are not entered. */
+export async function bytesOfFolder(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of (await entriesOf(folder).catch(() => undefined)) ?? []) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += await bytesOfFolder(path);
+    else bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
+  }
+  return bytes;
+}
+
 /** Size, modification time and inode of a file; undefined when it is not there, or is a link that leads nowhere. */
 export async function fingerprintFile(path: string): Promise<string | undefined> {
   try {

@@ -1,6 +1,7 @@
 import type { Signature } from '../tensor/signature.ts';
 import type { VersionManifest, ModelManifest } from '../packages/manifest.ts';
 import type { ModelFormat } from '../packages/formats.ts';
+import type { BudgetDescription } from './memory/tenant.ts';
 import type { Runner, LoadedInfo } from '../runners/runner.ts';
 
 export type VersionState = 'loading' | 'ready' | 'draining' | 'unloaded' | 'failed';
@@ -25,6 +26,14 @@ export interface ReadyVersion {
   acquire(): () => void;
 }
 
+/** How long somebody waits. */
+export interface Patience {
+  /** On the `performance.now()` clock. */
+  readonly deadline: number;
+  /** Aborted when nobody waits any more. */
+  readonly signal: AbortSignal | undefined;
+}
+
 export interface VersionDescription {
   readonly version: number;
   readonly state: VersionState;
@@ -36,6 +45,8 @@ export interface VersionDescription {
   readonly signature: Signature | undefined;
   readonly manifest: VersionManifest | undefined;
   readonly restarts: number;
+  /** True while it is not in memory and its next request loads it. */
+  readonly onDemand: boolean;
 }
 
 export interface ModelDescription {
@@ -44,6 +55,8 @@ export interface ModelDescription {
   readonly defaultVersion: number | undefined;
   readonly labels: Readonly<Record<string, number>>;
   readonly versionPolicy: ModelManifest['versionPolicy'];
+  /** Whether it stays in memory. */
+  readonly pinned: boolean;
   /** What is wrong with the model's own manifest; empty when it is fine. */
   readonly reason: string;
   /** In ascending order. */
@@ -61,6 +74,19 @@ export interface Registry {
    * @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_NOT_FOUND, MODEL_NOT_READY, MODEL_FAILED, MODEL_UNLOADED.
    */
   resolve(reference: ModelReference): ReadyVersion;
+  /**
+   * The version that answers a reference now; undefined when it is not in memory and `demand` brings it there.
+   * @throws SlipwayError as `resolve`.
+   */
+  find(reference: ModelReference): ReadyVersion | undefined;
+  /**
+   * The same once it is in memory. Whoever asks at the same time waits for the same load.
+   * @throws SlipwayError as `resolve`; MODEL_TOO_LARGE, QUEUE_FULL, MODEL_NOT_READY when the patience ends first,
+   *   REQUEST_CANCELLED.
+   */
+  demand(reference: ModelReference, patience: Patience): Promise<ReadyVersion>;
+  /** What the models in memory take. */
+  memory(): BudgetDescription;
   list(): readonly ModelDescription[];
   /** @throws SlipwayError MODEL_NOT_FOUND */
   describe(model: string): ModelDescription;

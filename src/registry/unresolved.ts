@@ -62,12 +62,13 @@ export function unresolved(model: Model, reference: ModelReference): SlipwayErro
   );
 }
 
-function notAnswering(model: Model, { version, state, reason, retryAfterMs }: Version): SlipwayError {
+function notAnswering(model: Model, { version, state, reason, retryAfterMs, onDemand }: Version): SlipwayError {
   const subject = `Version ${version} of model "${model.name}"`;
   switch (state) {
     case 'failed':
       return new SlipwayError('MODEL_FAILED', `${subject} could not be loaded: ${sentence(reason)}`);
     case 'unloaded':
+      if (onDemand) break;
       return model.unloadedByRequest ? modelUnloaded(model) : versionNotFound(model, version, true);
     case 'draining':
       if (model.unloadedByRequest) return modelUnloaded(model);
@@ -76,6 +77,7 @@ function notAnswering(model: Model, { version, state, reason, retryAfterMs }: Ve
     case 'ready': // only here when it became ready just now
       break;
   }
+  if (onDemand && state === 'unloaded') return new SlipwayError('MODEL_NOT_READY', `${subject} is ${sentence(reason)}`, { retryAfterMs });
   const doing = state === 'draining' ? 'is being unloaded' : 'is loading';
   return new SlipwayError('MODEL_NOT_READY', `${subject} ${sentence(reason === '' ? doing : `${doing}: ${reason}`)}`, { retryAfterMs });
 }

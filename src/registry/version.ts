@@ -2,9 +2,11 @@ import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { VersionManifest } from '../packages/manifest.ts';
 import type { ModelFormat } from '../packages/formats.ts';
 import { readVersionFolder } from '../packages/read-version.ts';
-import type { Runner, RunnerLauncher, RunnerStatus } from '../runners/runner.ts';
+import type { LoadedInfo, Runner, RunnerLauncher, RunnerStatus } from '../runners/runner.ts';
+import type { Lease, MemoryBudget, Tenant } from './memory/tenant.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
 import { createInstance, type Instance } from './instance.ts';
+import { bytesOfFolder } from './scan.ts';
 import type { ReadyVersion, VersionDescription, VersionState } from './types.ts';
 
 /** What a version was last loaded from; a difference means that it must be loaded again. */
@@ -13,7 +15,7 @@ export interface LoadSource {
   readonly threads: number;
 }
 
-/** One version of a model: `loading → ready → draining → unloaded`, or `failed`. None of its methods rejects. */
+/** One version of a model: `loading → ready → draining → unloaded`, or `failed`. None of its methods but `demand` rejects. */
 export interface Version {
   readonly version: number;
   readonly folder: string;
@@ -36,6 +38,12 @@ export interface Version {
    * new one fails. A load under way of another source is given up.
    */
   load(source: LoadSource): Promise<void>;
+  /** Says what is to be loaded when it is demanded, and loads nothing by itself. */
+  offer(source: LoadSource): void;
+  /** True while it is not in memory and `demand` would bring it there, or does. */
+  readonly onDemand: boolean;
+  /** Loads what was offered, once for all who ask. @throws SlipwayError MODEL_TOO_LARGE; when it can't be loaded it is `failed`. */
+  demand(): Promise<void>;
   /** Resolves when no load is under way. */
   settled(): Promise<void>;
   /** Gives up a load under way, lets the requests in flight end and unloads. `reason` is shown while and after. */
@@ -52,6 +60,10 @@ export interface VersionOptions {
   readonly launcher: RunnerLauncher;
   /** Longest wait for requests in flight, in milliseconds. */
   readonly drainMs: number;
+  /** Gives each load its room. */
+  readonly budget: MemoryBudget;
+  /** Whether it must stay in memory. */
+  readonly isPinned: (version: Version) => boolean;
   /** Keeps the loads that start at once few. */
   readonly loadSlots: Semaphore;
   /** Called after each change of state or reason, and after a reload. */
@@ -63,6 +75,9 @@ const SLOT_MS = 10_000;
 /** What a client is told to wait for a version that loads, in milliseconds. */
 const LOADING_RETRY_MS = 1_000;
 
+/** Why an offered version is not in memory. */
+const ON_DEMAND = 'not in memory; its first request loads it';
+
 interface Attempt {
   readonly source: LoadSource;
   readonly givenUp: AbortController;
@@ -71,19 +86,24 @@ interface Attempt {
 }
 
 export function createVersion(options: VersionOptions): Version {
-  const { model, version, folder, launcher, drainMs, loadSlots } = options;
+  const { model, version, folder, launcher, drainMs, loadSlots, budget } = options;
   let current: Instance | undefined;
   let attempt: Attempt | undefined;
   let draining: Promise<void> | undefined;
   let source: LoadSource | undefined;
-  let failure = '';
+  /** True while the version is to come into memory, and leaves it, as requests come. */
+  let offered = false;
+  let failure: SlipwayError | undefined;
+  /** Why the last load found no room; it may find some later. */
+  let refusal: SlipwayError | undefined;
   let reloadFailure = '';
   let announced = '';
   /** What `unloaded` and `draining` are explained with. */
   let idleReason = options.reason;
   let contents: { readonly format: ModelFormat; readonly manifest: VersionManifest } | undefined;
   /** Instances that were replaced and still answer their last requests. */
-  const retiring = new Set<Promise<void>>();
+  const retiring = new Map<Instance, Promise<void>>();
+  const leases = new WeakMap<Runner, Lease>();
 
   let state: VersionState = 'unloaded';
   let { reason } = options;
@@ -101,7 +121,8 @@ export function createVersion(options: VersionOptions): Version {
       const status = attempt.runner?.status;
       return ['loading', status?.state === 'restarting' ? status.reason : ''];
     }
-    if (failure !== '') return ['failed', failure];
+    if (failure !== undefined) return ['failed', failure.message];
+    if (refusal !== undefined) return [offered ? 'unloaded' : 'failed', refusal.message];
     if (announced !== '') return ['loading', announced];
     return ['unloaded', idleReason];
   }
@@ -116,20 +137,68 @@ export function createVersion(options: VersionOptions): Version {
     options.onChange(self);
   }
 
-  function retire(instance: Instance): Promise<void> {
+  function retire(instance: Instance, waitMs = drainMs): Promise<void> {
     const retired = instance
-      .drain(drainMs)
+      .drain(waitMs)
       .catch(() => undefined) // the runner's end is the launcher's to report
-      .finally(() => retiring.delete(retired));
-    retiring.add(retired);
+      .finally(() => {
+        leases.get(instance.runner)?.end();
+        retiring.delete(instance);
+      });
+    retiring.set(instance, retired);
     return retired;
+  }
+
+  /** Makes room: requests in flight end in their own time, and the next one loads the version again. */
+  function evict(instance: Instance, why: string): Promise<void> {
+    if (instance !== current) return retire(instance);
+    const leaving = retire(instance, Infinity);
+    if (attempt === undefined) {
+      idleReason = `${ON_DEMAND} (${why})`;
+      draining = leaving.then(endDraining);
+    } else current = undefined; // what replaces it is loading
+    update();
+    return leaving;
+  }
+
+  /** After a restart the process id differs from that of the first load, and memory changes while it serves. */
+  function infoOf({ runner, info }: Instance): LoadedInfo {
+    const { status } = runner;
+    const latest = status.state === 'ready' ? status.info : info;
+    return { ...latest, memoryBytes: leases.get(runner)?.bytes ?? latest.memoryBytes };
+  }
+
+  function endDraining(): void {
+    current = undefined;
+    draining = undefined;
+    update();
+  }
+
+  function tenantOf({ source: from }: Attempt, fileBytes: number): Tenant & { instance?: Instance } {
+    return {
+      name: `${model}/${version}`,
+      key: `${folder} ${from.fingerprint}`,
+      fileBytes,
+      get pinned() {
+        return !offered || options.isPinned(self);
+      },
+      get inFlight() {
+        return this.instance?.inFlight ?? 0;
+      },
+      get lastUsedAt() {
+        return this.instance?.lastUsedAt ?? performance.now();
+      },
+      evict(why) {
+        return this.instance === undefined ? Promise.resolve() : evict(this.instance, why);
+      },
+    };
   }
 
   function onCurrentStatus(instance: Instance, status: RunnerStatus): void {
     if (instance !== current || draining !== undefined) return;
     if (status.state === 'failed' || status.state === 'stopped') {
       current = undefined;
-      failure = status.state === 'failed' ? status.error.message : 'its runner was stopped';
+      failure = status.state === 'failed' ? status.error : new SlipwayError('MODEL_FAILED', 'its runner was stopped');
       void retire(instance);
     }
     update();
@@ -138,7 +207,11 @@ export function createVersion(options: VersionOptions): Version {
   async function launch(self: Attempt): Promise<void> {
     const { signal } = self.givenUp;
     let runner: Runner | undefined;
+    let lease: Lease | undefined;
     try {
+      const tenant = tenantOf(self, await bytesOfFolder(folder));
+      lease = await budget.reserve(tenant, signal);
+      signal.throwIfAborted();
       const release = await whileWanted(loadSlots.acquire(), signal, (late) => late());
       const slotTimer = setTimeout(release, SLOT_MS);
       signal.addEventListener('abort', release, { once: true });
@@ -158,10 +231,16 @@ export function createVersion(options: VersionOptions): Version {
         update();
         const info = await whileWanted(launched.ready(), signal);
         signal.throwIfAborted();
+        await lease.loaded(() => launched.memoryBytes());
+        signal.throwIfAborted();
         const replaced = current;
         contents = { format: read.format, manifest: read.manifest };
         current = createInstance({ model, version, manifest: read.manifest, folder, runner: launched, info });
-        failure = reloadFailure = '';
+        tenant.instance = current;
+        leases.set(launched, lease);
+        failure = refusal = undefined;
+        reloadFailure = '';
+        lease.serves();
         if (replaced !== undefined) void retire(replaced);
         onCurrentStatus(current, launched.status); // it may have crashed in between
       } finally {
@@ -170,10 +249,13 @@ export function createVersion(options: VersionOptions): Version {
       }
     } catch (error) {
       if (!signal.aborted) {
-        if (current === undefined) failure = messageOf(error);
-        else reloadFailure = `serves its earlier files; loading the changed ones failed: ${messageOf(error)}`;
+        const coded = error instanceof SlipwayError ? error : new SlipwayError('MODEL_FAILED', messageOf(error), { cause: error });
+        if (current !== undefined) reloadFailure = `serves its earlier files; loading the changed ones failed: ${messageOf(error)}`;
+        else if (coded.code === 'MODEL_TOO_LARGE') refusal = coded;
+        else failure = coded;
       }
       await runner?.stop().catch(() => undefined);
+      lease?.end();
     } finally {
       if (attempt === self) attempt = undefined;
       update();
@@ -196,7 +278,7 @@ export function createVersion(options: VersionOptions): Version {
       return current !== undefined && draining === undefined;
     },
     get loadFailed() {
-      return attempt === undefined && (failure !== '' || reloadFailure !== '');
+      return attempt === undefined && (failure !== undefined || refusal !== undefined || reloadFailure !== '');
     },
     get retryAfterMs() {
       const status = (current?.runner ?? attempt?.runner)?.status;
@@ -209,6 +291,22 @@ export function createVersion(options: VersionOptions): Version {
       announced = why;
       update();
     },
+    get onDemand() {
+      return offered && failure === undefined && (current === undefined || draining !== undefined);
+    },
+    offer(next) {
+      source = next;
+      offered = true;
+      failure = refusal = undefined;
+      announced = '';
+      idleReason = ON_DEMAND;
+      update();
+    },
+    async demand() {
+      if (source === undefined || !self.onDemand) return;
+      await self.load(source);
+      if (refusal !== undefined) throw refusal;
+    },
     load(next) {
       if (attempt !== undefined) {
         if (attempt.source.fingerprint === next.fingerprint && attempt.source.threads === next.threads) return attempt.done;
@@ -218,6 +316,7 @@ export function createVersion(options: VersionOptions): Version {
       const before = Promise.all([attempt?.done, draining]);
       source = next;
       announced = '';
+      refusal = undefined;
       const begun: Attempt = { source: next, givenUp: new AbortController(), done: Promise.resolve() };
       attempt = begun;
       begun.done = before.then(() => launch(begun));
@@ -230,14 +329,18 @@ export function createVersion(options: VersionOptions): Version {
     drain(why) {
       idleReason = why;
       source = undefined;
-      failure = reloadFailure = announced = '';
+      offered = false;
+      failure = refusal = undefined;
+      reloadFailure = announced = '';
+      // One that leaves to make room may take its time; now it is given no more than others.
+      for (const instance of retiring.keys()) void instance.drain(drainMs);
       if (draining !== undefined) {
         attempt?.givenUp.abort();
         attempt = undefined;
         update();
         return draining;
       }
-      const ending: Promise<unknown>[] = [...retiring];
+      const ending: Promise<unknown>[] = [...retiring.values()];
       if (attempt !== undefined) {
         attempt.givenUp.abort();
         ending.push(attempt.done);
@@ -245,11 +348,7 @@ export function createVersion(options: VersionOptions): Version {
       if (current !== undefined) ending.push(retire(current));
       if (ending.length > 0) {
         attempt = undefined;
-        draining = Promise.all(ending).then(() => {
-          current = undefined;
-          draining = undefined;
-          update();
-        });
+        draining = Promise.all(ending).then(endDraining);
       }
       update();
       return draining ?? Promise.resolve();
@@ -263,15 +362,10 @@ export function createVersion(options: VersionOptions): Version {
       signature: current?.info.signature,
       manifest: contents?.manifest,
       restarts: (current?.runner ?? attempt?.runner)?.restarts ?? 0,
+      onDemand: self.onDemand,
     }),
   };
   return self;
-}
-
-/** After a restart the process id and memory differ from those of the first load. */
-function infoOf(instance: Instance) {
-  const { status } = instance.runner;
-  return status.state === 'ready' ? status.info : instance.info;
 }
 
 /** Waits for `result`, but no longer than it is wanted; what comes after that goes to `late`. */

@@ -9,7 +9,7 @@ import type { LoadedInfo, Placement } from './runner.ts';
  */
 
 /** Raised whenever a message or the frame changes; host and child refuse each other when theirs differ. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** One tensor of the body; the tensors lie there in the order of their headers. */
 export interface TensorHeader {
@@ -50,6 +50,7 @@ export type ChildMessage =
   | { readonly kind: 'result'; readonly id: number; readonly computeNs: number; readonly tensors: readonly TensorHeader[] }
   /** The run of this id failed; the child goes on. */
   | { readonly kind: 'error'; readonly id: number; readonly error: EncodedError }
-  | { readonly kind: 'pong'; readonly id: number }
+  /** With the resident memory of the process, for systems that tell it to nobody else. */
+  | { readonly kind: 'pong'; readonly id: number; readonly memoryBytes: number }
   /** The child met a defect and ends itself now. */
   | { readonly kind: 'fatal'; readonly message: string };

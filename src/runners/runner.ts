@@ -61,6 +61,8 @@ export interface Runner {
    * @throws SlipwayError RUNNER_CRASHED, RUNNER_UNRESPONSIVE, MODEL_NOT_READY, INFERENCE_FAILED and what else the engine codes.
    */
   run(inputs: NamedTensors, outputs: readonly string[]): Promise<RunResult>;
+  /** What its process takes of the memory now, in bytes; of what it shares with other processes its part, where the system tells. */
+  memoryBytes(): Promise<number>;
   /** Ends the process and waits for its end. Requests in flight fail with RUNNER_CRASHED; drain first. Safe to call twice. */
   stop(): Promise<void>;
 }

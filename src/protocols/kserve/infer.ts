@@ -37,7 +37,7 @@ export interface InferAnswer {
 /** Runs V2 requests on the data plane. */
 export interface Infer {
   /** The version that will answer. @throws SlipwayError as `Inference.resolve` */
-  resolve(reference: ModelReference): ReadyVersion;
+  resolve(reference: ModelReference): Promise<ReadyVersion>;
   run(version: ReadyVersion, request: InferRequest, context: InferContext): Promise<InferAnswer>;
 }
 

@@ -54,9 +54,9 @@ export interface OpenInference {
   isModelReady(reference: ModelReference): boolean;
   serverMetadata(): ServerMetadata;
   /** @throws SlipwayError as `Registry.resolve` */
-  modelMetadata(reference: ModelReference): ModelMetadata;
+  modelMetadata(reference: ModelReference): Promise<ModelMetadata>;
   /** @throws SlipwayError as `Registry.resolve` */
-  modelConfig(reference: ModelReference): object;
+  modelConfig(reference: ModelReference): Promise<object>;
   /** Of one version, of all ready versions of a model, or of every ready version of every model. */
   modelStatistics(reference: ModelReference | undefined): { readonly model_stats: readonly object[] };
   repositoryIndex(readyOnly: boolean): readonly IndexEntry[];
@@ -79,7 +79,8 @@ export function createOpenInference(options: OpenInferenceOptions): OpenInferenc
     isReady,
     isModelReady(reference) {
       try {
-        inference.resolve(reference);
+        // What its next request loads is ready to be asked.
+        registry.find(reference);
         return true;
       } catch (error) {
         if (error instanceof SlipwayError && error.kind !== 'not_found' && error.kind !== 'internal') return false;
@@ -87,8 +88,8 @@ export function createOpenInference(options: OpenInferenceOptions): OpenInferenc
       }
     },
     serverMetadata: () => ({ name: 'slipway', version: serverVersion, extensions: EXTENSIONS }),
-    modelMetadata(reference) {
-      const { model, version, signature } = registry.resolve(reference);
+    async modelMetadata(reference) {
+      const { model, version, signature } = await inference.resolve(reference);
       const { versions } = registry.describe(model);
       return {
         name: model,
@@ -98,13 +99,13 @@ export function createOpenInference(options: OpenInferenceOptions): OpenInferenc
         outputs: signature.outputs.map(tensorMetadata),
       };
     },
-    modelConfig(reference) {
-      const { model, version } = registry.resolve(reference);
+    async modelConfig(reference) {
+      const { model, version } = await inference.resolve(reference);
       return encodeModelConfig(registry.describe(model), registry.describeVersion(model, version));
     },
     modelStatistics(reference) {
       const models = reference === undefined ? registry.list() : [registry.describe(reference.model)];
-      if (reference?.version !== undefined) registry.resolve(reference);
+      if (reference?.version !== undefined) registry.find(reference);
       const model_stats = models.flatMap(({ name, versions }) =>
         versions
           .filter(({ version, state }) => state === 'ready' && (reference?.version === undefined || version === reference.version))

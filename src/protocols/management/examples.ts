@@ -13,6 +13,7 @@ export const VERSION_EXAMPLE: z.infer<typeof versionAnswer> = {
   device: 'cpu',
   engineReason: 'The engine onnx, the only one for the format onnx. ONNX Runtime on its CPU provider.',
   memoryBytes: 86_966_272,
+  onDemand: false,
   restarts: 0,
   signature: { inputs: [{ name: 'x', dtype: 'FP32', shape: [-1] }], outputs: [{ name: 'y', dtype: 'FP32', shape: [-1] }] },
   manifest: { description: 'Three times as much.' },
@@ -23,6 +24,7 @@ export const MODEL_EXAMPLE: z.infer<typeof modelAnswer> = {
   defaultVersion: 1,
   labels: { stable: 1 },
   versionPolicy: { latest: 1 },
+  pinned: false,
   reason: '',
   versions: [VERSION_EXAMPLE],
 };

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Inference } from '../../inference/types.ts';
 import type { Registry, ReadyVersion } from '../../registry/types.ts';
 import type { Lanes } from '../../scheduler/lanes.ts';
 import { parseJson } from '../../tensor/json-scanner.ts';
@@ -65,17 +64,16 @@ const BODY_BYTES = 4_096;
 
 export interface SchedulerRouteOptions {
   readonly registry: Registry;
-  readonly inference: Pick<Inference, 'resolve'>;
   readonly lanes: Lanes;
 }
 
 /** How requests of a model are put together, and what may be changed of it while it serves. */
-export function createSchedulerRoutes({ registry, inference, lanes }: SchedulerRouteOptions): RouteDefinition[] {
+export function createSchedulerRoutes({ registry, lanes }: SchedulerRouteOptions): RouteDefinition[] {
   function describe(model: string): z.infer<typeof schedulerAnswer> {
     const ready: ReadyVersion[] = registry
       .describe(model)
       .versions.filter(({ state }) => state === 'ready')
-      .map(({ version }) => inference.resolve({ model, version }));
+      .map(({ version }) => registry.resolve({ model, version }));
     return {
       settings: lanes.settingsOf(model),
       versions: ready.map((each) => {

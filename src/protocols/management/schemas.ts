@@ -15,7 +15,11 @@ export const versionAnswer = z
     backend: z.string().optional().describe('What computes inside the engine.'),
     device: z.string().optional().describe('The device that computes.'),
     engineReason: z.string().optional().describe('Why this engine, backend and device.'),
-    memoryBytes: z.int().optional().describe('Resident memory of the process that runs the version, measured once it was loaded.'),
+    memoryBytes: z
+      .int()
+      .optional()
+      .describe('What the process that runs the version takes of the memory, measured again every `memory.measureMs`.'),
+    onDemand: z.boolean().describe('Not in memory; its next request loads it.'),
     restarts: z.int().describe('How often the process was started again after a crash.'),
     signature: signatureSchema.optional(),
     manifest: versionManifestSchema.optional().describe('The version’s slipway.json.'),
@@ -28,6 +32,7 @@ export const modelAnswer = z
     defaultVersion: z.int().optional().describe('The version that answers when a request names none.'),
     labels: z.record(z.string(), z.int()),
     versionPolicy: modelManifestSchema.shape.versionPolicy,
+    pinned: z.boolean().describe('Never unloaded to make room for other models.'),
     reason: z.string().describe('What is wrong with the model’s slipway-model.json; empty when it is fine.'),
     versions: z.array(versionAnswer),
   })
@@ -38,7 +43,7 @@ export const modelList = z.object({ models: z.array(modelAnswer) });
 export const labelBody = z.strictObject({ version: z.int().positive() });
 
 export function encodeVersion(description: VersionDescription): z.infer<typeof versionAnswer> {
-  const { version, state, reason, format, loaded, restarts, signature, manifest } = description;
+  const { version, state, reason, format, loaded, onDemand, restarts, signature, manifest } = description;
   return {
     version,
     state,
@@ -51,6 +56,7 @@ export function encodeVersion(description: VersionDescription): z.infer<typeof v
       engineReason: loaded.reason,
       memoryBytes: loaded.memoryBytes,
     }),
+    onDemand,
     restarts,
     ...(signature && { signature }),
     ...(manifest && { manifest }),
@@ -58,12 +64,13 @@ export function encodeVersion(description: VersionDescription): z.infer<typeof v
 }
 
 export function encodeModel(description: ModelDescription): z.infer<typeof modelAnswer> {
-  const { name, defaultVersion, labels, versionPolicy, reason, versions } = description;
+  const { name, defaultVersion, labels, versionPolicy, pinned, reason, versions } = description;
   return {
     name,
     ...(defaultVersion !== undefined && { defaultVersion }),
     labels,
     versionPolicy,
+    pinned,
     reason,
     versions: versions.map(encodeVersion),
   };

@@ -95,15 +95,16 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
 
   async function fromJson(body: ScannedJson, said: readonly SaidReference[], signal: AbortSignal): Promise<RouteAnswer> {
     const { envelope, inputs } = decodePredictRequest(body);
-    const version = inference.resolve(mergeReference([...said, envelope]));
     const { timeoutMs, priority } = envelope.parameters ?? {};
+    const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    const version = await inference.resolve(mergeReference([...said, envelope]), deadline === undefined ? {} : { deadline });
     const { preprocessing, classification } = version.manifest;
     const texts = preprocessing?.kind === 'text' ? textsIn(inputs) : undefined;
     const predict = async (tensors: NamedTensors): Promise<RouteAnswer> => {
       const response = await inference.predict(version, {
         inputs: tensors,
         outputs: envelope.outputs,
-        deadline: timeoutMs === undefined ? undefined : performance.now() + timeoutMs,
+        deadline,
         signal,
         priority,
       });
@@ -120,7 +121,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
   }
 
   async function fromImage(body: Buffer, said: readonly SaidReference[], signal: AbortSignal): Promise<RouteAnswer> {
-    const version = inference.resolve(mergeReference(said));
+    const version = await inference.resolve(mergeReference(said));
     const { preprocessing, classification } = version.manifest;
     if (preprocessing?.kind !== 'image') {
       throw new SlipwayError(

@@ -77,8 +77,8 @@ export function createInvocationsRoute({
     return compressAnswer(answer, headers['accept-encoding']);
   }
 
-  function fromCsv(body: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
-    const version = inference.resolve({ model: target ?? fallback() });
+  async function fromCsv(body: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
+    const version = await inference.resolve({ model: target ?? fallback() });
     const { manifest, signature, model } = version;
     const { preprocessing } = manifest;
     const rows = preprocessing?.kind === 'table' ? readTableRows(body, preprocessing.columns) : undefined;
@@ -94,7 +94,7 @@ export function createInvocationsRoute({
     return run(version, new Map([[only.name, readNumberRows(body, only)]]), 'row', context);
   }
 
-  function fromJson(bytes: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
+  async function fromJson(bytes: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const body = parseJson(bytes, { maxDepth: maxJsonDepth, nonFinite: true });
     if (isObject(body) && NATIVE_FIELDS.some((name) => Object.hasOwn(body, name))) {
       const named = target ?? (Object.hasOwn(body, 'model') ? undefined : fallback());
@@ -102,7 +102,7 @@ export function createInvocationsRoute({
     }
     const fields = fieldsOf(body);
     const format = formatOf(fields);
-    const version = inference.resolve({ model: target ?? fallback() });
+    const version = await inference.resolve({ model: target ?? fallback() });
     const value = (format === 'row' ? fields['instances'] : fields['inputs'])!;
     const rows = version.manifest.preprocessing?.kind === 'table' ? rowsIn(value, version.signature) : undefined;
     return run(version, tableInputs(rows, version) ?? decodePredict(fields, format, version.signature), format, context);

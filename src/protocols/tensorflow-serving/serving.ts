@@ -34,7 +34,7 @@ export interface VersionStatus {
 /** TensorFlow Serving without its wire: what REST and gRPC both answer. */
 export interface Serving {
   /** @throws SlipwayError as `Inference.resolve`; SIGNATURE_NOT_FOUND */
-  resolve(reference: ModelReference, signatureName: string): ReadyVersion;
+  resolve(reference: ModelReference, signatureName: string): Promise<ReadyVersion>;
   /** @param outputs all when empty. */
   predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], context: CallContext): Promise<InferenceResponse>;
   /** The scores of all classes. @throws SlipwayError OUTPUT_MISMATCH when the model has none, and as `predict` */
@@ -56,8 +56,9 @@ const STATES = {
   failed: 'END',
 } as const satisfies Record<VersionState, keyof typeof STATE_NUMBER>;
 
-function versionStatus({ version, state, reason }: VersionDescription): VersionStatus {
-  return { version, state: STATES[state], message: state === 'failed' ? reason : '' };
+/** What its next request loads is available: TensorFlow Serving has no state for it, and clients wait for this one. */
+function versionStatus({ version, state, reason, onDemand }: VersionDescription): VersionStatus {
+  return { version, state: onDemand ? 'AVAILABLE' : STATES[state], message: state === 'failed' ? reason : '' };
 }
 
 export function createServing({ inference, registry }: ServingOptions): Serving {
@@ -76,8 +77,8 @@ export function createServing({ inference, registry }: ServingOptions): Serving 
   }
 
   return {
-    resolve(reference, signatureName) {
-      const version = inference.resolve(reference);
+    async resolve(reference, signatureName) {
+      const version = await inference.resolve(reference);
       if (signatureName !== '' && signatureName !== SIGNATURE_NAME) {
         throw new SlipwayError(
           'SIGNATURE_NOT_FOUND',

@@ -127,7 +127,7 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
   }
 
   function receive(message: HostMessage, body: Uint8Array): void {
-    if (message.kind === 'ping') return send({ kind: 'pong', id: message.id });
+    if (message.kind === 'ping') return send({ kind: 'pong', id: message.id, memoryBytes: process.memoryUsage.rss() });
     if (message.kind === 'stop') waiting.length = 0;
     waiting.push({ message, body });
     work().catch(fail);

@@ -28,6 +28,8 @@ export interface RunnerConnectionOptions {
 export interface RunnerConnection {
   /** Runs sent and not answered yet. */
   readonly inFlight: number;
+  /** Resident memory that the runner told last, in bytes. */
+  readonly reportedBytes: number | undefined;
   load(placement: Placement): void;
   run(inputs: NamedTensors, outputs: readonly string[]): Promise<RunResult>;
   /** Asks the runner to finish its run and end. */
@@ -50,6 +52,7 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
   let nextAnswer = 1;
   let greeted = false;
   let loading = true;
+  let reportedBytes: number | undefined;
   let closedBy: SlipwayError | undefined;
 
   let corked = false;
@@ -112,6 +115,7 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
         endLoading();
         return onLoadFailed(decodeError(message.error));
       case 'pong':
+        reportedBytes = message.memoryBytes;
         return;
       case 'fatal':
         return onFatal(message.message);
@@ -135,6 +139,9 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
   return {
     get inFlight() {
       return pending.size;
+    },
+    get reportedBytes() {
+      return reportedBytes;
     },
     load(placement) {
       send({ kind: 'load', protocol: PROTOCOL_VERSION, placement });

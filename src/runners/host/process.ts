@@ -59,6 +59,8 @@ export interface RunnerProcessOptions {
 
 export interface RunnerProcess {
   readonly inFlight: number;
+  /** Resident memory as it was last told by the process, in bytes; undefined before the first answer to a ping. */
+  readonly reportedBytes: number | undefined;
   /** Resolves once the process has ended and all of its pipes are closed. */
   readonly ended: Promise<void>;
   run(inputs: NamedTensors, outputs: readonly string[]): Promise<RunResult>;
@@ -179,6 +181,9 @@ export function startRunnerProcess(options: RunnerProcessOptions): RunnerProcess
   return {
     get inFlight() {
       return connection.inFlight;
+    },
+    get reportedBytes() {
+      return connection.reportedBytes;
     },
     ended,
     run: connection.run,

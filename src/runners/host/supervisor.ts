@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { LoadedInfo, Placement, Runner, RunnerStatus } from '../runner.ts';
+import { processMemoryBytes } from './memory.ts';
 import { type ProcessDown, type ProcessSettings, type RunnerProcess, startRunnerProcess } from './process.ts';
 
 const MAX_BACKOFF_MS = 30_000;
@@ -160,6 +161,11 @@ export function superviseRunner(options: SupervisorOptions): Runner {
     },
     onStatus(listener) {
       listeners.push(listener);
+    },
+    async memoryBytes() {
+      if (status.state !== 'ready') return lastInfo?.memoryBytes ?? 0;
+      const { pid, memoryBytes } = status.info;
+      return (await processMemoryBytes(pid)) ?? current?.reportedBytes ?? memoryBytes;
     },
     ready() {
       if (stopping !== undefined) return Promise.reject(notReady());

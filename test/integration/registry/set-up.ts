@@ -43,6 +43,8 @@ export async function setUp(files: Files = {}, options: Partial<RegistryOptions>
     threads: 1,
     launcher,
     logger,
+    memory: { measureMs: 60_000 },
+    maxWaiting: 100,
     drainMs: 10_000,
     onStateChange: (event) => events.push(event),
     ...options,

@@ -43,7 +43,7 @@ describe('statistics of inference', () => {
       signature: { inputs: [{ name: 'x', dtype: 'FP32', shape: [-1, 2] }], outputs: [] },
     } as unknown as ReadyVersion;
     const fakeInference: Inference = {
-      resolve: () => version,
+      resolve: async () => version,
       predict: async (_version, { inputs }) => {
         if (inputs.size === 0) throw new Error('no inputs');
         return { model: 'm', version: 1, outputs: new Map(), times, run: { rows: 3, leads: true } };

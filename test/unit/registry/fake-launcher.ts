@@ -23,7 +23,7 @@ export interface FakeLauncher extends RunnerLauncher {
 
 /**
  * Launches runners that do as the text in model.onnx says: `held` waits for the test, `broken` fails, everything else
- * becomes ready.
+ * becomes ready. `takes 500` is how many bytes of memory it takes.
  */
 export function createFakeLauncher(): FakeLauncher {
   const runners: FakeRunner[] = [];
@@ -48,6 +48,11 @@ export function createFakeLauncher(): FakeLauncher {
       return runner;
     },
   };
+}
+
+/** `takes 500` in model.onnx is a runner that takes so many bytes. */
+function bytesOf({ folder }: Placement): number {
+  return Number(/takes (\d+)/.exec(readFileSync(join(folder, 'model.onnx'), 'utf8'))?.[1] ?? 1);
 }
 
 function createFakeRunner(placement: Placement, pid: number, onSettled: () => void): FakeRunner {
@@ -93,6 +98,7 @@ function createFakeRunner(placement: Placement, pid: number, onSettled: () => vo
     inFlight: 0,
     onStatus: (listener) => void listeners.push(listener),
     ready: () => loaded.promise,
+    memoryBytes: async () => bytesOf(placement),
     run: (inputs) => Promise.resolve({ outputs: inputs, computeNs: 0 }),
     async stop() {
       enter({ state: 'stopped' });

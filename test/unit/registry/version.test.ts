@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createMemoryBudget } from '../../../src/registry/memory/budget.ts';
 import { createSemaphore, type Semaphore } from '../../../src/concurrency/semaphore.ts';
 import { createVersion, type Version } from '../../../src/registry/version.ts';
 import { readVersionFolder } from '../../../src/packages/read-version.ts';
@@ -19,6 +20,13 @@ async function setUp(text: string, options: { launcher?: RunnerLauncher; loadSlo
   const folder = await temporaryFolder();
   const fake = createFakeLauncher();
   const states: string[] = [];
+  const budget = createMemoryBudget({
+    limitBytes: undefined,
+    idleTimeoutMs: undefined,
+    measureMs: 60_000,
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  });
+  onTestFinished(() => budget.stop());
   const version = createVersion({
     model: 'digits',
     version: 1,
@@ -27,6 +35,8 @@ async function setUp(text: string, options: { launcher?: RunnerLauncher; loadSlo
     launcher: fake,
     drainMs: 10_000,
     loadSlots: createSemaphore(1),
+    budget,
+    isPinned: () => false,
     onChange: ({ state }) => states.push(state),
     ...options,
   });

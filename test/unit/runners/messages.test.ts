@@ -32,7 +32,7 @@ const CHILD_MESSAGES: ChildMessage[] = [
   { kind: 'load-failed', error: { code: 'INVALID_MODEL', message: 'm', details: [{ path: 'p', message: 'd' }] } },
   { kind: 'result', id: 1, computeNs: 12, tensors: [tensor] },
   { kind: 'error', id: 1, error: { code: 'INFERENCE_FAILED', message: 'm' } },
-  { kind: 'pong', id: 0 },
+  { kind: 'pong', memoryBytes: 1, id: 0 },
   { kind: 'fatal', message: 'm' },
 ];
 

@@ -85,7 +85,7 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
 
   async function infer(bytes: Buffer, context: CallContext): Promise<ModelInferResponse> {
     const request = readModelInferRequest(bytes);
-    const version = openInference.infer.resolve(modelReference(request.modelName, request.modelVersion));
+    const version = await openInference.infer.resolve(modelReference(request.modelName, request.modelVersion));
     return encodeResponse(await openInference.infer.run(version, decodeInferRequest(request), context), request.id);
   }
 
@@ -107,7 +107,7 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     ServerMetadata: () => openInference.serverMetadata(),
     ModelMetadata: (request: ModelRequest) => openInference.modelMetadata(referenceOf(request)),
     ModelInfer: infer,
-    ModelConfig: (request: ModelRequest) => ({ config: openInference.modelConfig(referenceOf(request)) }),
+    ModelConfig: async (request: ModelRequest) => ({ config: await openInference.modelConfig(referenceOf(request)) }),
     ModelStatistics: (request: ModelRequest) =>
       openInference.modelStatistics((request.name ?? '') === '' ? undefined : referenceOf(request)),
     RepositoryIndex: ({ ready }: { readonly ready?: boolean }) => ({ models: openInference.repositoryIndex(ready ?? false) }),

@@ -17,7 +17,7 @@ interface ModelRoute {
   readonly operationId: string;
   readonly summary: string;
   readonly responses: Readonly<Record<number, ResponseDefinition>>;
-  answer(reference: ModelReference): RouteAnswer;
+  answer(reference: ModelReference): RouteAnswer | Promise<RouteAnswer>;
 }
 
 /** A route of a model and the same of one of its versions. */
@@ -108,14 +108,14 @@ export function createDescribeRoutes(openInference: OpenInference): RouteDefinit
       operationId: 'v2ModelMetadata',
       summary: 'Inputs, outputs and versions of a model.',
       responses: { 200: { description: 'The model.', schema: modelMetadata, example: MODEL_METADATA_EXAMPLE } },
-      answer: (reference) => v2Json(200, openInference.modelMetadata(reference)),
+      answer: async (reference) => v2Json(200, await openInference.modelMetadata(reference)),
     }),
     ...modelRoutes({
       suffix: '/config',
       operationId: 'v2ModelConfig',
       summary: 'A model as Triton’s ModelConfig.',
       responses: { 200: { description: 'The configuration.', schema: z.object({}).loose(), example: MODEL_CONFIG_EXAMPLE } },
-      answer: (reference) => v2Json(200, openInference.modelConfig(reference)),
+      answer: async (reference) => v2Json(200, await openInference.modelConfig(reference)),
     }),
     defineRoute({
       method: 'GET',

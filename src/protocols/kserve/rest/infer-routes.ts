@@ -30,7 +30,7 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
 
   async function handle(reference: ModelReference, { body, headers, signal }: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const plain = await decodeBody(body, headers['content-encoding'], maxBodyBytes);
-    const version = infer.resolve(reference);
+    const version = await infer.resolve(reference);
     const { json, binary } = splitBody(plain, headers['inference-header-content-length']);
     const request = json === undefined ? decodeRawRequest(binary, version.signature) : decodeInferRequest(json, binary, maxJsonDepth);
     checkOutputForms(request, version.signature);

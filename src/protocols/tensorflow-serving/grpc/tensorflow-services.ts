@@ -34,7 +34,7 @@ function anyOf(definition: PackageDefinition, type: string, value: object): obje
 function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, definition: PackageDefinition): GrpcService {
   async function predict(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, inputs, outputFilter } = readPredictRequest(bytes);
-    const version = serving.resolve(spec.reference, spec.signatureName);
+    const version = await serving.resolve(spec.reference, spec.signatureName);
     const tensors = new Map(inputs.map(([name, tensor]) => [name, decodeTensorProto(tensor, `inputs.${name}`, maxBodyBytes)]));
     const { outputs } = await serving.predict(version, tensors, outputFilter, context);
     const response = new WireWriter();
@@ -44,7 +44,7 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
 
   async function classify(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, examples, context: shared } = readExamplesRequest(bytes);
-    const version = serving.resolve(spec.reference, spec.signatureName);
+    const version = await serving.resolve(spec.reference, spec.signatureName);
     const result = new WireWriter();
     for (const classes of await serving.classify(version, readExamples(examples, shared), context)) {
       const classifications = new WireWriter();
@@ -56,7 +56,7 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
 
   async function regress(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, examples, context: shared } = readExamplesRequest(bytes);
-    const version = serving.resolve(spec.reference, spec.signatureName);
+    const version = await serving.resolve(spec.reference, spec.signatureName);
     const result = new WireWriter();
     for (const value of await serving.regress(version, readExamples(examples, shared), context)) {
       result.message(1, new WireWriter().float(1, value));
@@ -64,7 +64,7 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
     return new WireWriter().message(1, result).message(2, modelSpec(version)).finish();
   }
 
-  function metadata(bytes: Buffer): object {
+  async function metadata(bytes: Buffer): Promise<object> {
     const { spec, fields } = readMetadataRequest(bytes);
     const unknown = fields.find((field) => field !== SIGNATURE_DEF);
     if (fields.length === 0 || unknown !== undefined) {
@@ -73,7 +73,7 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
         details: [{ path: 'metadata_field', message: problem }],
       });
     }
-    const { model, version, signature } = serving.resolve(spec.reference, '');
+    const { model, version, signature } = await serving.resolve(spec.reference, '');
     const map = { signature_def: { [SIGNATURE_NAME]: describeSignature(signature) } };
     return {
       model_spec: { name: model, version: { value: version } },

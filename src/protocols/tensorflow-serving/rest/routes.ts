@@ -93,7 +93,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   async function predict(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const format = formatOf(fields);
-    const version = serving.resolve(reference, signatureName);
+    const version = await serving.resolve(reference, signatureName);
     const inputs = decodePredict(fields, format, version.signature);
     const { outputs } = await serving.predict(version, inputs, [], contextOf(context));
     return compressAnswer(jsonAnswer(encodePredict(outputs, format)), context.headers['accept-encoding']);
@@ -101,7 +101,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
 
   async function classify(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
-    const version = serving.resolve(reference, signatureName);
+    const version = await serving.resolve(reference, signatureName);
     const results = (await serving.classify(version, decodeExamples(fields), contextOf(context))).map(
       (classes) => `[${classes.map(({ label, score }) => `[${JSON.stringify(label)},${scoreText(score)}]`).join(',')}]`,
     );
@@ -110,7 +110,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
 
   async function regress(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
-    const version = serving.resolve(reference, signatureName);
+    const version = await serving.resolve(reference, signatureName);
     const values = await serving.regress(version, decodeExamples(fields), contextOf(context));
     return jsonAnswer(`{"results":[${Array.from(values, scoreText).join(',')}]}`);
   }
@@ -202,7 +202,7 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingRouteOpt
         responses: { 200: { description: 'The signature.', schema: metadataAnswer, example: METADATA_EXAMPLE } },
       },
       async (reference) => {
-        const { model, version, signature } = serving.resolve(reference, '');
+        const { model, version, signature } = await serving.resolve(reference, '');
         const signature_def = { [SIGNATURE_DEF]: { [SIGNATURE_NAME]: describeSignature(signature) } };
         return jsonAnswer(
           JSON.stringify({
