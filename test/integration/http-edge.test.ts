@@ -141,6 +141,26 @@ describe('what is no HTTP', () => {
   });
 });
 
+describe('a method that no route has', () => {
+  it.each(['QUERY', 'PROPFIND', 'TRACE', 'OPTIONS'])('is refused by name: %s', async (method) => {
+    const { address } = await runningServer([]);
+    for (const [path, status] of [
+      ['/livez', 405],
+      ['/predict', 405],
+      ['/v2/health/live', 405],
+      ['/v1/models/x', 400],
+      ['/nowhere', 404],
+    ] as const) {
+      for (const length of ['', '\r\ncontent-length: 2']) {
+        const socket = await open(address);
+        socket.write(head(`${method} ${path} HTTP/1.1`, `connection: close${length}`));
+        if (length !== '') socket.write('{}');
+        expect(await readAll(socket), `${method} ${path}`).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      }
+    }
+  });
+});
+
 describe('a connection that is open when the server stops', () => {
   it('is answered once more and told that it ends', async () => {
     const { address, server } = await runningServer(['times-three'], { shutdown: { unreadyMs: 500 } });

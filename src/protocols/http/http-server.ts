@@ -163,6 +163,10 @@ export function createHttpServer({ logger, protocols, requestArrivalMs }: HttpSe
     },
   });
 
+  // To Fastify a QUERY without a type is an error of its own, even where nothing takes QUERY. Like every method that no
+  // route has, it is for the handler below.
+  app.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true });
+
   // Node would tell every client that asks to send its body; here it is first looked at its headers.
   app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
 

@@ -41,7 +41,12 @@ export function createLingering(lingerMs = LINGER_MS): Lingering {
   let ended = false;
 
   function linger(request: IncomingMessage, isLast: boolean): void {
-    if (request.complete || request.destroyed) return;
+    if (request.destroyed) return;
+    if (request.complete) {
+      // It came whole while the answer was written.
+      if (isLast) request.socket.end();
+      return;
+    }
     if (ended) {
       request.destroy();
       return;

@@ -74,7 +74,7 @@ export function createDocsRoutes(): RouteDefinition[] {
       tag: 'operation',
       summary: 'A file of the page.',
       params: assetParams,
-      responses: { 200: { description: 'The file.', contentType: 'text/javascript' } },
+      responses: { 200: { description: 'A script or a style sheet.', contentType: 'text/*' } },
       errors: [400, 500],
       handle: async ({ params: { file } }) => {
         const contentType = ASSETS[file] ?? 'text/javascript; charset=utf-8';

@@ -84,7 +84,8 @@ function responseOf(response: ResponseDefinition, writer: SchemaWriter): Json {
     ...(type !== undefined && {
       content: {
         [type]: {
-          schema: schema === undefined ? { type: 'string', format: 'binary' } : writer.write(schema, 'output'),
+          // Without a schema it is any content of its type; OpenAPI 3.1 describes bytes so.
+          ...(schema && { schema: writer.write(schema, 'output') }),
           ...(example !== undefined && { example }),
         },
       },
