@@ -5,6 +5,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import type { Logger } from '../../observability/log.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
+import { reflectionFiles } from './reflection-files.ts';
 import { type BytesMethod, handleStream, handleUnary, type InFlight } from './handlers.ts';
 import type { GrpcService, Method } from './service.ts';
 
@@ -107,7 +108,7 @@ export function createGrpcServer({ services, maxMessageBytes, logger }: GrpcServ
   for (const service of services) addService(server, service, inFlight, logger);
   health.addToServer(server);
   const reflected: PackageDefinition = Object.assign({}, ...services.map(({ definition }) => definition), loadSync(healthProto));
-  new ReflectionService(reflected).addToServer(server);
+  new ReflectionService(reflectionFiles(reflected)).addToServer(server);
 
   async function shutDown(drainMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => {

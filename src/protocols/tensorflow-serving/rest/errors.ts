@@ -35,7 +35,8 @@ export const TENSORFLOW_ERROR: ErrorDescription = {
 
 /** An error has one key. */
 export function encodeTensorFlowError(error: SlipwayError, { method, path }: FailedRequest): ErrorAnswer {
-  const isMalformed = error.code === 'ROUTE_NOT_FOUND' || error.code === 'METHOD_NOT_ALLOWED';
+  // A GET of a verb is no model whose name has a colon, as the routes of this server take it for.
+  const isMalformed = error.code === 'ROUTE_NOT_FOUND' || error.code === 'METHOD_NOT_ALLOWED' || (method === 'GET' && path.includes(':'));
   return {
     status: isMalformed ? 400 : TENSORFLOW_STATUS[error.kind],
     headers: { 'content-type': 'application/json', ...retryAfterHeaders(error) },
