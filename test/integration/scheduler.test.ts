@@ -20,6 +20,8 @@ describe('the scheduler of a model', () => {
       settings: { maxQueueDepth: 1_000, maxBatchSize: 64, batchLatencyMs: 10 },
       versions: [{ version: 1, batching: { state: 'proving', recent: [] }, queue: { depth: 0, waitMs: 0 }, predictedP99Ms: 0 }],
     });
+    const { settings } = (await (await schedulerOf(address, 'times-three')).json()) as Scheduler;
+    expect(Object.keys(settings).toSorted()).toEqual(['batchLatencyMs', 'maxBatchSize', 'maxQueueDepth']);
     for (let sent = 0; sent < 3; sent += 1) await post(address, '/predict', JSON.stringify({ model: 'times-three', inputs: [1, 2] }));
     const told = (await (await schedulerOf(address, 'times-three')).json()) as Scheduler;
     expect(told.versions[0]).toMatchObject({

@@ -74,8 +74,9 @@ export function createSchedulerRoutes({ registry, lanes }: SchedulerRouteOptions
       .describe(model)
       .versions.filter(({ state }) => state === 'ready')
       .map(({ version }) => registry.resolve({ model, version }));
+    const { maxQueueDepth, maxBatchSize, batchLatencyMs } = lanes.settingsOf(model);
     return {
-      settings: lanes.settingsOf(model),
+      settings: { maxQueueDepth, maxBatchSize, batchLatencyMs },
       versions: ready.map((each) => {
         const { batching, latency, ...rest } = lanes.describe(each);
         const { exact, fit, recent, ...batchingRest } = batching;
