@@ -4,16 +4,12 @@ The server must have the models times-three, multi and dtypes of test/fixtures/m
 
     pip install 'tritonclient[http,grpc]'
     python test/clients/tritonclient_test.py --http 127.0.0.1:8080 --grpc 127.0.0.1:9000
-
-Prints one line for each check and exits with 1 if any failed.
 """
 
-import argparse
 import asyncio
 import pathlib
 import queue
-import sys
-import traceback
+import time
 
 import numpy as np
 import tritonclient.grpc as grpcclient
@@ -22,6 +18,11 @@ import tritonclient.http as httpclient
 import tritonclient.http.aio as aiohttpclient
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
+
+from checks import addresses, run
+
+# Versions are never overwritten, so each run sends models under names of its own.
+RUN = time.time_ns()
 
 X = np.array([1.0, 2.5, -3.0], dtype=np.float32)
 
@@ -171,7 +172,18 @@ def http_checks(url):
         fails(lambda: client.infer("times-three", [tensor(httpclient, "z", X, "FP32")]), "400")
         fails(lambda: client.infer("times-three", [tensor(httpclient, "x", X, "FP32")], model_version="9"), "404")
         fails(lambda: client.get_model_metadata("nothing"), "404")
+        # Shared memory is the memory of another process: what Slipway does not have, it says.
         fails(lambda: client.get_system_shared_memory_status(), "501")
+        fails(lambda: client.register_system_shared_memory("region", "/region", 64), "501")
+        fails(lambda: client.unregister_system_shared_memory("region"), "501")
+        fails(lambda: client.get_cuda_shared_memory_status(), "501")
+        fails(lambda: client.register_cuda_shared_memory("region", b"aGFuZGxl", 0, 64), "501")
+        in_shared_memory = httpclient.InferInput("x", [3], "FP32")
+        in_shared_memory.set_shared_memory("region", 12)
+        fails(lambda: client.infer("times-three", [in_shared_memory]), "501", "shared")
+        wanted = httpclient.InferRequestedOutput("y")
+        wanted.set_shared_memory("region", 12)
+        fails(lambda: client.infer("times-three", [tensor(httpclient, "x", X, "FP32")], outputs=[wanted]), "501", "shared")
         fails(lambda: client.get_log_settings(), "501")
 
     def http_statistics():
@@ -189,8 +201,8 @@ def http_checks(url):
         client.load_model("multi", config="{}")
         fails(lambda: client.load_model("multi", config="{"), "400")
         model = pathlib.Path(__file__).parent.joinpath("../fixtures/models/times-three/1/model.onnx").read_bytes()
-        client.load_model("sent-by-http", config='{"backend": "onnxruntime"}', files={"file:1/model.onnx": model})
-        same(X * 3, client.infer("sent-by-http", [tensor(httpclient, "x", X, "FP32")]).as_numpy("y"))
+        client.load_model(f"sent-by-http-{RUN}", config='{"backend": "onnxruntime"}', files={"file:1/model.onnx": model})
+        same(X * 3, client.infer(f"sent-by-http-{RUN}", [tensor(httpclient, "x", X, "FP32")]).as_numpy("y"))
 
     def http_async():
         waiting = [client.async_infer("times-three", [tensor(httpclient, "x", X * i, "FP32")]) for i in range(20)]
@@ -283,7 +295,17 @@ def grpc_checks(url):
         x = [tensor(grpcclient, "x", X, "FP32")]
         fails(lambda: client.infer("nothing", x), "StatusCode.NOT_FOUND", "nothing")
         fails(lambda: client.infer("times-three", [tensor(grpcclient, "z", X, "FP32")]), "StatusCode.INVALID_ARGUMENT")
+        fails(lambda: client.get_system_shared_memory_status(), "StatusCode.UNIMPLEMENTED")
+        fails(lambda: client.register_system_shared_memory("region", "/region", 64), "StatusCode.UNIMPLEMENTED")
+        fails(lambda: client.unregister_system_shared_memory("region"), "StatusCode.UNIMPLEMENTED")
         fails(lambda: client.get_cuda_shared_memory_status(), "StatusCode.UNIMPLEMENTED")
+        fails(lambda: client.register_cuda_shared_memory("region", b"aGFuZGxl", 0, 64), "StatusCode.UNIMPLEMENTED")
+        in_shared_memory = grpcclient.InferInput("x", [3], "FP32")
+        in_shared_memory.set_shared_memory("region", 12)
+        fails(lambda: client.infer("times-three", [in_shared_memory]), "StatusCode.UNIMPLEMENTED", "shared")
+        wanted = grpcclient.InferRequestedOutput("y")
+        wanted.set_shared_memory("region", 12)
+        fails(lambda: client.infer("times-three", x, outputs=[wanted]), "StatusCode.UNIMPLEMENTED", "shared")
         fails(lambda: client.get_trace_settings(), "StatusCode.UNIMPLEMENTED")
 
     def grpc_statistics():
@@ -297,9 +319,9 @@ def grpc_checks(url):
         assert client.is_model_ready("multi")
         fails(lambda: client.load_model("nothing"), "StatusCode.NOT_FOUND")
         model = pathlib.Path(__file__).parent.joinpath("../fixtures/models/times-three/1/model.onnx").read_bytes()
-        client.load_model("sent-by-grpc", config='{"backend": "onnxruntime"}', files={"file:1/model.onnx": model})
-        same(X * 3, client.infer("sent-by-grpc", [tensor(grpcclient, "x", X, "FP32")]).as_numpy("y"))
-        fails(lambda: client.load_model("sent-by-grpc", config="{}", files={"file:1/model.onnx": model}))
+        client.load_model(f"sent-by-grpc-{RUN}", config='{"backend": "onnxruntime"}', files={"file:1/model.onnx": model})
+        same(X * 3, client.infer(f"sent-by-grpc-{RUN}", [tensor(grpcclient, "x", X, "FP32")]).as_numpy("y"))
+        fails(lambda: client.load_model(f"sent-by-grpc-{RUN}", config="{}", files={"file:1/model.onnx": model}))
 
     def grpc_async():
         done = queue.Queue()
@@ -368,24 +390,6 @@ def grpc_checks(url):
     ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--http", default="127.0.0.1:8080")
-    parser.add_argument("--grpc", default="127.0.0.1:9000")
-    options = parser.parse_args()
-    failed = 0
-    for check in http_checks(options.http) + grpc_checks(options.grpc):
-        name = check.__name__.replace("_", " ")
-        try:
-            check()
-            print(f"ok      {name}")
-        except Exception:
-            failed += 1
-            print(f"FAILED  {name}")
-            traceback.print_exc(file=sys.stdout)
-    print(f"{failed} failed" if failed else "all passed")
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    http, grpc = addresses(__doc__)
+    run(http_checks(http) + grpc_checks(grpc))
