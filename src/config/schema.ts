@@ -147,6 +147,12 @@ export const configSchema = z.strictObject({
     .strictObject({
       maxRunning: count.default(1).describe('Jobs that run at the same time.'),
       maxQueued: count.default(100).describe('Jobs that may wait; further ones are refused.'),
+      maxRestarts: z
+        .number()
+        .int()
+        .min(0)
+        .default(3)
+        .describe('How often a job whose process has crashed goes on from its last checkpoint by itself.'),
       maxEvents: count.default(10_000).describe('Events that are kept of a job; of more, the oldest go.'),
       maxMemoryBytes: bytes
         .default(2 * 1024 * 1024 * 1024)

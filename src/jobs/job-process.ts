@@ -55,6 +55,7 @@ export function runJobProcess({ settings, job, request, onEvent, signal }: JobPr
     const send = (message: ToJobProcess): void => {
       if (child.connected) child.send(message, () => {});
     };
+    child.once('spawn', () => onEvent({ kind: 'event', type: 'process', data: { pid: child.pid } }));
     const endWith = (error: SlipwayError): void => {
       ended ??= error;
       child.kill('SIGKILL');

@@ -40,6 +40,8 @@ export interface JobsOptions {
   readonly maxQueued: number;
   /** As the setting `jobs.maxRunning`. */
   readonly maxRunning: number;
+  /** As the setting `jobs.maxRestarts`. */
+  readonly maxRestarts: number;
   /** As the setting `jobs.maxEvents`. */
   readonly maxEvents: number;
   readonly work: Readonly<Record<JobKind, Work>>;
@@ -85,7 +87,7 @@ const RECORDS = 'jobs.db';
 /** Events that are read at once. */
 const PAGE = 200;
 
-export function createJobs({ folder, maxQueued, maxRunning, maxEvents, work, logger }: JobsOptions): Jobs {
+export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEvents, work, logger }: JobsOptions): Jobs {
   let store: JobStore | undefined;
   let isStopping = false;
   const running = new Map<string, { readonly controller: AbortController; readonly ended: Promise<void> }>();
@@ -132,8 +134,11 @@ export function createJobs({ folder, maxQueued, maxRunning, maxEvents, work, log
       else if (isStopping) open.move(job.id, 'queued', { reason: 'The server was stopped; the job goes on after its next start.' });
       else {
         const encoded = encodeError(error);
+        // What was done is in the checkpoint, so a crash costs little; one that comes again and again is no accident.
+        if (encoded.code === 'JOB_CRASHED' && job.attempts <= maxRestarts)
+          open.move(job.id, 'queued', { reason: `${encoded.message} It goes on.` });
+        else open.move(job.id, 'failed', { reason: encoded.message, error: encoded });
         if (encoded.code === 'INTERNAL') logger.error({ err: error, job: job.id }, 'a job failed by a defect');
-        open.move(job.id, 'failed', { reason: encoded.message, error: encoded });
       }
       logger.info({ job: job.id, reason: messageOf(error) }, `the job ${job.id} is ${open.find(job.id)!.state}`);
     }

@@ -16,7 +16,11 @@ interface SentEvent {
 async function eventsOf(address: string, id: string, after = 0): Promise<SentEvent[]> {
   const response = await fetch(`${address}/train-jobs/${id}/events`, { headers: { 'last-event-id': String(after) } });
   expect(response.headers.get('content-type')).toBe('text/event-stream');
-  return (await response.text())
+  return parseEvents(await response.text());
+}
+
+function parseEvents(text: string): SentEvent[] {
+  return text
     .split('\n\n')
     .filter((block) => block.startsWith('id:'))
     .map((block) => {
@@ -48,6 +52,28 @@ async function submit(address: string, spec: unknown, headers: Readonly<Record<s
   return job;
 }
 
+/** Reads the stream until an event comes that fits, and leaves. */
+async function eventFrom(address: string, id: string, fits: (event: SentEvent) => boolean): Promise<SentEvent> {
+  const leave = new AbortController();
+  const response = await fetch(`${address}/train-jobs/${id}/events`, { signal: leave.signal });
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    const found = parseEvents(text.slice(0, text.lastIndexOf('\n\n') + 2)).find(fits);
+    if (found === undefined) continue;
+    leave.abort();
+    return found;
+  }
+  throw new Error(`the stream ended: ${text}`);
+}
+
+async function digestOf(address: string, id: string): Promise<string> {
+  await eventsOf(address, id);
+  const job = await describeJob(address, id);
+  expect(job).toMatchObject({ state: 'succeeded' });
+  return (job.result as { weightsDigest: string }).weightsDigest;
+}
+
 async function describeJob(address: string, id: string): Promise<Job> {
   return (await (await fetch(`${address}/train-jobs/${id}`)).json()) as Job;
 }
@@ -65,7 +91,7 @@ describe('training jobs', () => {
     const events = await eventsOf(address, id);
     expect(events.map((event) => event.id)).toEqual(events.map((_event, index) => index + 1));
     const types = events.map(({ type }) => type);
-    expect(types.slice(0, 3)).toEqual(['state', 'state', 'prepared']);
+    expect(types.slice(0, 4)).toEqual(['state', 'state', 'process', 'prepared']);
     expect(types.slice(-2)).toEqual(['result', 'state']);
     expect(events.filter(({ type }) => type === 'epoch')).toHaveLength(20);
     expect(await eventsOf(address, id, events.length - 2)).toEqual(events.slice(-2));
@@ -155,5 +181,92 @@ describe('training jobs', () => {
     expect(job).toMatchObject({ state: 'failed', error: { code } });
     expect(job.reason).toMatch(reason);
     expect(await (await fetch(`${address}/models`)).json()).toEqual({ models: [] });
+  });
+
+  /** Long enough to be interrupted, with random layers, momentum and early stopping, whose state must survive. */
+  const LONG = {
+    ...SPEC,
+    publish: undefined,
+    architecture: { kind: 'mlp', dropout: 0.3 },
+    epochs: 40,
+    batchSize: 64,
+    earlyStopping: { patience: 40 },
+  };
+  const afterEpoch = (epoch: number) => (event: SentEvent) => event.type === 'epoch' && event.data['epoch'] === epoch;
+
+  it('are cancelled, go on from their checkpoint when resumed, and come to the same weights', async () => {
+    const { address } = await serverWithWine({ jobs: { checkpointMs: 0 } });
+    const expected = await digestOf(address, (await submit(address, LONG)).id);
+    const { id } = await submit(address, LONG);
+    await eventFrom(address, id, afterEpoch(5));
+    const cancelled = (await (await post(address, `/train-jobs/${id}/cancel`)).json()) as Job;
+    expect(cancelled.state).toBe('cancelling');
+    const events = await eventsOf(address, id);
+    expect(events.at(-1)).toMatchObject({ type: 'state', data: { state: 'cancelled' } });
+    expect(events.filter(afterEpoch(40))).toEqual([]);
+    // Again changes nothing.
+    expect(((await (await post(address, `/train-jobs/${id}/cancel`)).json()) as Job).state).toBe('cancelled');
+
+    expect((await post(address, `/train-jobs/${id}/resume`)).status).toBe(202);
+    expect(await digestOf(address, id)).toBe(expected);
+    const all = await eventsOf(address, id);
+    expect(all.filter(afterEpoch(2))).toHaveLength(1);
+    expect((await describeJob(address, id)).attempts).toBe(2);
+    expect(await failureOf(await post(address, `/train-jobs/${id}/resume`))).toMatchObject({ code: 'JOB_NOT_RESUMABLE' });
+  });
+
+  it('go on by themselves when their process is killed, to the same weights', async () => {
+    const { address } = await serverWithWine({ jobs: { checkpointMs: 0 } });
+    const expected = await digestOf(address, (await submit(address, LONG)).id);
+    const { id } = await submit(address, LONG);
+    for (const [attempt, epoch] of [
+      [1, 3],
+      [2, 20],
+    ] as const) {
+      await eventFrom(address, id, afterEpoch(epoch));
+      let starts = 0;
+      const { data } = await eventFrom(address, id, ({ type }) => type === 'process' && (starts += 1) === attempt);
+      process.kill(data['pid'] as number, 'SIGKILL');
+    }
+    expect(await digestOf(address, id)).toBe(expected);
+    expect((await describeJob(address, id)).attempts).toBe(3);
+  });
+
+  it('go on after the server was stopped, to the same weights', async () => {
+    const { address, state, server } = await serverWithWine({ jobs: { checkpointMs: 0 } });
+    const expected = await digestOf(address, (await submit(address, LONG)).id);
+    const { id } = await submit(address, LONG);
+    await eventFrom(address, id, afterEpoch(3));
+    await server.stop();
+    const again = await runningServer([], { state, jobs: { checkpointMs: 0 } });
+    expect(await digestOf(again.address, id)).toBe(expected);
+    expect((await describeJob(again.address, id)).attempts).toBe(2);
+  });
+
+  it('are taken by priority, up to a bound, and once for each idempotency key', async () => {
+    const { address } = await serverWithWine({ jobs: { maxQueued: 2 } });
+    const running = await submit(address, { ...LONG, epochs: 10_000 });
+    await eventFrom(address, running.id, ({ type }) => type === 'epoch');
+    const short = { ...SPEC, publish: undefined, epochs: 1 };
+    const low = await submit(address, short, { 'idempotency-key': 'one' });
+    expect((await submit(address, short, { 'idempotency-key': 'one' })).id).toBe(low.id);
+    const other = await post(address, '/train-jobs', JSON.stringify({ ...short, seed: 9 }));
+    expect(other.status).toBe(202);
+    const high = (await other.json()) as Job;
+    const full = await failureOf(await post(address, '/train-jobs', JSON.stringify(short)));
+    expect(full).toMatchObject({ code: 'JOB_QUEUE_FULL' });
+    const conflict = await fetch(`${address}/train-jobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'one' },
+      body: JSON.stringify({ ...short, seed: 3 }),
+    });
+    expect(await failureOf(conflict)).toMatchObject({ status: 409, code: 'IDEMPOTENCY_CONFLICT' });
+    expect((await describeJob(address, low.id)).state).toBe('queued');
+    await post(address, `/train-jobs/${high.id}/cancel`);
+    const first = await submit(address, { ...short, priority: 5 });
+    await post(address, `/train-jobs/${running.id}/cancel`);
+    await Promise.all([eventsOf(address, low.id), eventsOf(address, first.id)]);
+    const [one, two] = await Promise.all([describeJob(address, first.id), describeJob(address, low.id)]);
+    expect(one.endedAt! <= two.startedAt!).toBe(true);
   });
 });

@@ -102,7 +102,7 @@ export function createTrainJobRoutes({ jobs, datasets, maxBodyBytes, maxJsonDept
       tag: 'train-jobs',
       summary: 'Follow a training job.',
       description:
-        'Server-sent events: `state`, `prepared` (what the data became), `progress` (loss, examples per second, time left), `epoch` (metrics) and `result`. The stream begins with what has happened and ends with the job.',
+        'Server-sent events: `state`, `process` (its id), `prepared` (what the data became), `progress` (loss, examples per second, time left), `epoch` (metrics) and `result`. The stream begins with what has happened and ends with the job.',
       params: jobParams,
       query: eventsQuery,
       responses: { 200: { description: 'The events.', contentType: 'text/event-stream' } },
