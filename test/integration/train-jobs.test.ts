@@ -137,6 +137,58 @@ describe('training jobs', () => {
     expect(digests[2]).not.toBe(digests[0]);
   });
 
+  it('train every family for tables and sequences, and numbers in their own units', async () => {
+    const { address } = await serverWithWine();
+    const families = ['linear', 'rnn', 'lstm', 'gru'];
+    const jobs = await Promise.all(
+      families.map((kind) =>
+        submit(address, { ...SPEC, architecture: { kind }, optimizer: { kind: 'adamax' }, epochs: 1, publish: { model: kind } }),
+      ),
+    );
+    const numbers = await submit(address, {
+      dataset: 'wine',
+      target: 'proline',
+      architecture: { kind: 'linear' },
+      optimizer: { kind: 'sgd', momentum: 0.9, nesterov: true },
+      clipping: { norm: 1 },
+      schedule: { kind: 'cosine' },
+      split: { test: 0.2 },
+      publish: { model: 'proline', if: { metric: 'r2', atLeast: 0.3 } },
+    });
+    for (const { id } of [...jobs, numbers]) {
+      await eventsOf(address, id);
+      const { state, reason } = await describeJob(address, id);
+      expect({ state, reason }).toEqual({ state: 'succeeded', reason: '' });
+    }
+    const { models } = (await (await fetch(`${address}/models`)).json()) as { models: { name: string; versions: { state: string }[] }[] };
+    expect(models.map(({ name, versions }) => `${name} ${versions[0]!.state}`)).toEqual(
+      [...families, 'proline'].toSorted().map((name) => `${name} ready`),
+    );
+    const { metrics } = await describeJob(address, numbers.id);
+    // Of values from 278 to 1680 with a deviation of 314.
+    expect(metrics['rmse']).toBeGreaterThan(50);
+    expect(metrics['rmse']).toBeLessThan(300);
+    const [names, first] = wine
+      .toString()
+      .split('\n')
+      .map((line) => line.split(','));
+    const row = Object.fromEntries(names!.map((name, index) => [name, Number(first![index])]));
+    const { proline: _target, kind: _kind, ...inputs } = row;
+    const answer = await post(address, '/predict', JSON.stringify({ model: 'proline', inputs: [{ ...inputs, kind: 'barolo' }] }));
+    const { outputs } = (await answer.json()) as { outputs: { proline: number[][] } };
+    expect(Math.abs(outputs.proline[0]![0]! - row['proline']!)).toBeLessThan(500);
+  });
+
+  it('publish nothing that is not good enough, and say why', async () => {
+    const { address } = await serverWithWine();
+    const { id } = await submit(address, { ...SPEC, epochs: 1, publish: { model: 'wine', if: { metric: 'accuracy', atLeast: 1.1 } } });
+    await eventsOf(address, id);
+    const job = await describeJob(address, id);
+    expect(job.state).toBe('succeeded');
+    expect(job.reason).toMatch(/^Not published: accuracy on the test rows is .*, less than 1\.1\.$/);
+    expect(await (await fetch(`${address}/models`)).json()).toEqual({ models: [] });
+  });
+
   it.each([
     [{ dataset: 'beer' }, 404, 'DATASET_NOT_FOUND', /beer/],
     [{ target: 'sort' }, 400, 'COLUMN_NOT_FOUND', /no column "sort"; it has alcohol/],

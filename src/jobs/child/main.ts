@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os';
+import { takeLowestPriority } from '../../concurrency/priority.ts';
 import { encodeError } from '../../errors/encode.ts';
 import type { FromJobProcess, ToJobProcess } from '../messages.ts';
 
@@ -7,11 +7,10 @@ import type { FromJobProcess, ToJobProcess } from '../messages.ts';
  * message, and ends. It takes the processor only when others, such as the runners of models, leave it.
  */
 
-const NICE = 15;
 /** How often it says what memory it takes, in milliseconds. */
 const MEMORY_MS = 1_000;
 
-setPriority(NICE);
+takeLowestPriority();
 process.title = 'slipway-job';
 // Only the server decides when a job ends.
 process.on('SIGINT', () => {});

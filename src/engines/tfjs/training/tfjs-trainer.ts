@@ -4,6 +4,7 @@ import type { CreateTrainer, LayerConfig, StepResult, Trainer, TrainerSpec, Trai
 import { clipGradients, createUpdateRule, type Slots } from '../../training/update-rules.ts';
 import { activateBackend } from '../backend.ts';
 import { MODEL_FILE } from '../../../packages/tfjs/model-file.ts';
+import { addChainedOps } from './chained-ops.ts';
 import { buildModel } from './build-model.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
 import { lossOf } from './losses.ts';
@@ -54,6 +55,7 @@ function valuesOf(tensor: tf.Tensor): Values {
 /** Trains a layers model with TensorFlow.js, one op after the other; the update rules are Slipway's own. */
 export const createTfjsTrainer: CreateTrainer = async (spec: TrainerSpec): Promise<Trainer> => {
   const engine = await startBackend();
+  addChainedOps();
   const isClassifier = spec.loss === 'cross-entropy';
   const model = await buildModel(isClassifier ? withoutSoftmax(spec.layers) : spec.layers, spec.frozen);
   const rule = createUpdateRule(spec.optimizer);
