@@ -7,6 +7,7 @@ import { MODEL_FILE } from '../../../packages/tfjs/model-file.ts';
 import { addChainedOps } from './chained-ops.ts';
 import { buildModel } from './build-model.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
+import { registerInputGradient } from './input-gradient.ts';
 import { lossOf } from './losses.ts';
 import { registerSegmentSum } from './segment-sum.ts';
 
@@ -30,6 +31,7 @@ async function startBackend(): Promise<string> {
   const problem = await activateBackend('wasm');
   if (problem === undefined) {
     registerFilterGradient();
+    registerInputGradient();
     registerSegmentSum();
     return 'tfjs wasm';
   }
