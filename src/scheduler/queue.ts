@@ -35,7 +35,7 @@ export interface Completion<Value> {
 
 /**
  * The bounded queue in front of one runner. While the runner works, requests gather; when it has answered, as many as go
- * together are sent to it at once. A request that meets an idle runner never waits.
+ * together are sent to it at once. A request that meets an idle runner waits for no other.
  */
 export interface Queue<Item, Value> {
   readonly depth: number;
@@ -113,6 +113,7 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
   let running = 0;
   let runningRows = 0;
   let startedAt = 0;
+  let starting = false;
 
   function leave(entry: Entry): void {
     if (waiting.delete(entry, entry.priority)) waitingRows -= entry.rows;
@@ -131,18 +132,29 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
     for (const [index, outcome] of run(next.map(({ item }) => item)).entries()) next[index]!.settle(outcome, startedAt);
   }
 
+  /** At the end of this turn of the event loop, so that all requests that it brings go together. */
+  function startSoon(): void {
+    if (starting) return;
+    starting = true;
+    setImmediate(() => {
+      starting = false;
+      if (running === 0) startNext();
+    });
+  }
+
   function finished(): void {
     running -= 1;
     if (running === 0) startNext();
   }
 
   function waitMs(): number {
-    if (running === 0) return 0;
-    return Math.max(0, drainMs(runningRows) - (now() - startedAt)) + drainMs(waitingRows);
+    const left = running === 0 ? 0 : Math.max(0, drainMs(runningRows) - (now() - startedAt));
+    return left + drainMs(waitingRows);
   }
 
   function refusal(deadline: number, rows: number): SlipwayError | undefined {
-    if (running === 0) return undefined;
+    // Met an idle runner: nothing is gained by not trying.
+    if (running === 0 && waiting.size === 0) return undefined;
     const wait = waitMs();
     if (waiting.size >= maxDepth()) {
       return new SlipwayError('QUEUE_FULL', `The queue of this model is full (${maxDepth()} requests wait).`, {
@@ -213,7 +225,7 @@ export function createQueue<Item extends Sized, Value>(options: QueueOptions<Ite
 
         waiting.add(entry, priority);
         waitingRows += rows;
-        if (running === 0) startNext();
+        if (running === 0) startSoon();
       });
     },
   };

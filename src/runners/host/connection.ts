@@ -62,11 +62,11 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
   };
 
   function send(message: HostMessage, sections: readonly Uint8Array[] = []): void {
-    // Requests that arrive in the same turn of the event loop go to the runner by one system call.
+    // Requests that are sent by one piece of work go to the runner by one system call.
     if (!corked) {
       corked = true;
       socket.cork();
-      setImmediate(uncork);
+      queueMicrotask(uncork);
     }
     writeFrame(socket, message, sections, maxFrameBytes);
   }

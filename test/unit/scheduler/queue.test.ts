@@ -44,6 +44,9 @@ function task(run: () => Promise<unknown>, rows = 1): Task {
 
 const patient = (more: Partial<Submission> = {}): Submission => ({ deadline: soon(), signal: undefined, priority: 10, ...more });
 
+/** The end of this turn of the event loop, when what came in it is started. */
+const turn = (): Promise<void> => new Promise(setImmediate);
+
 describe('createQueue', () => {
   it('sends on what gathered while the runner worked, in the order of arrival', async () => {
     const queue = queueOf({ together: 2 });
@@ -59,17 +62,18 @@ describe('createQueue', () => {
         patient(),
       ),
     );
-    expect(started).toEqual([0]);
-    expect(queue.depth).toBe(3);
-    gates[0]!.open();
-    await done[0];
-    expect(started).toEqual([0, 1, 2]);
-    gates[2]!.open();
-    await done[2];
-    expect(started).toEqual([0, 1, 2]);
+    expect(started).toEqual([]);
+    expect(queue.depth).toBe(4);
+    await turn();
+    expect(started).toEqual([0, 1]);
+    expect(queue.depth).toBe(2);
     gates[1]!.open();
     await done[1];
+    expect(started).toEqual([0, 1]);
+    gates[0]!.open();
+    await done[0];
     expect(started).toEqual([0, 1, 2, 3]);
+    gates[2]!.open();
     gates[3]!.open();
     expect((await Promise.all(done)).map(({ value }) => value)).toEqual([0, 1, 2, 3]);
     expect(queue.depth).toBe(0);
@@ -83,14 +87,9 @@ describe('createQueue', () => {
         task(async () => started.push(name)),
         patient({ priority }),
       );
-    await Promise.all([
-      submit('first', 10),
-      submit('late', 10),
-      submit('later', 10),
-      submit('urgent', 1),
-      submit('soon', 2),
-      submit('urgent too', 1),
-    ]);
+    const first = submit('first', 10);
+    await turn();
+    await Promise.all([first, submit('late', 10), submit('later', 10), submit('urgent', 1), submit('soon', 2), submit('urgent too', 1)]);
     expect(started).toEqual(['first', 'urgent', 'urgent too', 'soon', 'late', 'later']);
   });
 
@@ -99,6 +98,7 @@ describe('createQueue', () => {
     const gate = latch();
     const wait = task(() => gate.opened);
     const first = queue.submit(wait, patient());
+    await turn();
     const second = queue.submit(wait, patient());
     await expect(queue.submit(wait, patient())).rejects.toMatchObject({
       code: 'QUEUE_FULL',
@@ -116,6 +116,7 @@ describe('createQueue', () => {
       task(() => gate.opened, 1_000_000),
       patient({ deadline: 60_000 }),
     );
+    await turn();
     const small = queue.submit(
       task(() => gate.opened),
       patient({ deadline: 30_000 }),
@@ -135,7 +136,9 @@ describe('createQueue', () => {
     const gate = latch();
     const wait = (rows: number): Task => task(() => gate.opened, rows);
     const submit = (rows: number, deadline: number): Promise<unknown> => queue.submit(wait(rows), patient({ deadline }));
-    const taken = [submit(1, 60_000), submit(2, 60_000)];
+    const taken = [submit(1, 60_000)];
+    await turn();
+    taken.push(submit(2, 60_000));
     // One row of work is in the runner, two wait, and its own comes behind them.
     expect(queue.waitMs).toBe(30);
     await expect(submit(1, 39)).rejects.toMatchObject({ code: 'DEADLINE_UNREACHABLE', kind: 'overloaded', retryAfterMs: 1 });
@@ -154,6 +157,7 @@ describe('createQueue', () => {
       task(() => gate.opened),
       patient(),
     );
+    await turn();
     const started: string[] = [];
     const note = (name: string): Task => task(async () => started.push(name));
     const controller = new AbortController();
