@@ -1,0 +1,85 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import { arithmeticOf } from '../graph/arithmetic.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
+import { type Node, usedBy, type Value } from '../graph/graph.ts';
+import type { OperatorName } from '../graph/operators/operators.ts';
+import type { DerivativeCall } from './derivative.ts';
+import { DERIVATIVES, WITHOUT_GRADIENT } from './derivatives/derivatives.ts';
+import { sumTo } from './shapes.ts';
+
+/** The values that depend on some of these, with these. */
+function dependentOn(sources: Iterable<Value>, nodes: readonly Node[]): ReadonlySet<Value> {
+  const dependent = new Set<Value>(sources);
+  for (const node of nodes) {
+    if (!usedBy(node).some((value) => dependent.has(value))) continue;
+    for (const output of node.outputs) if (output !== undefined) dependent.add(output);
+  }
+  return dependent;
+}
+
+function failAt({ layer, op }: Node, message: string): never {
+  const where = layer === '' ? 'The' : `The layer "${layer}": the`;
+  throw new SlipwayError('COMPILE_FAILED', `${where} gradient of the operator ${op} ${message}.`);
+}
+
+/**
+ * Adds the nodes that compute gradients by reverse-mode differentiation (A. Griewank, A. Walther, Evaluating Derivatives,
+ * 2008, chapter 3): Σ seed · ∂value/∂source over all values that have a seed.
+ * @param seeds the gradients where the way back begins, e.g. of the loss by the model's outputs; each in its value's shape.
+ * @param sources the values whose gradients are wanted.
+ * @returns the gradients in the order of the sources, each in its source's shape; undefined where nothing depends on one.
+ * @throws SlipwayError COMPILE_FAILED for an operator that has no derivative here, naming the layer.
+ */
+export function addGradients(
+  graph: GraphBuilder,
+  seeds: ReadonlyMap<Value, Value>,
+  sources: readonly Value[],
+): readonly (Value | undefined)[] {
+  const nodes = [...graph.nodes];
+  const dependent = dependentOn(sources, nodes);
+  const parts = new Map<Value, Value[]>();
+  for (const [value, seed] of seeds) parts.set(value, [seed]);
+
+  function gradientOf(value: Value | undefined): Value | undefined {
+    const found = value && parts.get(value);
+    if (found === undefined) return undefined;
+    const total = found.length === 1 ? found[0]! : graph.add('Sum', found);
+    parts.set(value!, [total]);
+    return total;
+  }
+
+  function goBack(node: Node): void {
+    const gradients = node.outputs.map((output) => (output !== undefined && dependent.has(output) ? gradientOf(output) : undefined));
+    const first = gradients.find((gradient) => gradient !== undefined);
+    if (first === undefined || WITHOUT_GRADIENT.has(node.op as OperatorName)) return;
+    const derivative = DERIVATIVES[node.op as OperatorName];
+    const fail = (message: string): never => failAt(node, message);
+    if (derivative === undefined) return fail('is not known, so the layer cannot be trained in one graph; the engine tfjs trains it');
+    const wants = (index: number): boolean => node.inputs[index] !== undefined && dependent.has(node.inputs[index]);
+    const call: DerivativeCall = {
+      graph,
+      math: arithmeticOf(graph, first.dtype),
+      attributes: node.attributes,
+      inputs: node.inputs,
+      input: (index) => node.inputs[index] ?? fail(`needs an input at position ${index}`),
+      output: (index) => node.outputs[index] ?? fail(`needs the output ${index}`),
+      get gradient() {
+        return gradients[0] ?? fail('is known for its first output only');
+      },
+      gradientOf: (index) => gradients[index],
+      wants,
+      fail,
+    };
+    for (const [index, gradient] of derivative(call).entries()) {
+      const input = node.inputs[index];
+      if (gradient === undefined || input === undefined || !wants(index)) continue;
+      const part = sumTo(graph, gradient, input);
+      const before = parts.get(input);
+      if (before === undefined) parts.set(input, [part]);
+      else before.push(part);
+    }
+  }
+
+  for (const node of nodes.toReversed()) graph.inLayer(node.layer === '' ? 'gradient' : `gradient/${node.layer}`, () => goBack(node));
+  return sources.map((source) => gradientOf(source));
+}

@@ -1,0 +1,108 @@
+import type { Clipping, OptimizerSpec } from '../../engines/training/trainer.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { addGradients } from '../gradient/gradients.ts';
+import { isKnown } from '../gradient/shapes.ts';
+import { arithmeticOf } from '../graph/arithmetic.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
+import type { Graph, GraphOutput, Value } from '../graph/graph.ts';
+import { clipInGraph } from './clip-gradients.ts';
+import { GRAPH_LOSSES, type GraphLoss } from './losses.ts';
+import { graphUpdateRule } from './update-rules.ts';
+
+/** The names of a step's inputs besides those of the model, and of its outputs besides the state. */
+export const STEP = {
+  /** What the model should give: class indexes INT32 [batch, …] for cross-entropy, else values FP32 as the outputs. */
+  target: 'slipway/target',
+  /** FP32, the weight of each example in the loss: 1 ÷ n for a mean over n, 0 for what fills up a batch. */
+  weights: 'slipway/weights',
+  /** FP32 [], the learning rate. */
+  rate: 'slipway/rate',
+  /** FP64 [], the number of the step; counts from 1. */
+  step: 'slipway/step',
+  /** FP32 []. */
+  loss: 'slipway/loss',
+  /** What the model gave before the update. */
+  outputs: 'slipway/outputs',
+} as const;
+
+/** One array that goes into a step and comes out of it changed. */
+export interface StateTensor {
+  /** Name of the input. */
+  readonly name: string;
+  /** Name of the output that is the input of the next step. */
+  readonly next: string;
+  readonly initial: Tensor;
+}
+
+export interface TrainingStep {
+  readonly graph: Graph;
+  /** The weights that are trained, in the order given, then the optimizer's memory: `weight/slot`. */
+  readonly state: readonly StateTensor[];
+}
+
+export interface TrainingStepOptions {
+  /** The model's output. Softmax or sigmoid before it is computed as one with a cross-entropy. */
+  readonly output: Value;
+  /** The initializers that are trained. */
+  readonly parameters: readonly Value[];
+  readonly loss: GraphLoss;
+  readonly optimizer: OptimizerSpec;
+  /** Default: none. */
+  readonly clipping?: Clipping;
+}
+
+function filled(shape: readonly number[], value: number): Tensor {
+  const length = shape.reduce((product, size) => product * size, 1);
+  return { dtype: 'FP32', shape: [...shape], data: new Float32Array(length).fill(value) };
+}
+
+/**
+ * Makes the model of a builder into one training step: forward, loss, gradients and update in one graph, so that a step
+ * is one run. Weights and the optimizer's memory go in and come out.
+ * @throws SlipwayError COMPILE_FAILED for an operator without a derivative, or a model that depends on no parameter.
+ */
+export function buildTrainingStep(
+  graph: GraphBuilder,
+  { output, parameters, loss: lossName, optimizer, clipping = {} }: TrainingStepOptions,
+): TrainingStep {
+  const loss = GRAPH_LOSSES[lossName];
+  const target = graph.input(STEP.target, loss.targetType(output));
+  const weights = graph.input(STEP.weights, loss.weightsType(output));
+  const rate = graph.input(STEP.rate, { dtype: 'FP32', shape: [] });
+  const step = graph.input(STEP.step, { dtype: 'FP64', shape: [] });
+  const nodes = graph.inLayer('loss', () => loss.add(graph, output, target, weights));
+  const found = addGradients(graph, new Map([[nodes.of, nodes.gradient]]), parameters);
+  const trained = parameters.flatMap((weight, index) => (found[index] === undefined ? [] : [{ weight, gradient: found[index] }]));
+  if (trained.length === 0) throw new SlipwayError('COMPILE_FAILED', 'The output of the model depends on no weight that can be trained.');
+
+  const state: StateTensor[] = [];
+  const outputs: GraphOutput[] = [
+    { name: STEP.loss, value: nodes.loss },
+    { name: STEP.outputs, value: output },
+  ];
+  const memory: StateTensor[] = [];
+  graph.inLayer('update', () => {
+    const clipped = clipInGraph(
+      graph,
+      trained.map(({ gradient }) => gradient),
+      clipping,
+    );
+    const rule = graphUpdateRule(optimizer, { graph, math: arithmeticOf(graph, 'FP32'), rate, step });
+    for (const [index, { weight }] of trained.entries()) {
+      const { name, shape } = weight;
+      if (!isKnown(shape)) throw new Error(`The weight ${name} has no known shape.`);
+      const before = new Map<string, Value>();
+      for (const [slot, value] of Object.entries(rule.slots)) {
+        const full = `${name}/${slot}`;
+        memory.push({ name: full, next: `next/${full}`, initial: filled(shape, value) });
+        before.set(slot, graph.input(full, { dtype: 'FP32', shape }));
+      }
+      state.push({ name, next: `next/${name}`, initial: graph.makeInput(weight) });
+      const after = rule.add({ weights: weight, gradient: clipped[index]!, slots: Object.fromEntries(before) });
+      outputs.push({ name: `next/${name}`, value: after.weights });
+      for (const [slot, value] of Object.entries(after.slots)) outputs.push({ name: `next/${name}/${slot}`, value });
+    }
+  });
+  return { graph: graph.finish('training step', outputs), state: [...state, ...memory] };
+}

@@ -1,0 +1,184 @@
+import * as tf from '@tensorflow/tfjs-core';
+import * as tfl from '@tensorflow/tfjs-layers';
+import { describe, expect, it } from 'vitest';
+import { createLenet } from '../../../../scripts/digits/lenet.ts';
+import { compileTrainingStep, type TrainingOptions } from '../../../../src/compiler/compile-training.ts';
+import { floats } from '../../../../src/compiler/graph/tensors.ts';
+import { encodeOnnx } from '../../../../src/compiler/onnx/encode-onnx.ts';
+import { STEP } from '../../../../src/compiler/training/training-step.ts';
+import { openTrainingSession, type TrainingSession } from '../../../../src/engines/onnx/training-session.ts';
+import type { OptimizerSpec } from '../../../../src/engines/training/trainer.ts';
+import type { NamedTensors, Tensor } from '../../../../src/tensor/tensor.ts';
+import { randomNumbers, savedModel } from '../../../helpers/compiled-model.ts';
+import { realDigits, SIDE } from '../../../helpers/digits.ts';
+
+const ADAM: OptimizerSpec = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 };
+
+async function open(model: tfl.LayersModel, options: TrainingOptions): Promise<{ session: TrainingSession; input: string }> {
+  const { topology, weights } = await savedModel(model);
+  const { graph, state } = compileTrainingStep(topology, weights, options);
+  const session = await openTrainingSession({ model: Buffer.concat(encodeOnnx(graph).model), state, threads: 1 });
+  return { session, input: graph.inputs[0]!.name };
+}
+
+function inputsOf(
+  input: string,
+  x: Tensor,
+  target: Tensor,
+  { rate, step, weights }: { rate: number; step: number; weights?: number[] },
+): NamedTensors {
+  const rows = x.shape[0]!;
+  return new Map<string, Tensor>([
+    [input, x],
+    [STEP.target, target],
+    [STEP.weights, floats([rows], weights ?? Array(rows).fill(1 / rows))],
+    [STEP.rate, floats([], [rate])],
+    [STEP.step, { dtype: 'FP64', shape: [], data: Float64Array.of(step) }],
+  ]);
+}
+
+const classes = (labels: ArrayLike<number>): Tensor => ({ dtype: 'INT32', shape: [labels.length], data: Int32Array.from(labels) });
+
+function mlp(): tfl.LayersModel {
+  return tfl.sequential({
+    layers: [
+      tfl.layers.dense({
+        name: 'hidden',
+        units: 8,
+        activation: 'tanh',
+        inputShape: [3],
+        kernelInitializer: tfl.initializers.glorotUniform({ seed: 1 }),
+      }),
+      tfl.layers.dense({ name: 'values', units: 2, kernelInitializer: tfl.initializers.glorotUniform({ seed: 2 }) }),
+    ],
+  });
+}
+
+describe('a training step as one graph', () => {
+  it('gives the loss curve of tfjs for LeNet on real digits', async () => {
+    await tf.setBackend('cpu');
+    const [steps, batch, rate] = [4, 8, 0.002];
+    const model = createLenet(1);
+    const { session, input } = await open(model, { loss: 'cross-entropy', optimizer: ADAM });
+    model.compile({ optimizer: tf.train.adam(rate), loss: 'categoricalCrossentropy' });
+    const { images, labels } = realDigits(4);
+    const losses: number[] = [];
+    try {
+      for (let step = 1; step <= steps; step += 1) {
+        const rows = Array.from({ length: batch }, (_row, at) => (at * 5 + step) % labels.length);
+        const pixels = Float32Array.from(
+          rows.flatMap((row) => [...images.subarray(row * SIDE * SIDE, (row + 1) * SIDE * SIDE)]),
+          (level) => level / 255,
+        );
+        const target = rows.map((row) => labels[row]!);
+        const results = await session.step(inputsOf(input, floats([batch, SIDE, SIDE, 1], pixels), classes(target), { rate, step }), [
+          STEP.loss,
+        ]);
+        const x = tf.tensor4d(pixels, [batch, SIDE, SIDE, 1]);
+        const y = tf.cast(tf.oneHot(tf.tensor1d(target, 'int32'), 10), 'float32');
+        const expected = (await model.trainOnBatch(x, y)) as number;
+        losses.push(expected);
+        expect(Math.abs((results.get(STEP.loss)!.data[0] as number) - expected)).toBeLessThan(1e-3);
+      }
+      // So that the equal numbers are no coincidence of a step that does nothing.
+      expect(new Set(losses).size).toBe(steps);
+    } finally {
+      await session.dispose();
+    }
+  });
+
+  it('lowers the loss to that of a model that knows the digits', async () => {
+    const { session, input } = await open(createLenet(2), { loss: 'cross-entropy', optimizer: ADAM });
+    const { images, labels } = realDigits(3);
+    const x = floats(
+      [30, SIDE, SIDE, 1],
+      Float32Array.from(images, (level) => level / 255),
+    );
+    try {
+      let loss = Number.NaN;
+      for (let step = 1; step <= 60; step += 1)
+        loss = (await session.step(inputsOf(input, x, classes(labels), { rate: 0.003, step }), [STEP.loss])).get(STEP.loss)!
+          .data[0] as number;
+      expect(loss).toBeLessThan(0.1);
+    } finally {
+      await session.dispose();
+    }
+  });
+
+  it('trains a smaller last batch with the same graph, by weights of 0', async () => {
+    const options: TrainingOptions = { loss: 'mean-squared-error', optimizer: ADAM, clipping: { norm: 1 } };
+    const [part, filled] = [await open(mlp(), options), await open(mlp(), options)];
+    const [x, y] = [randomNumbers(12, 3), randomNumbers(8, 4)];
+    try {
+      await part.session.step(
+        inputsOf(part.input, floats([3, 3], x.slice(0, 9)), floats([3, 2], y.slice(0, 6)), { rate: 0.1, step: 1 }),
+        [],
+      );
+      const weights = [1 / 3, 1 / 3, 1 / 3, 0];
+      await filled.session.step(inputsOf(filled.input, floats([4, 3], x), floats([4, 2], y), { rate: 0.1, step: 1, weights }), []);
+      const expected = part.session.state();
+      for (const [name, { data }] of filled.session.state())
+        for (const [at, value] of (data as Float32Array).entries()) expect(value).toBeCloseTo(expected.get(name)!.data[at] as number, 5);
+    } finally {
+      await Promise.all([part.session.dispose(), filled.session.dispose()]);
+    }
+  });
+
+  it('goes on from a state that was kept', async () => {
+    const options: TrainingOptions = { loss: 'huber', optimizer: ADAM };
+    const [one, other] = [await open(mlp(), options), await open(mlp(), options)];
+    const [x, y] = [floats([4, 3], randomNumbers(12, 3)), floats([4, 2], randomNumbers(8, 4))];
+    const copyOf = (state: NamedTensors): NamedTensors =>
+      new Map([...state].map(([name, tensor]) => [name, { ...tensor, data: (tensor.data as Float32Array).slice() }]));
+    const step = (session: TrainingSession, input: string, count: number) =>
+      session.step(inputsOf(input, x, y, { rate: 0.1, step: count }), []);
+    try {
+      for (const count of [1, 2, 3]) await step(one.session, one.input, count);
+      other.session.restore(copyOf(one.session.state()));
+      for (const count of [4, 5]) {
+        await step(one.session, one.input, count);
+        await step(other.session, other.input, count);
+      }
+      expect(copyOf(other.session.state())).toEqual(copyOf(one.session.state()));
+    } finally {
+      await Promise.all([one.session.dispose(), other.session.dispose()]);
+    }
+  });
+
+  it('leaves frozen weights as they are', async () => {
+    const model = mlp();
+    const [kernel] = model.layers[0]!.weights;
+    const { session } = await open(model, { loss: 'huber', optimizer: ADAM, frozen: new Set([kernel!.originalName]) });
+    expect([...session.state().keys()].filter((name) => !/\/(first|second)$/.test(name))).toHaveLength(3);
+    await session.dispose();
+  });
+
+  it.each<[string, tfl.layers.Layer, RegExp]>([
+    [
+      'another computation in training',
+      tfl.layers.dropout({ rate: 0.5, name: 'drop' }),
+      /layer "drop" \(Dropout\) computes something else/,
+    ],
+    [
+      'another computation in training inside',
+      tfl.layers.timeDistributed({ name: 'each', layer: tfl.layers.dropout({ rate: 0.5 }) }),
+      /layer "each" \(Dropout\) computes something else/,
+    ],
+    [
+      'a penalty in the loss',
+      tfl.layers.dense({ units: 2, name: 'd', kernelRegularizer: tfl.regularizers.l2() }),
+      /layer "d" \(Dense\) adds a penalty to the loss \("kernel_regularizer"\)/,
+    ],
+    [
+      'no derivative',
+      tfl.layers.gru({ units: 2, name: 'recurrent', recurrentInitializer: 'glorotUniform' }),
+      /recurrent.*gradient of the operator|weight "recurrent/s,
+    ],
+  ])('refuses a layer with %s', async (_what, layer, message) => {
+    const first = ['GRU', 'TimeDistributed'].includes(layer.getClassName())
+      ? tfl.layers.reshape({ inputShape: [4], targetShape: [2, 2] })
+      : tfl.layers.dense({ units: 4, inputShape: [4] });
+    const model = tfl.sequential({ layers: [first, layer] });
+    await expect(open(model, { loss: 'huber', optimizer: ADAM })).rejects.toThrow(message);
+  });
+});
