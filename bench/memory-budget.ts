@@ -17,7 +17,9 @@ const registered = Number(process.argv[3] ?? 1_000);
 const MODELS = 20;
 const CLIENTS = 4;
 const folder = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
-const body = digitsBody();
+// The path names the model.
+const { inputs } = JSON.parse(digitsBody().toString()) as { inputs: unknown };
+const body = Buffer.from(JSON.stringify({ inputs }));
 
 /** Memory of a process with its part of what it shares, in bytes. */
 function proportionalBytes(pid: number): number {
@@ -86,6 +88,7 @@ async function sizeOfOne(models: string): Promise<number> {
   try {
     await untilReady(server.port);
     for (const model of [0, 1, 2]) for (let time = 0; time < 50; time += 1) await predict(server, model);
+    if ((await predict(server, 0)) !== 200) throw new Error('a model does not answer');
     return runnerBytes(server) / 3;
   } finally {
     await server.stop();

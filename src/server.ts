@@ -111,7 +111,11 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   const lanes = createLanes(config.scheduler);
   const inference = withStatistics(createInference({ registry, lanes, ...config.scheduler }), statistics);
   const parts: ProtocolParts = { config, registry, datasets, uploads, jobs, inference, lanes, statistics, phase: () => phase, version };
-  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs: config.limits.requestArrivalMs });
+  const http = createHttpListeners(createHttpEndpoints(parts), {
+    logger,
+    requestArrivalMs: config.limits.requestArrivalMs,
+    onInference: ({ model, version }, decodeMs, encodeMs) => statistics.atEdge(model, version, decodeMs, encodeMs),
+  });
 
   const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });
 

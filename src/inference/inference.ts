@@ -36,7 +36,7 @@ export function createInference(options: InferenceOptions): Inference & { close(
         model: version.model,
         version: version.version,
         outputs: value.outputs,
-        times: { queueMs, computeMs: value.computeMs, totalMs },
+        times: { startedAt, queueMs, computeMs: value.computeMs, totalMs },
         run: { rows: value.batchRows, leads: value.leads },
       };
     } finally {

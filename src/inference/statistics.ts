@@ -1,5 +1,8 @@
+import type { ErrorCode } from '../errors/catalogue.ts';
+import { toSlipwayError } from '../errors/slipway-error.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { NamedTensors } from '../tensor/tensor.ts';
+import { createHistogram, type Histogram } from './histogram.ts';
 import type { Inference, InferenceResponse, PhaseTimes } from './types.ts';
 
 /** How often something happened and how long it took altogether, in nanoseconds. */
@@ -7,6 +10,9 @@ export interface DurationCount {
   readonly count: number;
   readonly ns: number;
 }
+
+/** The parts of a request's time. `decode` and `encode` are known of requests to the native API. */
+export type Phase = 'decode' | 'queue' | 'compute' | 'transfer' | 'encode';
 
 export interface BatchStatistics {
   readonly compute: DurationCount;
@@ -29,6 +35,12 @@ export interface VersionStatistics {
   readonly transfer: DurationCount;
   /** Runs of the engine by their batch size. */
   readonly batches: ReadonlyMap<number, BatchStatistics>;
+  /** Of requests that were answered. */
+  readonly phases: Readonly<Record<Phase, Histogram>>;
+  /** Of requests that were answered, in the data plane. */
+  readonly total: Histogram;
+  /** Requests that reached the version and got an error, by its code. */
+  readonly errors: ReadonlyMap<ErrorCode, number>;
 }
 
 /** Counts the requests of each version. */
@@ -36,9 +48,17 @@ export interface InferenceStatistics {
   /** @param batchSize of the request itself. */
   succeeded(model: string, version: number, batchSize: number, times: PhaseTimes, run: InferenceResponse['run']): void;
   /** A request that reached a version and got an error; `elapsedMs` is its time until then. */
-  failed(model: string, version: number, elapsedMs: number): void;
+  failed(model: string, version: number, elapsedMs: number, code: ErrorCode): void;
+  /** What an answered request took at the edge, before and after the data plane. */
+  atEdge(model: string, version: number, decodeMs: number, encodeMs: number): void;
+  /** A request that got no version, by the code of its error. `model` is empty when there is no such model. */
+  unanswered(model: string, code: ErrorCode): void;
   /** All zeros for a version that has had no request. */
   of(model: string, version: number): VersionStatistics;
+  /** Every version that has had a request. */
+  all(): readonly { readonly model: string; readonly version: number; readonly statistics: VersionStatistics }[];
+  /** As counted by `unanswered`: by model, then code. */
+  readonly refusals: ReadonlyMap<string, ReadonlyMap<ErrorCode, number>>;
 }
 
 /** Clients choose batch sizes, so only so many different ones are told apart for a version. */
@@ -59,6 +79,13 @@ interface Counters {
   readonly compute: Duration;
   readonly transfer: Duration;
   readonly batches: Map<number, { readonly compute: Duration; readonly transfer: Duration }>;
+  readonly phases: Readonly<Record<Phase, Histogram>>;
+  readonly total: Histogram;
+  readonly errors: Map<ErrorCode, number>;
+}
+
+function increment(counts: Map<ErrorCode, number>, code: ErrorCode): void {
+  counts.set(code, (counts.get(code) ?? 0) + 1);
 }
 
 function none(): Duration {
@@ -76,6 +103,15 @@ function createCounters(): Counters {
     compute: none(),
     transfer: none(),
     batches: new Map(),
+    phases: {
+      decode: createHistogram(),
+      queue: createHistogram(),
+      compute: createHistogram(),
+      transfer: createHistogram(),
+      encode: createHistogram(),
+    },
+    total: createHistogram(),
+    errors: new Map(),
   };
 }
 
@@ -95,6 +131,7 @@ function batchSizeOf(inputs: NamedTensors, signature: Signature): number {
 
 export function createInferenceStatistics(): InferenceStatistics {
   const models = new Map<string, Map<number, Counters>>();
+  const refusals = new Map<string, Map<ErrorCode, number>>();
 
   function countersOf(model: string, version: number): Counters {
     let versions = models.get(model);
@@ -115,6 +152,10 @@ export function createInferenceStatistics(): InferenceStatistics {
       add(counters.queue, queueMs);
       add(counters.compute, computeMs);
       add(counters.transfer, transferMs);
+      counters.phases.queue.observe(queueMs);
+      counters.phases.compute.observe(computeMs);
+      counters.phases.transfer.observe(transferMs);
+      counters.total.observe(totalMs);
       if (!leads) return;
       let batch = counters.batches.get(rows);
       if (batch === undefined) {
@@ -124,11 +165,24 @@ export function createInferenceStatistics(): InferenceStatistics {
       add(batch.compute, computeMs);
       add(batch.transfer, transferMs);
     },
-    failed(model, version, elapsedMs) {
+    failed(model, version, elapsedMs, code) {
       const counters = countersOf(model, version);
       counters.lastInferenceAt = Date.now();
       add(counters.fail, elapsedMs);
+      increment(counters.errors, code);
     },
+    atEdge(model, version, decodeMs, encodeMs) {
+      const { phases } = countersOf(model, version);
+      phases.decode.observe(decodeMs);
+      phases.encode.observe(encodeMs);
+    },
+    unanswered(model, code) {
+      let codes = refusals.get(model);
+      if (codes === undefined) refusals.set(model, (codes = new Map()));
+      increment(codes, code);
+    },
+    all: () => [...models].flatMap(([model, versions]) => [...versions].map(([version, statistics]) => ({ model, version, statistics }))),
+    refusals,
     of: (model, version) => models.get(model)?.get(version) ?? createCounters(),
   };
 }
@@ -150,7 +204,17 @@ export function withStatistics<T extends Inference>(inference: T, statistics: In
         );
         return response;
       } catch (error) {
-        statistics.failed(version.model, version.version, performance.now() - startedAt);
+        statistics.failed(version.model, version.version, performance.now() - startedAt, toSlipwayError(error).code);
+        throw error;
+      }
+    },
+    async resolve(reference, patience) {
+      try {
+        return await inference.resolve(reference, patience);
+      } catch (error) {
+        const { code } = toSlipwayError(error);
+        // Clients choose names: those of no model must not become labels.
+        statistics.unanswered(code === 'MODEL_NOT_FOUND' ? '' : reference.model, code);
         throw error;
       }
     },

@@ -17,6 +17,8 @@ export interface InferenceRequest {
 
 /** Where the time of a request went, in milliseconds. */
 export interface PhaseTimes {
+  /** When it came to the data plane, on the `performance.now()` clock. */
+  readonly startedAt: number;
   readonly queueMs: number;
   /** Inside the engine; of the whole batch, when the request was run in one. */
   readonly computeMs: number;

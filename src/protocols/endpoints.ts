@@ -28,6 +28,7 @@ import { createSagemakerProtocol } from './sagemaker/sagemaker-protocol.ts';
 import { createTensorFlowServingProtocol } from './tensorflow-serving/rest/tensorflow-serving-protocol.ts';
 import { createServing } from './tensorflow-serving/serving.ts';
 import { createDocsRoutes } from './operation/docs-routes.ts';
+import { createMetricsRoutes } from './operation/metrics-routes.ts';
 import { createHealthRoutes, type ServerPhase } from './operation/health-routes.ts';
 
 export interface ProtocolParts {
@@ -61,7 +62,10 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 }
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
-function nativeProtocol({ config, registry, datasets, uploads, jobs, lanes, phase }: ProtocolParts, predict: Predict): HttpProtocol {
+function nativeProtocol(
+  { config, registry, datasets, uploads, jobs, lanes, statistics, phase }: ProtocolParts,
+  predict: Predict,
+): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
@@ -88,7 +92,12 @@ function nativeProtocol({ config, registry, datasets, uploads, jobs, lanes, phas
       'train-jobs': 'Training models on datasets.',
       operation: 'Health and documentation.',
     },
-    routes: [...(config.native.http ? own : []), ...createHealthRoutes(registry, phase), ...createDocsRoutes()],
+    routes: [
+      ...(config.native.http ? own : []),
+      ...createHealthRoutes(registry, phase),
+      ...createMetricsRoutes(registry, statistics),
+      ...createDocsRoutes(),
+    ],
     prefixes: [],
     encodeError: encodeErrorAnswer,
     error: NATIVE_ERROR,

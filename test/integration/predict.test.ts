@@ -51,7 +51,9 @@ describe('POST /predict', () => {
   it('tells where the time went', async () => {
     const { address } = await runningServer(['times-three']);
     const answer = await post(address, '/predict', '{"model":"times-three","inputs":[1]}');
-    expect(answer.headers.get('server-timing')).toMatch(/^queue;dur=[\d.]+, compute;dur=[\d.]+, total;dur=[\d.]+$/);
+    expect(answer.headers.get('server-timing')).toMatch(
+      /^decode;dur=[\d.]+, queue;dur=[\d.]+, compute;dur=[\d.]+, transfer;dur=[\d.]+, encode;dur=[\d.]+, total;dur=[\d.]+$/,
+    );
   });
 
   it('answers each kind of bad input with its code and names the field', async () => {

@@ -8,7 +8,7 @@ import { collectBody } from './collect-body.ts';
 import { toCodedError } from './error-body.ts';
 import { refuseMalformed } from './malformed-request.ts';
 import { fastifyPath, pathPattern } from './path.ts';
-import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
+import type { HttpProtocol, OnInference, RouteAnswer, RouteDefinition } from './route.ts';
 import { askForBody, createLingering, type Lingering, openBody } from './unread-body.ts';
 
 export interface HttpServerOptions {
@@ -17,6 +17,7 @@ export interface HttpServerOptions {
   readonly requestArrivalMs: number;
   /** At least one; the first answers for paths that have no protocol's prefix. */
   readonly protocols: readonly HttpProtocol[];
+  readonly onInference?: OnInference;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -101,7 +102,21 @@ function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: RouteA
   return reply.send(answer.payload);
 }
 
-function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Lingering): void {
+/** To the microsecond. */
+function milliseconds(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
+/** `Server-Timing` (W3C) tells a client where its time went, in milliseconds. */
+function serverTiming(decodeMs: number, queueMs: number, computeMs: number, totalMs: number, encodeMs: number): string {
+  const transferMs = totalMs - queueMs - computeMs;
+  return (
+    `decode;dur=${milliseconds(decodeMs)}, queue;dur=${milliseconds(queueMs)}, compute;dur=${milliseconds(computeMs)}, ` +
+    `transfer;dur=${milliseconds(transferMs)}, encode;dur=${milliseconds(encodeMs)}, total;dur=${milliseconds(decodeMs + totalMs + encodeMs)}`
+  );
+}
+
+function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Lingering, onInference: OnInference | undefined): void {
   app.route({
     method: route.method,
     url: fastifyPath(route.path),
@@ -112,6 +127,7 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Linge
       done();
     },
     handler: async (request, reply) => {
+      const receivedAt = performance.now();
       const answer = await route.handle({
         params: route.params === undefined ? undefined : checkInput(route.params, request.params, ''),
         query: route.query === undefined ? undefined : checkInput(route.query, request.query, ''),
@@ -125,6 +141,13 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Linge
           return signalOf(reply);
         },
       });
+      if (answer.inference !== undefined) {
+        const { startedAt, queueMs, computeMs, totalMs } = answer.inference.times;
+        const decodeMs = startedAt - receivedAt;
+        const encodeMs = performance.now() - startedAt - totalMs;
+        onInference?.(answer.inference, decodeMs, encodeMs);
+        reply.header('server-timing', serverTiming(decodeMs, queueMs, computeMs, totalMs, encodeMs));
+      }
       if (lingering.beforeAnswer(request.raw, reply.raw)) reply.header('connection', 'close');
       return sendAnswer(request, reply, answer);
     },
@@ -138,7 +161,7 @@ export interface HttpServer {
 }
 
 /** A Fastify server over protocols. It reads bodies as bytes; each protocol answers errors in its own shape. */
-export function createHttpServer({ logger, protocols, requestArrivalMs }: HttpServerOptions): HttpServer {
+export function createHttpServer({ logger, protocols, requestArrivalMs, onInference }: HttpServerOptions): HttpServer {
   const lingering = createLingering();
   const app = fastify({
     logger: false,
@@ -217,14 +240,14 @@ export function createHttpServer({ logger, protocols, requestArrivalMs }: HttpSe
     scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
       collectBody(payload, request.routeOptions.bodyLimit ?? 0),
     );
-    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, lingering);
+    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, lingering, onInference);
     done();
   });
   // Streams are for their routes to read, and what is sent to no route is not read at all.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
   app.register((scope, _options, done) => {
-    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route, lingering);
+    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route, lingering, onInference);
     done();
   });
   return { app, announceClose: lingering.announceEnd };

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { ErrorKind } from '../../errors/catalogue.ts';
+import type { InferenceResponse } from '../../inference/types.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 
 /** What a route reads. `bytes` is read whole, up to its limit; `stream` is handed over as it arrives. */
@@ -26,7 +27,14 @@ export interface RouteAnswer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly contentType?: string;
   readonly payload?: string | Buffer | Readable;
+  /** Of an answer that a model gave: whose, and where its time went. It becomes the header `server-timing`. */
+  readonly inference?: InferenceTimes;
 }
+
+export type InferenceTimes = Pick<InferenceResponse, 'model' | 'version' | 'times'>;
+
+/** Told how long a model's answer took to be decoded and encoded, in milliseconds. */
+export type OnInference = (inference: InferenceTimes, decodeMs: number, encodeMs: number) => void;
 
 export interface RouteContext<Params, Query> {
   readonly params: Params;

@@ -5,11 +5,6 @@ import type { DType } from '../../tensor/dtype.ts';
 import { encodeJsonTensor } from '../../tensor/json-encode.ts';
 import type { RouteAnswer } from '../http/route.ts';
 
-/** `Server-Timing` (W3C) tells a client where its time went. */
-function serverTiming({ times }: InferenceResponse): string {
-  return `queue;dur=${times.queueMs.toFixed(3)}, compute;dur=${times.computeMs.toFixed(3)}, total;dur=${times.totalMs.toFixed(3)}`;
-}
-
 /** A probability with the digits of the scores that it was made from, so that it reads as the same number in `outputs`. */
 function probabilityText(value: number, dtype: DType): string {
   return encodeJsonTensor(
@@ -44,7 +39,7 @@ export function encodePredictResponse(response: InferenceResponse, classificatio
   return {
     status: 200,
     contentType: 'application/json; charset=utf-8',
-    headers: { 'server-timing': serverTiming(response) },
+    inference: response,
     payload: `{"model":${JSON.stringify(response.model)},"version":${response.version},"outputs":{${outputs}}${predictions}}`,
   };
 }

@@ -4,14 +4,14 @@ import type { Inference } from '../../../src/inference/types.ts';
 import type { ReadyVersion } from '../../../src/registry/types.ts';
 import { fp32 } from '../../helpers/tensors.ts';
 
-const times = { queueMs: 1, computeMs: 2, totalMs: 4 };
+const times = { startedAt: 0, queueMs: 1, computeMs: 2, totalMs: 4 };
 
 describe('statistics of inference', () => {
   it('are counted for each version', () => {
     const statistics = createInferenceStatistics();
     statistics.succeeded('m', 1, 8, times, { rows: 8, leads: true });
-    statistics.succeeded('m', 1, 2, { queueMs: 0, computeMs: 0.000001, totalMs: 0.000002 }, { rows: 2, leads: true });
-    statistics.failed('m', 1, 0.5);
+    statistics.succeeded('m', 1, 2, { startedAt: 0, queueMs: 0, computeMs: 0.000001, totalMs: 0.000002 }, { rows: 2, leads: true });
+    statistics.failed('m', 1, 0.5, 'QUEUE_FULL');
     statistics.succeeded('m', 2, 1, times, { rows: 1, leads: true });
     expect(statistics.of('m', 1)).toMatchObject({
       inferenceCount: 10,
@@ -23,6 +23,8 @@ describe('statistics of inference', () => {
       transfer: { count: 2, ns: 1_000_001 },
     });
     expect(statistics.of('m', 1).batches.get(8)).toEqual({ compute: { count: 1, ns: 2_000_000 }, transfer: { count: 1, ns: 1_000_000 } });
+    expect([...statistics.of('m', 1).errors]).toEqual([['QUEUE_FULL', 1]]);
+    expect(statistics.of('m', 1).total.count).toBe(2);
     expect(statistics.of('m', 2).inferenceCount).toBe(1);
     expect(statistics.of('m', 1).lastInferenceAt).toBeGreaterThan(0);
     expect(statistics.of('other', 1)).toMatchObject({ inferenceCount: 0, lastInferenceAt: 0 });
