@@ -58,8 +58,9 @@ export function ingestInProcess(request: IngestRequest, { env, maxHeapBytes, sig
     child.once('close', (code, endSignal) => {
       signal.removeEventListener('abort', kill);
       if (reply !== undefined && 'description' in reply) resolve(reply.description);
-      else if (reply !== undefined) reject(decodeError(reply.error));
+      // Asked for first: a process that is ended before it has its request is also an error of sending it.
       else if (signal.aborted) reject(new SlipwayError('REQUEST_CANCELLED', 'The dataset is not wanted any more.'));
+      else if (reply !== undefined) reject(decodeError(reply.error));
       else {
         const message = `The process that reads the dataset ${describeEnd(code, endSignal)}; nothing was kept.`;
         reject(new SlipwayError('DATASET_READER_FAILED', message, { cause: new Error(printed) }));
