@@ -1,31 +1,45 @@
-import type { Dimension } from '../../graph/dimension.ts';
+import { type Dimension, elementsOf } from '../../graph/dimension.ts';
 import type { Value } from '../../graph/graph.ts';
 import type { OperatorName } from '../../graph/operators/operators.ts';
-import { int64s } from '../../graph/tensors.ts';
+import { floats, int64, int64s } from '../../graph/tensors.ts';
 import { axisOf, type Derivative, type DerivativeCall, numberOf } from '../derivative.ts';
-import { expandLike } from '../shapes.ts';
+import { expandLike, reshapeLike } from '../shapes.ts';
 
 /** Zeros of a value's shape, in a graph that need not know it. */
 function zerosLike({ graph, math }: DerivativeCall, like: Value): Value {
   return expandLike(graph, math.constant(0), like);
 }
 
-/** Zeros to which a gradient is added at indexes along an axis; indexes of any rank stand in the axis's place, as in Gather. */
-function scatterInto(call: DerivativeCall, gradient: Value, indices: Value, axis: number, zeros: Value): Value {
+/**
+ * Zeros to which a gradient is added at indexes along an axis; indexes of any rank stand in the axis's place, as in Gather.
+ * A product with a one-hot matrix, because ScatterND of ONNX Runtime loses sums at equal indexes with several threads.
+ */
+function addAt(
+  call: DerivativeCall,
+  gradient: Value,
+  indices: Value,
+  { axis, zeros }: { readonly axis: number; readonly zeros: Value },
+): Value {
   const { graph } = call;
-  const rank = zeros.shape.length;
   const depth = indices.shape.length;
-  const places = graph.add('Unsqueeze', [indices, graph.constant(int64s([-1]))]);
-  if (axis === 0) return graph.add('ScatterND', [zeros, places, gradient], { reduction: 'add' });
+  const size = zeros.shape[axis]!;
+  if (typeof size !== 'number') return call.fail(`needs the size of the axis ${axis} to be known, not ${size}`);
+  const flat = graph.add('Reshape', [indices, graph.constant(int64s([-1]))]);
+  const hot = graph.add('OneHot', [flat, graph.constant(int64(size)), graph.constant(floats([2], [0, 1]))], { axis: 0 });
   // The axes of the indexes, or the axis that they name, to the front and back again.
   const front = Array.from({ length: depth }, (_axis, index) => axis + index);
   const rest = [...gradient.shape.keys()].filter((each) => each < axis || each >= axis + depth);
   const updates = graph.add('Transpose', [gradient], { perm: [...front, ...rest] });
+  const [count, width] = [elementsOf(indices.shape), elementsOf(rest.map((each) => gradient.shape[each]!))];
+  if (typeof count !== 'number' && typeof width !== 'number')
+    return call.fail('needs the number of indexes, or the size of what they name');
+  const sizes = typeof width === 'number' ? [-1, width] : [count as number, -1];
+  const rows = graph.add('Reshape', [updates, graph.constant(int64s(sizes))]);
+  const sums = graph.add('MatMul', [graph.add('Cast', [hot], { to: gradient.dtype }), rows]);
   const others = [...zeros.shape.keys()].filter((each) => each !== axis);
-  const base = graph.add('Transpose', [zeros], { perm: [axis, ...others] });
-  const sum = graph.add('ScatterND', [base, places, updates], { reduction: 'add' });
-  const back = Array.from({ length: rank }, (_axis, each) => [axis, ...others].indexOf(each));
-  return graph.add('Transpose', [sum], { perm: back });
+  const order = [axis, ...others];
+  const whole = reshapeLike(graph, sums, graph.add('Transpose', [zeros], { perm: order }));
+  return graph.add('Transpose', [whole], { perm: order.map((_axis, each) => order.indexOf(each)) });
 }
 
 /** A gradient put at known places along an axis of a larger size. */
@@ -39,14 +53,14 @@ export function scatterAlong(
   const whole = gradient.shape.with(axis, size);
   if (!whole.every((each) => typeof each === 'number')) return call.fail(`needs all sizes to be known, not ${whole.join(', ')}`);
   const zeros = graph.add('Expand', [math.constant(0), graph.constant(int64s(whole))]);
-  return scatterInto(call, gradient, places, axis, zeros);
+  return addAt(call, gradient, places, { axis, zeros });
 }
 
 export const INDEXING_DERIVATIVES = {
   Gather(call) {
     const source = call.input(0);
     const axis = axisOf(numberOf(call, 'axis', 0), source.shape.length);
-    return [scatterInto(call, call.gradient, call.input(1), axis, zerosLike(call, source))];
+    return [addAt(call, call.gradient, call.input(1), { axis, zeros: zerosLike(call, source) })];
   },
   GatherElements(call) {
     const axis = numberOf(call, 'axis', 0);
