@@ -34,7 +34,7 @@ async function measure(
     while (sent < rounds) {
       const index = sent++;
       const begun = performance.now();
-      await runner.run(inputs, ['x']);
+      await runner.run([inputs], ['x']);
       times[index] = (performance.now() - begun) * 1_000;
     }
   }

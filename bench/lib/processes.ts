@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { ROOT } from './digits.ts';
 
 export interface BenchServer {
   readonly port: number;
@@ -69,4 +72,24 @@ export async function untilReady(port: number): Promise<void> {
     await new Promise((done) => setTimeout(done, 20));
   }
   throw new Error('the server did not become ready');
+}
+
+/**
+ * Starts Slipway on free ports with a state folder of its own, and waits until it takes work.
+ * @param settings further flags, e.g. `--models DIR`.
+ * @param nodeFlags of the gateway, before the program.
+ */
+export async function startSlipway(settings: readonly string[], nodeFlags: readonly string[] = []): Promise<BenchServer> {
+  const state = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
+  const program = join(ROOT, 'bin/slipway.js');
+  const ports = ['--port', '0', '--grpc-port', '0'];
+  const server = await startServer(['--max-semi-space-size=8', ...nodeFlags, program, ...ports, '--state', state, ...settings]);
+  await untilReady(server.port);
+  return {
+    ...server,
+    async stop() {
+      await server.stop();
+      rmSync(state, { recursive: true, force: true });
+    },
+  };
 }

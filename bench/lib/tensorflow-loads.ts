@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
-import type { LoadResult } from './closed-loop.ts';
+import type { Load } from './digits-loads.ts';
 import { digitsBody, digitsImage, ROOT } from './digits.ts';
 import { loadGrpc } from './grpc-client.ts';
 import { load } from './http-client.ts';
-
-type Load = (connections: number, ms: number) => Promise<LoadResult>;
 
 /** TensorFlow Serving's REST API: the image of the native JSON body as the only row, or the only column. */
 export function tensorFlowRest(port: number, format: 'row' | 'column'): Load {

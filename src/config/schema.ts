@@ -112,13 +112,22 @@ export const configSchema = z.strictObject({
   scheduler: z
     .strictObject({
       maxQueueDepth: count.default(1_000).describe('Requests that may wait for one version; further ones are refused.'),
+      maxQueueMs: milliseconds
+        .default(10_000)
+        .describe('A request whose wait is predicted to be longer than this is refused at once, in milliseconds.'),
       requestTimeoutMs: milliseconds.default(30_000).describe('Longest time from the arrival of a request to its answer, in milliseconds.'),
       maxBatchSize: count
-        .default(64)
+        .default(256)
         .describe('Most rows of a batch made of requests that wait for the same version; 1 turns batching off.'),
       batchLatencyMs: milliseconds
         .default(10)
-        .describe('Batches are made no larger than what is measured to take this long, in milliseconds.'),
+        .describe(
+          'Batches are made no larger than what is predicted to take this long, in milliseconds, or four times as long as one row if that is more.',
+        ),
+      exactBatches: z
+        .boolean()
+        .default(false)
+        .describe('Make batches only of models whose batches, in a trial, gave the same bits as requests alone.'),
       defaultPriority: count.default(10).describe('Priority of requests that state none; 1 goes first, then 2 and so on.'),
     })
     .prefault({}),

@@ -1,5 +1,4 @@
 import type { Registry, ReadyVersion } from '../registry/types.ts';
-import { rowsOf } from '../scheduler/batch.ts';
 import type { Lanes } from '../scheduler/lanes.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { checkInputs, checkOutputs } from './check-inputs.ts';
@@ -25,19 +24,20 @@ export function createInference(options: InferenceOptions): Inference & { close(
     checkInputs(inputs, version.signature);
     const release = version.acquire();
     try {
-      const { queue, latencies } = lanes.of(version);
-      const { value, queueMs } = await queue.submit(
-        { inputs, outputs, rows: rowsOf(inputs) },
-        { deadline: Math.min(deadline, startedAt + requestTimeoutMs), signal, priority: priority === 0 ? defaultPriority : priority },
-      );
-      const totalMs = performance.now() - startedAt;
-      latencies.add(totalMs);
+      const done = await lanes.of(version).submit({
+        inputs,
+        outputs,
+        deadline: Math.min(deadline, startedAt + requestTimeoutMs),
+        priority: priority === 0 ? defaultPriority : priority,
+        client: '',
+        signal,
+      });
       return {
         model: version.model,
         version: version.version,
-        outputs: value.outputs,
-        times: { startedAt, queueMs, computeMs: value.computeMs, totalMs },
-        run: { rows: value.batchRows, leads: value.leads },
+        outputs: done.outputs,
+        times: { startedAt, queueMs: done.queueMs, computeMs: done.computeMs, totalMs: performance.now() - startedAt },
+        run: { rows: done.batchRows, leads: done.leads },
       };
     } finally {
       release();

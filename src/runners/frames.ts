@@ -19,15 +19,39 @@ const ALIGNMENT = 8;
 
 /**
  * Up to here a frame is copied into one buffer and written by one call; above, its sections are written from where
- * they lie. Measured: below it the call saved is worth more than the copy, above it the copy's garbage costs more.
+ * they lie. Measured: below it the calls saved are worth more than the copy, above it the copy's garbage costs more.
  */
 const SINGLE_WRITE_BYTES = 16 * 1024;
+
+/** The same when the buffer is used again and again, so that there is no garbage; above it the socket takes no frame whole. */
+const SCRATCH_BYTES = 192 * 1024;
 
 const ZEROS = Buffer.alloc(ALIGNMENT);
 
 /** `bytes` rounded up to the next multiple of 8. */
 export function alignedBytes(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+/** One section of a body: its pieces lie one directly behind the other. */
+export type Section = readonly Uint8Array[];
+
+/**
+ * Memory for frames that is used again once the system has taken them. For streams that have no more use for a chunk once
+ * their `writableLength` does not count it, as sockets do.
+ */
+export interface FrameScratch {
+  buffer: Buffer;
+}
+
+export function createFrameScratch(): FrameScratch {
+  return { buffer: ZEROS };
+}
+
+function bytesOf(section: Section): number {
+  let total = 0;
+  for (const piece of section) total += piece.byteLength;
+  return total;
 }
 
 function writeHead(target: Buffer, json: string, jsonBytes: number, headBytes: number, totalBytes: number): void {
@@ -37,42 +61,73 @@ function writeHead(target: Buffer, json: string, jsonBytes: number, headBytes: n
   target.fill(0, PREFIX_BYTES + jsonBytes, headBytes);
 }
 
+/** A buffer of `bytes`: the scratch when the stream has nothing in it any more. */
+function frameBuffer(bytes: number, scratch: FrameScratch | undefined): Buffer {
+  if (scratch === undefined) return Buffer.allocUnsafe(bytes);
+  if (scratch.buffer.length < bytes) scratch.buffer = Buffer.allocUnsafeSlow(Math.min(SCRATCH_BYTES, 2 * bytes));
+  return scratch.buffer.subarray(0, bytes);
+}
+
+function writeWhole(
+  stream: Writable,
+  head: (target: Buffer) => void,
+  headBytes: number,
+  sections: readonly Section[],
+  frame: Buffer,
+): void {
+  head(frame);
+  let offset = headBytes;
+  for (const section of sections) {
+    for (const piece of section) {
+      frame.set(piece, offset);
+      offset += piece.byteLength;
+    }
+    const end = alignedBytes(offset);
+    frame.fill(0, offset, end);
+    offset = end;
+  }
+  stream.write(frame);
+}
+
 /**
  * Writes one frame. Large sections are not copied: their memory must stay as it is until the stream has written it.
+ * @param scratch of this stream, for the frames that are copied.
  * @returns the bytes of the frame.
  * @throws RangeError when the frame is longer than `maxFrameBytes`; nothing is written then.
  */
-export function writeFrame(stream: Writable, header: object, sections: readonly Uint8Array[], maxFrameBytes: number): number {
+export function writeFrame(
+  stream: Writable,
+  header: object,
+  sections: readonly Section[],
+  maxFrameBytes: number,
+  scratch?: FrameScratch,
+): number {
   const json = JSON.stringify(header);
   const jsonBytes = Buffer.byteLength(json);
   const headBytes = alignedBytes(PREFIX_BYTES + jsonBytes);
   let totalBytes = headBytes;
-  for (const section of sections) totalBytes += alignedBytes(section.byteLength);
+  for (const section of sections) totalBytes += alignedBytes(bytesOf(section));
   if (totalBytes > maxFrameBytes || jsonBytes > MAX_HEADER_BYTES) {
     throw new RangeError(`The tensors take ${totalBytes} bytes; a runner takes and gives at most ${maxFrameBytes} at once.`);
   }
+  const head = (target: Buffer): void => writeHead(target, json, jsonBytes, headBytes, totalBytes);
 
-  if (totalBytes <= SINGLE_WRITE_BYTES) {
-    const frame = Buffer.allocUnsafe(totalBytes);
-    writeHead(frame, json, jsonBytes, headBytes, totalBytes);
-    let offset = headBytes;
-    for (const section of sections) {
-      frame.set(section, offset);
-      const end = offset + section.byteLength;
-      offset += alignedBytes(section.byteLength);
-      frame.fill(0, end, offset);
-    }
-    stream.write(frame);
+  // What a corked or busy stream is given, it keeps for a while.
+  const reusable = scratch !== undefined && stream.writableLength === 0 && stream.writableCorked === 0;
+  if (totalBytes <= (reusable ? SCRATCH_BYTES : SINGLE_WRITE_BYTES)) {
+    writeWhole(stream, head, headBytes, sections, frameBuffer(totalBytes, reusable ? scratch : undefined));
+    if (reusable && stream.writableLength > 0) scratch.buffer = ZEROS;
     return totalBytes;
   }
 
-  const head = Buffer.allocUnsafe(headBytes);
-  writeHead(head, json, jsonBytes, headBytes, totalBytes);
+  const headBuffer = Buffer.allocUnsafe(headBytes);
+  head(headBuffer);
   stream.cork();
-  stream.write(head);
+  stream.write(headBuffer);
   for (const section of sections) {
-    if (section.byteLength > 0) stream.write(section);
-    const padding = alignedBytes(section.byteLength) - section.byteLength;
+    for (const piece of section) if (piece.byteLength > 0) stream.write(piece);
+    const bytes = bytesOf(section);
+    const padding = alignedBytes(bytes) - bytes;
     if (padding > 0) stream.write(ZEROS.subarray(0, padding));
   }
   stream.uncork();

@@ -50,6 +50,8 @@ export interface Runner {
   readonly status: RunnerStatus;
   /** Restarts since the runner was made. */
   readonly restarts: number;
+  /** Runs that are worked on side by side when so many are sent. */
+  readonly concurrency: number;
   /** Requests sent to the process and not answered yet. */
   readonly inFlight: number;
   /** Called at each change of `status`, after it changed. */
@@ -58,9 +60,11 @@ export interface Runner {
   ready(): Promise<LoadedInfo>;
   /**
    * Runs the model on inputs that fit its signature.
+   * @param parts at least one; several are joined along the first dimension and run together. They have the same names,
+   * dtypes and other dimensions. The outputs are of all of them.
    * @throws SlipwayError RUNNER_CRASHED, RUNNER_UNRESPONSIVE, MODEL_NOT_READY, INFERENCE_FAILED and what else the engine codes.
    */
-  run(inputs: NamedTensors, outputs: readonly string[]): Promise<RunResult>;
+  run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
   /** What its process takes of the memory now, in bytes; of what it shares with other processes its part, where the system tells. */
   memoryBytes(): Promise<number>;
   /** Ends the process and waits for its end. Requests in flight fail with RUNNER_CRASHED; drain first. Safe to call twice. */

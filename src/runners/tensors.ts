@@ -1,22 +1,40 @@
 import { decodeBinaryTensor, encodeBinaryTensor } from '../tensor/binary.ts';
 import type { NamedTensors, Tensor } from '../tensor/tensor.ts';
-import { alignedBytes } from './frames.ts';
+import { alignedBytes, type Section } from './frames.ts';
 import type { TensorHeader } from './messages.ts';
 
 /** Tensors as a frame carries them: their headers, and their bytes in the same order. */
 export interface PackedTensors {
   readonly headers: TensorHeader[];
-  readonly sections: Uint8Array[];
+  readonly sections: Section[];
 }
 
-/** Lays tensors out for a frame without copying their numbers. */
-export function packTensors(tensors: NamedTensors): PackedTensors {
+/**
+ * Lays tensors out for a frame without copying their numbers. Those of several parts are joined along their first
+ * dimension, which takes no more than their bytes one behind the other.
+ * @param parts at least one, all with the same names and dtypes, and but for the first the same dimensions.
+ */
+export function packTensors(parts: readonly NamedTensors[]): PackedTensors {
   const headers: TensorHeader[] = [];
-  const sections: Uint8Array[] = [];
-  for (const [name, tensor] of tensors) {
-    const bytes = encodeBinaryTensor(tensor);
-    headers.push({ name, dtype: tensor.dtype, shape: tensor.shape, bytes: bytes.byteLength });
-    sections.push(bytes);
+  const sections: Section[] = [];
+  const [first, ...rest] = parts;
+  for (const [name, tensor] of first!) {
+    const pieces = [encodeBinaryTensor(tensor)];
+    let { shape } = tensor;
+    let bytes = pieces[0]!.byteLength;
+    if (rest.length > 0) {
+      let rows = shape[0]!;
+      for (const part of rest) {
+        const more = part.get(name)!;
+        const piece = encodeBinaryTensor(more);
+        pieces.push(piece);
+        bytes += piece.byteLength;
+        rows += more.shape[0]!;
+      }
+      shape = [rows, ...shape.slice(1)];
+    }
+    headers.push({ name, dtype: tensor.dtype, shape, bytes });
+    sections.push(pieces);
   }
   return { headers, sections };
 }

@@ -1,97 +1,101 @@
-import { concatTensors } from '../tensor/concat.ts';
-import type { Signature, TensorSpec } from '../tensor/signature.ts';
+import type { NumericData } from '../tensor/dtype.ts';
+import { formatShape } from '../tensor/shape.ts';
+import type { Signature } from '../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../tensor/tensor.ts';
 
-/** One request as the runner gets it. */
-export interface Work {
-  readonly inputs: NamedTensors;
-  /** Names of the wanted outputs, in order. */
-  readonly outputs: readonly string[];
-  /** The common first dimension of its inputs; 0 when it has none, so that the request goes alone. */
-  readonly rows: number;
+/** What of a model's signature matters to joining requests. */
+export interface BatchShape {
+  /** Why requests of this model can't be joined; undefined when its signature allows it. */
+  readonly obstacle: string | undefined;
+  /**
+   * Rows of a request: the first dimension that its inputs have in common; 0 when they have none, and it runs alone.
+   */
+  rowsOf(inputs: NamedTensors): number;
+  /** Requests with the same key can be joined: they ask for the same outputs, and their other dimensions are equal. */
+  keyOf(inputs: NamedTensors, outputs: readonly string[]): string;
+  /** How much a request is, in the unit of the cost line: rows, or input elements where other dimensions vary, too. */
+  sizeOf(inputs: NamedTensors, rows: number): number;
+  readonly unit: 'rows' | 'elements';
+  readonly allOutputs: readonly string[];
 }
 
-function isOpen({ shape }: TensorSpec): boolean {
-  return shape !== null && shape[0] === -1;
-}
-
-/**
- * Why requests of a model can't be put together, from what its signature says; undefined when they can. Whether the rows
- * of its outputs belong to those of its inputs, and to no others, only running it tells.
- */
-export function unbatchableReason({ inputs, outputs }: Signature): string | undefined {
-  const closed = inputs.find((spec) => !isOpen(spec));
-  if (closed !== undefined) return `the first dimension of its input "${closed.name}" is not open`;
-  const fixed = outputs.find((spec) => !isOpen(spec));
-  if (fixed !== undefined) return `the first dimension of its output "${fixed.name}" is not open`;
-  if (inputs.length === 0) return 'it has no inputs';
+function obstacleIn({ inputs, outputs }: Signature): string | undefined {
+  if (inputs.length === 0) return 'the model has no inputs';
+  for (const [kind, specs] of [
+    ['input', inputs],
+    ['output', outputs],
+  ] as const) {
+    for (const { name, shape } of specs) {
+      // An output without a declared shape is judged by what comes.
+      if (shape === null && kind === 'output') continue;
+      if (shape?.[0] === -1) continue;
+      return `the first dimension of the ${kind} "${name}" does not vary: its shape is ${formatShape(shape)}`;
+    }
+  }
   return undefined;
 }
 
-/** The rows of a request as `Work` has them. */
-export function rowsOf(inputs: NamedTensors): number {
-  let rows: number | undefined;
-  for (const { shape } of inputs.values()) {
-    rows ??= shape[0];
-    if (rows !== shape[0]) return 0;
+export function describeBatchShape(signature: Signature): BatchShape {
+  const obstacle = obstacleIn(signature);
+  const varying = signature.inputs.filter(({ shape }) => shape === null || shape.slice(1).includes(-1)).map(({ name }) => name);
+  const allOutputs = signature.outputs.map(({ name }) => name);
+
+  function rowsOf(inputs: NamedTensors): number {
+    let rows = -1;
+    for (const { shape } of inputs.values()) {
+      const own = shape[0] ?? 0;
+      if (rows === -1) rows = own;
+      else if (rows !== own) return 0;
+    }
+    return rows === -1 ? 0 : rows;
   }
-  return rows ?? 0;
+
+  return {
+    obstacle,
+    unit: varying.length === 0 ? 'rows' : 'elements',
+    allOutputs,
+    rowsOf,
+    keyOf(inputs, outputs) {
+      let key = outputs.length === allOutputs.length ? '' : outputs.map((name) => JSON.stringify(name)).join();
+      for (const name of varying) key += `;${inputs.get(name)?.shape.slice(1).join('x')}`;
+      return key;
+    },
+    sizeOf(inputs, rows) {
+      if (varying.length === 0) return Math.max(1, rows);
+      let elements = 0;
+      for (const { data } of inputs.values()) elements += data.length;
+      return Math.max(1, elements);
+    },
+  };
 }
 
-function sameRest(a: readonly number[], b: readonly number[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let axis = 1; axis < a.length; axis += 1) if (a[axis] !== b[axis]) return false;
-  return true;
+/** Rows `from` to before `to` of a tensor with `rows` of them, as a view of it. */
+export function rowsOfTensor({ dtype, shape, data }: Tensor, rows: number, from: number, to: number): Tensor {
+  const each = data.length / rows;
+  const part =
+    dtype === 'BYTES'
+      ? (data as readonly Uint8Array[]).slice(from * each, to * each)
+      : (data as NumericData).subarray(from * each, to * each);
+  return { dtype, shape: [to - from, ...shape.slice(1)], data: part };
 }
 
-/** Whether two requests can share a batch: the same outputs, and inputs that differ in their first dimension only. */
-export function fitTogether(a: Work, b: Work): boolean {
-  if (a.outputs.length !== b.outputs.length) return false;
-  for (let index = 0; index < a.outputs.length; index += 1) if (a.outputs[index] !== b.outputs[index]) return false;
-  for (const [name, tensor] of a.inputs) {
-    const other = b.inputs.get(name);
-    if (other === undefined || other.dtype !== tensor.dtype || !sameRest(tensor.shape, other.shape)) return false;
+/** Why outputs can't be taken apart again into `rows` rows; undefined when they can. */
+export function splitObstacle(outputs: NamedTensors, rows: number): string | undefined {
+  for (const [name, { shape }] of outputs) {
+    if (shape[0] === rows) continue;
+    return `a batch of ${rows} gave the output "${name}" the shape ${formatShape(shape)}, whose first dimension is not the batch's`;
   }
-  return true;
+  return undefined;
 }
 
-/** The inputs of several requests behind one another. They must fit together. */
-export function joinInputs(batch: readonly Work[]): NamedTensors {
-  const [first] = batch;
-  if (batch.length === 1) return first!.inputs;
-  const joined = new Map<string, Tensor>();
-  for (const name of first!.inputs.keys()) {
-    joined.set(
-      name,
-      concatTensors(
-        batch.map(({ inputs }) => inputs.get(name)!),
-        `inputs.${name}`,
-      ),
-    );
-  }
-  return joined;
-}
-
-function sliceRows({ dtype, shape, data }: Tensor, start: number, end: number): Tensor {
-  const [rows = 0, ...rest] = shape;
-  const size = rows === 0 ? 0 : data.length / rows;
-  const [from, to] = [start * size, end * size];
-  return { dtype, shape: [end - start, ...rest], data: ArrayBuffer.isView(data) ? data.subarray(from, to) : data.slice(from, to) };
-}
-
-/**
- * The outputs of each request of a batch; views of the batch's memory.
- * @returns the name of an output whose first dimension is not that of the batch, instead.
- */
-export function splitOutputs(outputs: NamedTensors, batch: readonly Work[]): NamedTensors[] | string {
-  let total = 0;
-  for (const { rows } of batch) total += rows;
-  for (const [name, { shape }] of outputs) if (shape[0] !== total) return name;
-  let start = 0;
-  return batch.map(({ rows }) => {
-    const own = new Map<string, Tensor>();
-    for (const [name, tensor] of outputs) own.set(name, sliceRows(tensor, start, start + rows));
-    start += rows;
-    return own;
+/** Takes the outputs of a batch apart. Call it only when there is no `splitObstacle`. The parts are views of the whole. */
+export function splitOutputs(outputs: NamedTensors, rowsOfParts: readonly number[]): NamedTensors[] {
+  const total = rowsOfParts.reduce((sum, rows) => sum + rows, 0);
+  let from = 0;
+  return rowsOfParts.map((rows) => {
+    const part = new Map<string, Tensor>();
+    for (const [name, tensor] of outputs) part.set(name, rowsOfTensor(tensor, total, from, from + rows));
+    from += rows;
+    return part;
   });
 }

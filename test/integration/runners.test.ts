@@ -68,7 +68,7 @@ function elementsOf(tensor: Tensor | undefined): unknown[] {
 }
 
 async function echo(runner: Runner, ...values: number[]): Promise<number[]> {
-  const { outputs } = await runner.run(floats(...values), ['x']);
+  const { outputs } = await runner.run([floats(...values)], ['x']);
   return Array.from(outputs.get('x')?.data as Float32Array);
 }
 
@@ -124,7 +124,7 @@ describe('a runner that behaves', () => {
     await runner.ready();
     const sizes = [1, 7, 750, 25_000, 2, 500_000, 3, 100_000];
     const answers = sizes.map((size, index) =>
-      runner.run(new Map([['x', { dtype: 'FP32', shape: [size], data: new Float32Array(size).fill(index) }]]), ['x']),
+      runner.run([new Map([['x', { dtype: 'FP32', shape: [size], data: new Float32Array(size).fill(index) }]])], ['x']),
     );
     expect(runner.inFlight).toBe(sizes.length);
     const results = await Promise.all(answers);
@@ -155,7 +155,7 @@ describe('a runner that behaves', () => {
       ['empty', { dtype: 'FP32', shape: [0, 4], data: new Float32Array(0) }],
       ['half', { dtype: 'FP16', shape: [1], data: Uint16Array.of(0x3c00) }],
     ]);
-    const { outputs } = await runner.run(inputs, []);
+    const { outputs } = await runner.run([inputs], []);
     expect([...outputs.keys()]).toEqual([...inputs.keys()]);
     for (const [name, tensor] of inputs) {
       const back = outputs.get(name);
@@ -167,10 +167,10 @@ describe('a runner that behaves', () => {
   it('passes an error of the engine on with its code and goes on', async () => {
     const { runner } = launch('throw-in-run.ts');
     await runner.ready();
-    const coded = await failureOf(runner.run(floats(1), ['x']));
+    const coded = await failureOf(runner.run([floats(1)], ['x']));
     expect(coded.code).toBe('INPUT_MISMATCH');
     expect(coded.details).toEqual([{ path: 'inputs.x', message: 'odd' }]);
-    const plain = await failureOf(runner.run(floats(2), ['x']));
+    const plain = await failureOf(runner.run([floats(2)], ['x']));
     expect(plain.code).toBe('INFERENCE_FAILED');
     expect(plain.message).toBe('the engine broke');
     expect(await echo(runner, 4)).toEqual([4]);
@@ -180,7 +180,7 @@ describe('a runner that behaves', () => {
   it('refuses tensors over the largest frame without touching the process', async () => {
     const { runner } = launch('echo.ts', { maxFrameBytes: 64 * 1024 });
     await runner.ready();
-    const error = await failureOf(runner.run(floats(...Array.from({ length: 20_000 }, () => 1)), ['x']));
+    const error = await failureOf(runner.run([floats(...Array.from({ length: 20_000 }, () => 1))], ['x']));
     expect(error.code).toBe('BODY_TOO_LARGE');
     expect(await echo(runner, 4)).toEqual([4]);
   });
@@ -238,7 +238,7 @@ describe("Slipway's own runner program", () => {
       inputs: [{ name: 'x', dtype: 'FP32', shape: [-1] }],
       outputs: [{ name: 'y', dtype: 'FP32', shape: [-1] }],
     });
-    const { outputs, computeNs } = await runner.run(floats(1, 2.5), ['y']);
+    const { outputs, computeNs } = await runner.run([floats(1, 2.5)], ['y']);
     expect(elementsOf(outputs.get('y'))).toEqual([2, 5]);
     expect(computeNs).toBeGreaterThan(0);
   });
@@ -256,7 +256,7 @@ describe("Slipway's own runner program", () => {
     const { pid } = await runner.ready();
     process.kill(pid, 'SIGINT');
     process.kill(pid, 'SIGTERM');
-    await runner.run(floats(1), ['y']);
+    await runner.run([floats(1)], ['y']);
     expect((await runner.ready()).pid).toBe(pid);
   });
 });
@@ -266,7 +266,7 @@ describe('a runner that crashes', () => {
     const { runner, states } = launch('exit-mid-run.ts');
     const first = await runner.ready();
     expect(await echo(runner, 1)).toEqual([1]);
-    const doomed = [runner.run(floats(13), ['x']), runner.run(floats(2), ['x'])];
+    const doomed = [runner.run([floats(13)], ['x']), runner.run([floats(2)], ['x'])];
     for (const request of doomed) {
       const error = await failureOf(request);
       expect(error.code).toBe('RUNNER_CRASHED');
@@ -285,10 +285,10 @@ describe('a runner that crashes', () => {
 
   it('refuses requests with MODEL_NOT_READY until it is back', async () => {
     const { runner } = launch('exit-mid-run.ts', { restartBackoffMs: 300 });
-    expect((await failureOf(runner.run(floats(1), ['x']))).code).toBe('MODEL_NOT_READY');
+    expect((await failureOf(runner.run([floats(1)], ['x']))).code).toBe('MODEL_NOT_READY');
     await runner.ready();
-    await failureOf(runner.run(floats(13), ['x']));
-    const error = await failureOf(runner.run(floats(1), ['x']));
+    await failureOf(runner.run([floats(13)], ['x']));
+    const error = await failureOf(runner.run([floats(1)], ['x']));
     expect(error.code).toBe('MODEL_NOT_READY');
     expect(error.retryAfterMs).toBe(300);
     expect(error.message).toContain('exit code 7');
@@ -309,7 +309,7 @@ describe('a runner that crashes', () => {
   it('reports a defect that nobody caught', async () => {
     const { runner, states, log } = launch('throw-outside-run.ts');
     await runner.ready();
-    const error = await failureOf(runner.run(floats(1), ['x']));
+    const error = await failureOf(runner.run([floats(1)], ['x']));
     expect(error.code).toBe('RUNNER_CRASHED');
     expect(error.message).toContain('exit code 1');
     expect(states[1]).toMatchObject({ reason: expect.stringContaining('a callback has a defect') });
@@ -326,7 +326,7 @@ describe('a runner that crashes', () => {
     expect(error.message).toContain('3 times in a row');
     expect(runner.restarts).toBe(2);
     expect(states.map((status) => (status.state === 'restarting' ? status.retryAfterMs : status.state))).toEqual([10, 20, 'failed']);
-    expect((await failureOf(runner.run(floats(1), ['x']))).code).toBe('MODEL_FAILED');
+    expect((await failureOf(runner.run([floats(1)], ['x']))).code).toBe('MODEL_FAILED');
     expect(await failureOf(runner.ready())).toBe(error);
   });
 
@@ -334,7 +334,7 @@ describe('a runner that crashes', () => {
     const { runner } = launch('exit-mid-run.ts', { maxRestarts: 1, settledAfterMs: 0 });
     for (let crash = 0; crash < 3; crash += 1) {
       await runner.ready();
-      await failureOf(runner.run(floats(13), ['x']));
+      await failureOf(runner.run([floats(13)], ['x']));
     }
     await runner.ready();
     expect(runner.restarts).toBe(3);
@@ -344,9 +344,9 @@ describe('a runner that crashes', () => {
   it('is given up when it crashes again too soon', async () => {
     const { runner } = launch('exit-mid-run.ts', { maxRestarts: 1 });
     await runner.ready();
-    await failureOf(runner.run(floats(13), ['x']));
+    await failureOf(runner.run([floats(13)], ['x']));
     await runner.ready();
-    await failureOf(runner.run(floats(13), ['x']));
+    await failureOf(runner.run([floats(13)], ['x']));
     expect(runner.status.state).toBe('failed');
   });
 
@@ -371,7 +371,7 @@ describe('a runner that hangs', () => {
   it('is ended when one run takes too long', async () => {
     const { runner } = launch('never-answer.ts', { unresponsiveMs: 200, heartbeatMs: 50 });
     const { pid } = await runner.ready();
-    const error = await failureOf(runner.run(floats(13), ['x']));
+    const error = await failureOf(runner.run([floats(13)], ['x']));
     expect(error.code).toBe('RUNNER_UNRESPONSIVE');
     expect(error.message).toContain('200 ms');
     await runner.ready();
@@ -438,14 +438,14 @@ describe('stopping', () => {
     await Promise.all([runner.stop(), runner.stop()]);
     await runner.stop();
     expect(states.map(({ state }) => state)).toEqual(['ready', 'stopped']);
-    expect((await failureOf(runner.run(floats(1), ['x']))).code).toBe('MODEL_NOT_READY');
+    expect((await failureOf(runner.run([floats(1)], ['x']))).code).toBe('MODEL_NOT_READY');
     expect((await failureOf(runner.ready())).code).toBe('MODEL_NOT_READY');
   });
 
   it('fails requests in flight', async () => {
     const { runner } = launch('throw-in-run.ts');
     await runner.ready();
-    const doomed = failureOf(runner.run(floats(4), ['x']));
+    const doomed = failureOf(runner.run([floats(4)], ['x']));
     const stopped = runner.stop();
     expect((await doomed).code).toBe('RUNNER_CRASHED');
     await stopped;

@@ -9,51 +9,113 @@ import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
 
 const settings = z.strictObject({
   maxQueueDepth: z.int().positive().describe('Requests that may wait for one version; further ones are refused.'),
-  maxBatchSize: z.int().positive().describe('Most rows of a batch; 1 turns batching off.'),
-  batchLatencyMs: z.int().positive().describe('Batches are made no larger than what is measured to take this long, in milliseconds.'),
+  maxQueueMs: z.int().positive().describe('A request whose wait is predicted to be longer than this is refused, in milliseconds.'),
+  maxBatchSize: z.int().positive().describe('Most rows of a batch; 1 turns batching off. A larger request runs alone.'),
+  batchLatencyMs: z
+    .int()
+    .positive()
+    .describe(
+      'Batches are made no larger than what is predicted to take this long, in milliseconds, or four times one row if that is more.',
+    ),
+  exactBatches: z.boolean().describe('Batches are made only where a trial gave the same bits as requests alone.'),
 });
 
-const schedulerAnswer = z.object({
-  settings,
-  versions: z.array(
-    z.object({
-      version: z.int(),
-      batching: z.object({
-        state: z.enum(['off', 'proving', 'on']),
-        reason: z.string(),
-        exact: z.boolean().optional().describe('Whether batches gave the same bits as single requests, as far as they were compared.'),
-        fit: z
-          .object({ baseMs: z.number(), perRowMs: z.number(), samples: z.int() })
-          .optional()
-          .describe('What a batch costs, as it was measured: baseMs + perRowMs × rows.'),
-        maxRows: z.int().describe('Most rows of the next batch, by the measured cost and the settings.'),
-        recent: z.array(z.object({ requests: z.int(), rows: z.int(), ms: z.number() })).describe('The latest runs, the last one first.'),
+const versionAnswer = z.object({
+  version: z.int(),
+  batching: z.object({
+    state: z.enum(['off', 'proving', 'on']),
+    reason: z.string(),
+    exact: z.boolean().optional().describe('Whether a trial batch gave the same bits as a request alone.'),
+  }),
+  fit: z
+    .object({
+      unit: z.enum(['rows', 'elements']).describe('What sizes count: rows, or input elements of models with other open dimensions.'),
+      perUnitMs: z.number().optional(),
+      fixedMs: z.number().optional(),
+      overheadMs: z.number().optional().describe('On the way to the runner and back.'),
+      runs: z.int().describe('Runs that were measured.'),
+      samples: z
+        .array(z.object({ size: z.number(), ms: z.number(), runs: z.int() }))
+        .describe('The means that the line is laid through, by class of size.'),
+    })
+    .describe('What a run of n units costs, learned from the runs: perUnitMs × n + fixedMs in the engine.'),
+  targetSize: z.int().optional().describe('The largest batch that is made at present, in units of the fit.'),
+  queue: z.object({
+    depth: z.int(),
+    waitMs: z.number().describe('What a request that comes now is predicted to wait.'),
+    inFlight: z.int().describe('Runs that were sent to the runner and are not answered yet.'),
+  }),
+  latency: z.object({ count: z.int(), p50Ms: z.number(), p99Ms: z.number() }).optional().describe('Of the latest requests.'),
+  predictedP99Ms: z
+    .number()
+    .optional()
+    .describe('What nearly every request is predicted to stay below: the largest of the latest batches to end, then another one.'),
+  dropped: z
+    .object({
+      queueFull: z.int().describe('Refused: the queue had no room.'),
+      unreachable: z.int().describe('Refused: the answer would have come too late.'),
+      expired: z.int().describe('Their time was over while they waited or ran.'),
+      cancelled: z.int().describe('Their clients went away.'),
+    })
+    .describe('Requests that got no answer, since the version was loaded.'),
+  decisions: z
+    .array(
+      z.object({
+        at: z.iso.datetime(),
+        requests: z.int(),
+        rows: z.int(),
+        size: z.number(),
+        waitedMs: z.number().describe('How long its first request had waited.'),
+        left: z.int().describe('Requests that were left to wait.'),
+        predictedMs: z.number().optional(),
+        computeMs: z.number().optional().describe('In the engine; missing while it runs, or when it failed.'),
+        reason: z.string().describe('Why no more went with it.'),
       }),
-      queue: z.object({ depth: z.int(), waitMs: z.number().describe('About how long a request that comes now waits.') }),
-      latency: z.object({ count: z.int(), p50Ms: z.number(), p99Ms: z.number() }).optional().describe('Of the latest requests.'),
-      predictedP99Ms: z
-        .number()
-        .describe('The time of a request that comes just after a full batch was begun and goes with a full one, in milliseconds.'),
-    }),
-  ),
+    )
+    .describe('The last batches, the latest first.'),
 });
 
-const EXAMPLE = {
-  settings: { maxQueueDepth: 1_000, maxBatchSize: 64, batchLatencyMs: 10 },
+const schedulerAnswer = z.object({ settings, versions: z.array(versionAnswer) });
+
+const EXAMPLE: z.infer<typeof schedulerAnswer> = {
+  settings: { maxQueueDepth: 1_000, maxQueueMs: 10_000, maxBatchSize: 256, batchLatencyMs: 10, exactBatches: false },
   versions: [
     {
       version: 1,
       batching: {
-        state: 'on' as const,
-        reason: 'Requests that wait are run together; batches gave the same bits as single requests.',
+        state: 'on',
+        reason: 'In a trial, the answer of a request between two others was to the bit the same as alone.',
         exact: true,
-        fit: { baseMs: 0.2, perRowMs: 0.02, samples: 1_204 },
-        maxRows: 64,
-        recent: [{ requests: 7, rows: 7, ms: 0.34 }],
       },
-      queue: { depth: 0, waitMs: 0 },
+      fit: {
+        unit: 'rows',
+        perUnitMs: 0.01,
+        fixedMs: 0.02,
+        overheadMs: 0.09,
+        runs: 1_204,
+        samples: [
+          { size: 1, ms: 0.03, runs: 4 },
+          { size: 12.4, ms: 0.15, runs: 1_200 },
+        ],
+      },
+      targetSize: 42,
+      queue: { depth: 0, waitMs: 0, inFlight: 0 },
       latency: { count: 1_000, p50Ms: 0.4, p99Ms: 1.1 },
-      predictedP99Ms: 2.96,
+      predictedP99Ms: 0.86,
+      dropped: { queueFull: 0, unreachable: 3, expired: 0, cancelled: 1 },
+      decisions: [
+        {
+          at: '2026-11-24T12:00:00.000Z',
+          requests: 7,
+          rows: 7,
+          size: 7,
+          waitedMs: 0.11,
+          left: 0,
+          predictedMs: 0.18,
+          computeMs: 0.09,
+          reason: 'nothing else waited',
+        },
+      ],
     },
   ],
 };
@@ -74,18 +136,16 @@ export function createSchedulerRoutes({ registry, lanes }: SchedulerRouteOptions
       .describe(model)
       .versions.filter(({ state }) => state === 'ready')
       .map(({ version }) => registry.resolve({ model, version }));
-    const { maxQueueDepth, maxBatchSize, batchLatencyMs } = lanes.settingsOf(model);
+    const { maxQueueDepth, maxQueueMs, maxBatchSize, batchLatencyMs, exactBatches } = lanes.settingsOf(model);
     return {
-      settings: { maxQueueDepth, maxBatchSize, batchLatencyMs },
+      settings: { maxQueueDepth, maxQueueMs, maxBatchSize, batchLatencyMs, exactBatches },
       versions: ready.map((each) => {
-        const { batching, latency, ...rest } = lanes.describe(each);
-        const { exact, fit, recent, ...batchingRest } = batching;
-        return {
+        const { decisions, ...rest } = lanes.of(each).describe();
+        return versionAnswer.parse({
           version: each.version,
-          batching: { ...batchingRest, ...(exact !== undefined && { exact }), ...(fit && { fit }), recent: [...recent] },
-          ...(latency && { latency }),
           ...rest,
-        };
+          decisions: decisions.map((decision) => ({ ...decision, at: new Date(decision.at).toISOString() })),
+        });
       }),
     };
   }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { encodeError } from '../../errors/encode.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
 import type { EngineName, LoadedModel, LoadOptions } from '../../engines/engine.ts';
-import { createFrameReader, DEFAULT_MAX_FRAME_BYTES, writeFrame } from '../frames.ts';
+import { createFrameReader, createFrameScratch, DEFAULT_MAX_FRAME_BYTES, type Section, writeFrame } from '../frames.ts';
 import { type ChildMessage, type HostMessage, type LoadMessage, PROTOCOL_VERSION, type RunMessage } from '../messages.ts';
 import { bodyBytesOf, packTensors, unpackTensors } from '../tensors.ts';
 import { readHostMessage } from './read-message.ts';
@@ -36,9 +36,10 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
   const waiting: Task[] = [];
   let working = false;
   let model: LoadedModel | undefined;
+  const scratch = createFrameScratch();
 
-  function send(message: ChildMessage, sections: readonly Uint8Array[] = []): void {
-    writeFrame(connection, message, sections, DEFAULT_MAX_FRAME_BYTES);
+  function send(message: ChildMessage, sections: readonly Section[] = []): void {
+    writeFrame(connection, message, sections, DEFAULT_MAX_FRAME_BYTES, scratch);
   }
 
   /** Since when answers are held back, undefined when none are. */
@@ -82,8 +83,8 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
       const started = performance.now();
       const outputs = await model.run(inputs, message.outputs);
       const computeNs = Math.round((performance.now() - started) * 1e6);
-      const { headers, sections } = packTensors(outputs);
-      holdAnswers();
+      const { headers, sections } = packTensors([outputs]);
+      if (waiting.length > 0) holdAnswers();
       send({ kind: 'result', id: message.id, computeNs, tensors: headers }, sections);
     } catch (error) {
       send({ kind: 'error', id: message.id, error: encodeError(error, 'INFERENCE_FAILED') });

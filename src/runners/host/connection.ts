@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { decodeError } from '../../errors/encode.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
-import { createFrameReader, writeFrame } from '../frames.ts';
+import { createFrameReader, createFrameScratch, type Section, writeFrame } from '../frames.ts';
 import { type ChildMessage, type HostMessage, PROTOCOL_VERSION } from '../messages.ts';
 import type { LoadedInfo, Placement, RunResult } from '../runner.ts';
 import { bodyBytesOf, packTensors, unpackTensors } from '../tensors.ts';
@@ -31,7 +31,7 @@ export interface RunnerConnection {
   /** Resident memory that the runner told last, in bytes. */
   readonly reportedBytes: number | undefined;
   load(placement: Placement): void;
-  run(inputs: NamedTensors, outputs: readonly string[]): Promise<RunResult>;
+  run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
   /** Asks the runner to finish its run and end. */
   requestStop(): void;
   /** Fails all runs in flight and ignores whatever still arrives. */
@@ -55,20 +55,25 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
   let reportedBytes: number | undefined;
   let closedBy: SlipwayError | undefined;
 
+  const scratch = createFrameScratch();
+  let sentThisTurn = false;
   let corked = false;
-  const uncork = (): void => {
+  const endTurn = (): void => {
+    sentThisTurn = false;
+    if (corked) socket.uncork();
     corked = false;
-    socket.uncork();
   };
 
-  function send(message: HostMessage, sections: readonly Uint8Array[] = []): void {
-    // Requests that are sent by one piece of work go to the runner by one system call.
-    if (!corked) {
+  /** The first frame goes at once; those that follow it before the event loop goes on, by one system call. */
+  function send(message: HostMessage, sections: readonly Section[] = []): void {
+    if (!sentThisTurn) {
+      sentThisTurn = true;
+      queueMicrotask(endTurn);
+    } else if (!corked) {
       corked = true;
       socket.cork();
-      queueMicrotask(uncork);
     }
-    writeFrame(socket, message, sections, maxFrameBytes);
+    writeFrame(socket, message, sections, maxFrameBytes, scratch);
   }
 
   const heartbeat = createHeartbeat({
@@ -146,10 +151,10 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
     load(placement) {
       send({ kind: 'load', protocol: PROTOCOL_VERSION, placement });
     },
-    run(inputs, outputs) {
+    run(parts, outputs) {
       return new Promise((resolve, reject) => {
         if (closedBy !== undefined) return reject(closedBy);
-        const { headers, sections } = packTensors(inputs);
+        const { headers, sections } = packTensors(parts);
         const id = lastId + 1;
         try {
           send({ kind: 'run', id, outputs, tensors: headers }, sections);

@@ -156,6 +156,7 @@ export function superviseRunner(options: SupervisorOptions): Runner {
     get restarts() {
       return restarts;
     },
+    concurrency: 1,
     get inFlight() {
       return current?.inFlight ?? 0;
     },
@@ -173,9 +174,9 @@ export function superviseRunner(options: SupervisorOptions): Runner {
       if (status.state === 'failed') return Promise.reject(status.error);
       return new Promise((resolve, reject) => waiters.push({ resolve, reject }));
     },
-    run(inputs, outputs) {
+    run(parts, outputs) {
       if (status.state !== 'ready' || stopping !== undefined || current === undefined) return Promise.reject(notReady());
-      return current.run(inputs, outputs);
+      return current.run(parts, outputs);
     },
     stop() {
       if (stopping !== undefined) return stopping;

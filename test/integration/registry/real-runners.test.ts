@@ -49,7 +49,7 @@ describe('with real processes', () => {
     await add('digits', 2);
     await eventually(() => expect(registry.resolve({ model: 'digits' }).version).toBe(2));
     // The old version still answers the request that holds it.
-    const { outputs } = await first.runner.run(floats(5), ['x']);
+    const { outputs } = await first.runner.run([floats(5)], ['x']);
     expect(outputs.get('x')?.data).toEqual(Float32Array.of(5));
     expect(isAlive(firstPid)).toBe(true);
     release();
@@ -57,7 +57,7 @@ describe('with real processes', () => {
     expect(isAlive(firstPid)).toBe(false);
 
     const second = registry.resolve({ model: 'digits' });
-    await expect(second.runner.run(floats(13), ['x'])).rejects.toMatchObject({ code: 'RUNNER_CRASHED' });
+    await expect(second.runner.run([floats(13)], ['x'])).rejects.toMatchObject({ code: 'RUNNER_CRASHED' });
     await eventually(() => expect(registry.describeVersion('digits', 2)).toMatchObject({ state: 'ready', restarts: 1 }));
     expect(events).toContainEqual({ model: 'digits', version: 2, state: 'loading', reason: expect.stringContaining('7') as string });
     expect(registry.resolve({ model: 'digits' })).toBe(second);
@@ -76,7 +76,7 @@ describe('with real processes', () => {
     await registry.start();
     const { runner, signature } = registry.resolve({ model: 'times-three' });
     const [input, output] = [signature.inputs[0]?.name ?? '', signature.outputs[0]?.name ?? ''];
-    const { outputs } = await runner.run(new Map([[input, { dtype: 'FP32', shape: [2], data: Float32Array.of(2, 5) }]]), [output]);
+    const { outputs } = await runner.run([new Map([[input, { dtype: 'FP32', shape: [2], data: Float32Array.of(2, 5) }]])], [output]);
     expect(outputs.get(output)?.data).toEqual(Float32Array.of(6, 15));
     expect(registry.describeVersion('times-three', 1).loaded).toMatchObject({ engine: 'onnx', device: 'cpu' });
     const broken = registry.describeVersion('broken-onnx', 1);

@@ -95,11 +95,12 @@ function createFakeRunner(placement: Placement, pid: number, onSettled: () => vo
     get restarts() {
       return restarts;
     },
+    concurrency: 1,
     inFlight: 0,
     onStatus: (listener) => void listeners.push(listener),
     ready: () => loaded.promise,
     memoryBytes: async () => bytesOf(placement),
-    run: (inputs) => Promise.resolve({ outputs: inputs, computeNs: 0 }),
+    run: ([inputs]) => Promise.resolve({ outputs: inputs!, computeNs: 0 }),
     async stop() {
       enter({ state: 'stopped' });
     },

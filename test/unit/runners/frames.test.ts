@@ -17,7 +17,14 @@ function bytesOf(write: (stream: PassThrough) => void): Buffer {
 }
 
 function frameOf(text: string, sections: readonly Uint8Array[], max = MAX): Buffer {
-  return bytesOf((stream) => writeFrame(stream, { text, sizes: sections.map((section) => section.byteLength) }, sections, max));
+  return bytesOf((stream) =>
+    writeFrame(
+      stream,
+      { text, sizes: sections.map((section) => section.byteLength) },
+      sections.map((section) => [section]),
+      max,
+    ),
+  );
 }
 
 interface Received {
@@ -84,7 +91,7 @@ describe('frames', () => {
   });
 
   it('have the documented layout', () => {
-    const frame = bytesOf((stream) => writeFrame(stream, { a: 1 }, [Uint8Array.of(9, 8, 7)], MAX));
+    const frame = bytesOf((stream) => writeFrame(stream, { a: 1 }, [[Uint8Array.of(9, 8, 7)]], MAX));
     expect([...frame]).toEqual([24, 0, 0, 0, 7, 0, 0, 0, ...Buffer.from('{"a":1}'), 0, 9, 8, 7, 0, 0, 0, 0, 0]);
   });
 
@@ -92,7 +99,7 @@ describe('frames', () => {
     const section = new Uint8Array(5_000_003).fill(7);
     const writes: Uint8Array[] = [];
     const stream = { write: (chunk: Uint8Array) => writes.push(chunk), cork() {}, uncork() {} } as unknown as PassThrough;
-    const bytes = writeFrame(stream, { text: '', sizes: [section.byteLength] }, [section], MAX);
+    const bytes = writeFrame(stream, { text: '', sizes: [section.byteLength] }, [[section]], MAX);
     expect(writes).toContain(section);
     expect(bytes).toBe(writes.reduce((sum, chunk) => sum + chunk.byteLength, 0));
     const { push, received } = receiver();
@@ -107,7 +114,7 @@ describe('frames', () => {
   it('over the limit are not written', () => {
     const writes: unknown[] = [];
     const stream = { write: (chunk: unknown) => writes.push(chunk), cork() {}, uncork() {} } as unknown as PassThrough;
-    expect(() => writeFrame(stream, {}, [new Uint8Array(100)], 64)).toThrow(/at most 64/);
+    expect(() => writeFrame(stream, {}, [[new Uint8Array(100)]], 64)).toThrow(/at most 64/);
     expect(writes).toEqual([]);
   });
 });
