@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { z } from 'zod';
 import { checkSchema, findingText } from '../errors/check-schema.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
+import { sha256Of } from './file-digest.ts';
 import { detectFormat, type ModelFormat } from './formats.ts';
 import {
   MODEL_MANIFEST_FILE,
@@ -51,12 +49,6 @@ async function readManifest<T>(file: string, schema: z.ZodType<T>): Promise<T | 
   if ('data' in checked) return checked.data;
   const { findings } = checked;
   throw new SlipwayError('INVALID_MANIFEST', `${name}: ${findingText(findings[0])}.`, { details: findings });
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }
 
 async function checkDigests(folder: string, manifest: VersionManifest, files: readonly string[]): Promise<void> {

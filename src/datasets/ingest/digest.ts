@@ -1,12 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { sha256Of } from '../../packages/file-digest.ts';
 import type { SourceFile } from '../source.ts';
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
 
 /** The digest of a dataset's source, as `DatasetDescription.digest` says. */
 export async function digestOf(files: readonly SourceFile[]): Promise<string> {
