@@ -2,7 +2,8 @@
  * The layer rule: protocols → inference, registry → (interfaces) ← runners → engines. What a folder may import says
  * what it can know. `npm run check:layers` holds the code to it.
  */
-const core = '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency|jobs)/';
+const core =
+  '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency|jobs|protobuf|compiler|compilation)/';
 
 export default {
   forbidden: [
@@ -42,6 +43,13 @@ export default {
       severity: 'error',
       from: { path: '^src/compiler/' },
       to: { path: '^src/', pathNot: '^src/(compiler|tensor|errors|packages|protobuf|engines/training)/' },
+    },
+    {
+      name: 'compilation-knows-no-compiler',
+      comment: 'It keeps what a process of its own has compiled, and hands it to runners.',
+      severity: 'error',
+      from: { path: '^src/compilation/' },
+      to: { path: '^src/', pathNot: '^src/(compilation|errors|packages|observability|runners/runner\\.ts)' },
     },
     {
       name: 'engines-know-models-only',

@@ -1,10 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { createCompiledModels } from './compilation/compiled-models.ts';
+import { createCompilingLauncher } from './compilation/compiling-launcher.ts';
+import type { CompileResult } from './compilation/result.ts';
 import type { Config } from './config/schema.ts';
 import { createDatasetCatalog } from './datasets/catalog.ts';
 import { createUploadStore } from './datasets/uploads.ts';
 import { createInference } from './inference/inference.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
+import { runJobProcess } from './jobs/job-process.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createTrainWork } from './jobs/training/train-work.ts';
 import type { Logger } from './observability/log.ts';
@@ -63,7 +67,22 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   let addresses: readonly string[] = [];
   let stopping: Promise<void> | undefined;
 
-  const launcher = createRunnerLauncher({ ...config.runners, logger, env });
+  const compiledModels = createCompiledModels({
+    folder: join(resolve(config.state), 'compiled'),
+    maxCacheBytes: config.compiler.maxCacheBytes,
+    compile: async (request, signal) => {
+      const settings = {
+        ...config.compiler,
+        env: runnerEnvironment(env, undefined),
+        stopGraceMs: config.jobs.stopGraceMs,
+        group: 'compiler',
+      } as const;
+      return (await runJobProcess({ settings, job: 'compile', request, onEvent: () => {}, signal })) as CompileResult;
+    },
+    logger,
+  });
+  const runners = createRunnerLauncher({ ...config.runners, logger, env });
+  const launcher = config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners;
   const registry = createRegistry({
     models: resolve(config.models),
     repository: config.repository,
@@ -100,7 +119,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
         datasets,
         registry,
         incomingFolder: incomingFolderOf(config),
-        process: { ...config.jobs, env: runnerEnvironment(env, undefined) },
+        process: { ...config.jobs, env: runnerEnvironment(env, undefined), group: 'jobs' },
         checkpointMs: config.jobs.checkpointMs,
         version,
       }),
@@ -110,7 +129,19 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   const statistics = createInferenceStatistics();
   const lanes = createLanes(config.scheduler);
   const inference = withStatistics(createInference({ registry, lanes, ...config.scheduler }), statistics);
-  const parts: ProtocolParts = { config, registry, datasets, uploads, jobs, inference, lanes, statistics, phase: () => phase, version };
+  const parts: ProtocolParts = {
+    config,
+    registry,
+    compiledModels,
+    datasets,
+    uploads,
+    jobs,
+    inference,
+    lanes,
+    statistics,
+    phase: () => phase,
+    version,
+  };
   const http = createHttpListeners(createHttpEndpoints(parts), {
     logger,
     requestArrivalMs: config.limits.requestArrivalMs,
@@ -133,7 +164,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     await Promise.race([closed, new Promise((done) => setTimeout(done, drainMs).unref())]);
     await jobsStopped;
     await datasets.stop();
-    await registry.stop();
+    await Promise.all([registry.stop(), compiledModels.stop()]);
   }
 
   return {

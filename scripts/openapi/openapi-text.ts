@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { stringify } from 'yaml';
+import type { CompiledModels } from '../../src/compilation/compiled-models.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import type { DatasetCatalog } from '../../src/datasets/catalog.ts';
 import type { UploadStore } from '../../src/datasets/uploads.ts';
@@ -19,6 +20,7 @@ export function describedProtocols(): HttpProtocol[] {
   const endpoints = createHttpEndpoints({
     config: configSchema.parse({}),
     registry: {} as Registry,
+    compiledModels: {} as CompiledModels,
     datasets: {} as DatasetCatalog,
     uploads: {} as UploadStore,
     jobs: {} as Jobs,

@@ -22,7 +22,7 @@ export const configSchema = z.strictObject({
   port: port.default(8080).describe('Port of the HTTP routes; 0 takes a free one.'),
   grpcPort: port.default(9000).describe('Port of the gRPC services; 0 takes a free one.'),
   models: text.default('./models').describe('Folder of the model repository.'),
-  state: text.default('./state').describe('Folder of the server’s own records: datasets, jobs and their checkpoints.'),
+  state: text.default('./state').describe('Folder of the server’s own records: datasets, jobs and their checkpoints, compiled models.'),
   logging: z
     .strictObject({
       level: z
@@ -107,6 +107,25 @@ export const configSchema = z.strictObject({
           'A model without a request for this long is unloaded, in milliseconds; its next request loads it again. Without it models stay until room is needed.',
         ),
       measureMs: milliseconds.default(2_000).describe('How often the memory of the runner processes is measured, in milliseconds.'),
+    })
+    .prefault({}),
+  compiler: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Compile TF.js layers models to ONNX when they are first loaded, and serve them from ONNX Runtime where that gives the same.',
+        ),
+      maxDurationMs: milliseconds
+        .default(120_000)
+        .describe('Longest time to compile and check a model, in milliseconds; one that takes longer is served by tfjs.'),
+      maxMemoryBytes: bytes
+        .default(4 * 1024 * 1024 * 1024)
+        .describe('Most memory of the process that compiles and checks a model, in bytes; a model that takes more is served by tfjs.'),
+      maxCacheBytes: bytes
+        .default(10 * 1024 * 1024 * 1024)
+        .describe('Most bytes of compiled models that are kept under `state`; those that were not used for the longest time go.'),
     })
     .prefault({}),
   scheduler: z

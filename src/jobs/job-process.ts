@@ -15,12 +15,12 @@ const OUT_OF_MEMORY = /out of memory|bad_alloc|Array buffer allocation failed|he
 export interface JobProcessSettings {
   /** Environment of the process. */
   readonly env: Readonly<Record<string, string>>;
-  /** As the setting `jobs.maxMemoryBytes`. */
   readonly maxMemoryBytes: number;
-  /** As the setting `jobs.maxDurationMs`. */
   readonly maxDurationMs: number;
-  /** As the setting `jobs.stopGraceMs`. */
+  /** Time that the process may take to end when it is asked to. */
   readonly stopGraceMs: number;
+  /** Where the first two are set, for messages: `jobs` for `jobs.maxMemoryBytes`. */
+  readonly group: 'jobs' | 'compiler';
 }
 
 export interface JobProcessOptions {
@@ -41,7 +41,7 @@ export interface JobProcessOptions {
  * without an answer; REQUEST_CANCELLED when the signal ended it.
  */
 export function runJobProcess({ settings, job, request, onEvent, signal }: JobProcessOptions): Promise<unknown> {
-  const { env, maxMemoryBytes, maxDurationMs, stopGraceMs } = settings;
+  const { env, maxMemoryBytes, maxDurationMs, stopGraceMs, group } = settings;
   return new Promise((resolve, reject) => {
     const child: ChildProcess = fork(PROGRAM, {
       execArgv: [`--max-old-space-size=${Math.ceil(maxMemoryBytes / 2 ** 20)}`],
@@ -66,14 +66,14 @@ export function runJobProcess({ settings, job, request, onEvent, signal }: JobPr
       killTimer ??= setTimeout(() => child.kill('SIGKILL'), stopGraceMs);
     };
     const durationTimer = setTimeout(() => {
-      endWith(new SlipwayError('JOB_TIMEOUT', `The job took longer than ${maxDurationMs} ms, the setting jobs.maxDurationMs.`));
+      endWith(new SlipwayError('JOB_TIMEOUT', `The job took longer than ${maxDurationMs} ms, the setting ${group}.maxDurationMs.`));
     }, maxDurationMs);
     // The heap's bound does not hold for memory outside of it, where the numbers are; the process tells what it takes.
     child.on('message', (message: FromJobProcess) => {
       if (message.kind === 'event') onEvent(message);
       else if (message.kind !== 'memory') answer = message;
       else if (message.bytes > maxMemoryBytes) {
-        const text = `The job took ${message.bytes} bytes of memory; the setting jobs.maxMemoryBytes allows ${maxMemoryBytes}. Try a smaller batch or model.`;
+        const text = `The job took ${message.bytes} bytes of memory; the setting ${group}.maxMemoryBytes allows ${maxMemoryBytes}. Try a smaller batch or model.`;
         endWith(new SlipwayError('JOB_OUT_OF_MEMORY', text));
       }
     });

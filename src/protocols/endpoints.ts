@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import type { CompiledModels } from '../compilation/compiled-models.ts';
 import type { Config } from '../config/schema.ts';
 import type { DatasetCatalog } from '../datasets/catalog.ts';
 import type { UploadStore } from '../datasets/uploads.ts';
@@ -18,6 +19,7 @@ import { createDatasetRoutes } from './management/dataset-routes.ts';
 import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts';
 import { createMemoryRoutes } from './management/memory-routes.ts';
 import { createModelRoutes } from './management/model-routes.ts';
+import { createPackageRoutes } from './management/package-routes.ts';
 import { createSchedulerRoutes } from './management/scheduler-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
 import { createResumableUploadRoutes } from './management/resumable-upload-routes.ts';
@@ -34,6 +36,7 @@ import { createHealthRoutes, type ServerPhase } from './operation/health-routes.
 export interface ProtocolParts {
   readonly config: Config;
   readonly registry: Registry;
+  readonly compiledModels: CompiledModels;
   readonly datasets: DatasetCatalog;
   readonly uploads: UploadStore;
   readonly jobs: Jobs;
@@ -63,13 +66,14 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
 function nativeProtocol(
-  { config, registry, datasets, uploads, jobs, lanes, statistics, phase }: ProtocolParts,
+  { config, registry, compiledModels, datasets, uploads, jobs, lanes, statistics, phase }: ProtocolParts,
   predict: Predict,
 ): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
     ...createModelRoutes(registry),
+    ...createPackageRoutes(registry, compiledModels),
     ...createSchedulerRoutes({ registry, lanes }),
     ...createMemoryRoutes(() => registry.memory()),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),

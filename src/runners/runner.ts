@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import type { NamedTensors } from '../tensor/tensor.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { EngineName } from '../engines/engine.ts';
@@ -12,6 +13,13 @@ export interface Placement {
   /** Engine named by the manifest; the first that can run the format when undefined. */
   readonly engine: EngineName | undefined;
   readonly threads: number;
+  /** What messages call the model; by its folder when left out. */
+  readonly label?: string;
+}
+
+/** What messages call the model of a placement: `digits/1` for `…/models/digits/1`. */
+export function labelOf({ label, folder }: Placement): string {
+  return label ?? `${basename(dirname(folder))}/${basename(folder)}`;
 }
 
 /** What a runner says of the model it has loaded. */

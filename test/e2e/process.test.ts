@@ -77,10 +77,10 @@ function isAlive(pid: number): boolean {
 
 describe('the process', () => {
   it('says in one line which models are ready, on which engine and device, and which failed', async () => {
-    const { lineWith } = await start(['times-three', 'times-three-layers', 'broken-onnx']);
+    const { lineWith } = await start(['times-three', 'times-three-graph', 'broken-onnx']);
     const { msg } = await lineWith('ready:');
     expect(msg).toContain('times-three/1 (onnx on cpu)');
-    expect(msg).toContain('times-three-layers/1 (tfjs on cpu)');
+    expect(msg).toContain('times-three-graph/1 (tfjs on cpu)');
     expect(msg).toMatch(/failed: broken-onnx\/1 \(.*model\.onnx/);
   });
 

@@ -35,7 +35,7 @@ type Settings = { [Key in keyof Config]?: Config[Key] extends object ? Partial<C
 /** A whole server on a free port with real runners, stopped when the test has finished. */
 export async function runningServer(names: readonly string[], settings: Settings = {}): Promise<RunningServer> {
   const folder = await temporaryFolder();
-  const models = join(folder, 'models');
+  const models = settings.models ?? join(folder, 'models');
   const state = settings.state ?? join(folder, 'state');
   await addModels(models, names);
   const config = configSchema.parse({

@@ -46,7 +46,7 @@ const timesThree = (): Promise<Buffer> => readFile(join(FIXTURES, 'times-three/1
 
 describe('the model repository', () => {
   it('says which engine and device answer, and why', async () => {
-    const { address } = await runningServer(['times-three', 'times-three-layers']);
+    const { address } = await runningServer(['times-three', 'times-three-graph']);
     const onnx = await model(address, 'times-three');
     expect(onnx).toMatchObject({
       name: 'times-three',
@@ -56,10 +56,10 @@ describe('the model repository', () => {
     expect(onnx.versions[0]!.engineReason).not.toBe('');
     expect(onnx.versions[0]!.memoryBytes).toBeGreaterThan(10_000_000);
     expect(onnx.versions[0]!.signature!.inputs).toEqual([{ name: 'x', dtype: 'FP32', shape: [-1] }]);
-    expect((await model(address, 'times-three-layers')).versions[0]).toMatchObject({ state: 'ready', engine: 'tfjs', backend: 'wasm' });
+    expect((await model(address, 'times-three-graph')).versions[0]).toMatchObject({ state: 'ready', engine: 'tfjs', backend: 'wasm' });
     const ready = (await (await fetch(`${address}/readyz`)).json()) as { status: string; models: { name: string }[] };
     expect(ready.status).toBe('ready');
-    expect(ready.models.map(({ name }) => name)).toEqual(['times-three', 'times-three-layers']);
+    expect(ready.models.map(({ name }) => name)).toEqual(['times-three', 'times-three-graph']);
   });
 
   it('serves what is dropped in and lets go of what is deleted, beside a broken model', async () => {

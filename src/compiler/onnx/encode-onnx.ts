@@ -13,7 +13,7 @@ const OPSET_VERSION = 18;
 /** Protobuf messages end at 2 GiB; weights that would go beyond leave room for the nodes. */
 const MOST_WEIGHT_BYTES = 2 ** 31 - 2 ** 26;
 
-const EXTERNAL_DATA_FILE = 'model.onnx.data';
+export const EXTERNAL_DATA_FILE = 'model.onnx.data';
 
 export interface EncodeOnnxOptions {
   /** Weights of more bytes in all go into a file of their own. Default: just under 2 GiB, where ONNX files end. */

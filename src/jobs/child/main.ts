@@ -4,13 +4,13 @@ import type { FromJobProcess, ToJobProcess } from '../messages.ts';
 
 /*
  * The program of a job: one process, one job. It is told what to do in one message, tells what happens, answers with one
- * message, and ends. It takes the processor only when others, such as the runners of models, leave it.
+ * message, and ends. Training takes the processor only when others, such as the runners of models, leave it; for a model
+ * that is compiled, somebody waits.
  */
 
 /** How often it says what memory it takes, in milliseconds. */
 const MEMORY_MS = 1_000;
 
-takeLowestPriority();
 process.title = 'slipway-job';
 // Only the server decides when a job ends.
 process.on('SIGINT', () => {});
@@ -28,8 +28,8 @@ setInterval(() => send({ kind: 'memory', bytes: process.memoryUsage.rss() }), ME
 
 type Start = Extract<ToJobProcess, { kind: 'start' }>;
 
-async function perform({ job, request }: Start): Promise<unknown> {
-  if (job !== 'train') throw new Error(`there are no jobs of the kind ${job}`);
+async function train(request: unknown): Promise<unknown> {
+  takeLowestPriority();
   const [{ runTraining }, { createTfjsTrainer }] = await Promise.all([
     import('../training/run-training.ts'),
     import('../../engines/tfjs/training/tfjs-trainer.ts'),
@@ -45,6 +45,19 @@ async function perform({ job, request }: Start): Promise<unknown> {
     },
     stopped.signal,
   );
+}
+
+async function compile(request: unknown): Promise<unknown> {
+  const { compileVersion } = await import('./compile/compile-version.ts');
+  return compileVersion(request as Parameters<typeof compileVersion>[0]);
+}
+
+const WORK: Readonly<Record<string, (request: unknown) => Promise<unknown>>> = { train, compile };
+
+async function perform({ job, request }: Start): Promise<unknown> {
+  const work = WORK[job];
+  if (work === undefined) throw new Error(`there are no jobs of the kind ${job}`);
+  return work(request);
 }
 
 process.on('message', (message: ToJobProcess) => {

@@ -1,5 +1,4 @@
 import type { z } from 'zod';
-import { packVersion } from '../../packages/pack.ts';
 import type { Registry } from '../../registry/types.ts';
 import { parseJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
@@ -49,23 +48,6 @@ function describeRoutes(registry: Registry): RouteDefinition[] {
       responses: { 200: { description: 'The version.', schema: versionAnswer, example: VERSION_EXAMPLE } },
       errors: [400, 404, 500],
       handle: async ({ params }) => json(200, encodeVersion(registry.describeVersion(params.name, params.version))),
-    }),
-    defineRoute<VersionParams>({
-      method: 'GET',
-      path: '/models/{name}/versions/{version}/package',
-      operationId: 'downloadPackage',
-      tag: 'models',
-      summary: 'Download a version as one archive.',
-      description: 'A gzipped tar that can be uploaded again. The same files always give the same bytes.',
-      params: versionParams,
-      responses: { 200: { description: 'The archive.', contentType: 'application/gzip' } },
-      errors: [400, 404, 500],
-      handle: async ({ params: { name, version } }) => ({
-        status: 200,
-        contentType: 'application/gzip',
-        headers: { 'content-disposition': `attachment; filename="${name}-${version}.tar.gz"` },
-        payload: packVersion(registry.folderOf(name, version)),
-      }),
     }),
   ];
 }
@@ -148,7 +130,7 @@ function labelRoutes(registry: Registry): RouteDefinition[] {
   ];
 }
 
-/** Model management: what is there, its life, its labels, its packages. */
+/** Model management: what is there, its life, its labels. */
 export function createModelRoutes(registry: Registry): RouteDefinition[] {
   return [...describeRoutes(registry), ...lifecycleRoutes(registry), ...labelRoutes(registry)];
 }

@@ -1,9 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
-import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '../../observability/log.ts';
 import { DEFAULT_MAX_FRAME_BYTES } from '../frames.ts';
-import type { Placement, RunnerLauncher } from '../runner.ts';
+import { labelOf, type RunnerLauncher } from '../runner.ts';
 import { runnerEnvironment } from './environment.ts';
 import { superviseRunner } from './supervisor.ts';
 
@@ -70,11 +69,6 @@ function createExitGuard(): (child: ChildProcess) => () => void {
       if (live.size === 0) process.off('exit', killAll);
     };
   };
-}
-
-/** `digits/1` of `…/models/digits/1`. */
-function labelOf({ folder }: Placement): string {
-  return `${basename(dirname(folder))}/${basename(folder)}`;
 }
 
 /** Launches runners as child processes of this one. */
