@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { bareBinary, expectSuccess, type Load, nativeJson, v2Binary, v2Grpc, v2Json } from './lib/digits-loads.ts';
 import { DIGITS_ONNX, ROOT } from './lib/digits.ts';
 import type { LoadResult } from './lib/closed-loop.ts';
+import { undisturbed } from './lib/foreign-load.ts';
 import { descendantsOf, residentBytes, startServer, startSlipway } from './lib/processes.ts';
 import { tensorFlowGrpc, tensorFlowRest } from './lib/tensorflow-loads.ts';
 import { median, quantile } from './lib/statistics.ts';
@@ -33,15 +34,19 @@ try {
     'TFS gRPC': tensorFlowGrpc(await slipway.grpcPort),
   };
   for (const connections of connectionCounts) {
-    const results: Record<string, LoadResult[]> = {};
-    for (let round = -1; round < rounds; round += 1) {
+    const results: Record<string, LoadResult[]> = Object.fromEntries(Object.keys(loads).map((name) => [name, []]));
+    for (const run of Object.values(loads)) await run(connections, durationMs);
+    const { results: measured, foreign } = await undisturbed(rounds, async () => {
+      const round: [string, LoadResult][] = [];
       for (const [name, run] of Object.entries(loads)) {
         const result = await run(connections, durationMs);
         expectSuccess(name, result);
-        if (round >= 0) (results[name] ??= []).push(result);
+        round.push([name, result]);
       }
-    }
-    console.log(`${connections} connections`);
+      return round;
+    });
+    for (const [name, result] of measured.flat()) results[name]!.push(result);
+    console.log(`${connections} connections; other processes had up to ${(foreign * 100).toFixed(0)} % of the machine`);
     const p50s = (name: string): number[] => results[name]!.map(({ latencies }) => quantile(latencies, 0.5));
     for (const [name, each] of Object.entries(results)) {
       const rps = median(each.map(({ requestsPerSecond }) => requestsPerSecond));

@@ -5,7 +5,7 @@ import type { NamedTensors } from '../tensor/tensor.ts';
 import { createAdmission } from './admission.ts';
 import { describeBatchShape, splitObstacle, splitOutputs } from './batch.ts';
 import { createCostLine } from './cost-line.ts';
-import { createDeadlines } from './deadlines.ts';
+import { createDeadlines, type Expiring } from './deadlines.ts';
 import { createDecisions } from './decisions.ts';
 import { createJoining } from './joining.ts';
 import { createRunnerLoad } from './load.ts';
@@ -24,7 +24,7 @@ export interface SchedulerOptions {
   readonly atEndOfTurn?: (callback: () => void) => void;
 }
 
-interface Entry extends Waiter {
+interface Entry extends Waiter, Expiring {
   readonly work: Work;
   readonly rows: number;
   readonly key: string;
@@ -307,11 +307,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
           counts.cancelled += 1;
           fail(entry, cancelled());
         },
+        deadline: work.deadline,
+        deadlineIndex: -1,
         gone: false,
         settled: false,
       };
       signal?.addEventListener('abort', entry.onAbort, { once: true });
-      deadlines.add(entry, work.deadline);
+      deadlines.add(entry);
       waiting.add(entry);
       planDispatch();
     });

@@ -6,7 +6,8 @@ import type { Signature } from '../../../tensor/signature.ts';
 import type { Tensor } from '../../../tensor/tensor.ts';
 import type { RouteAnswer } from '../../http/route.ts';
 import type { InferAnswer } from '../infer.ts';
-import { isBinaryOnly, type RestInferRequest } from './decode-infer.ts';
+import type { RestInferRequest } from './decode-infer.ts';
+import { isBinaryOnly } from './infer-head.ts';
 
 /** Whether an output is answered in binary form. */
 function isBinary(name: string, { outputs, binaryOutputs }: RestInferRequest): boolean {

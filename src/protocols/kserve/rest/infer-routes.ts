@@ -7,6 +7,7 @@ import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { splitBody } from './binary-part.ts';
 import { decodeInferRequest } from './decode-infer.ts';
+import { createInferHeadReader } from './infer-head.ts';
 import { decodeRawRequest } from './decode-raw.ts';
 import { checkOutputForms, encodeInferAnswer } from './encode-infer.ts';
 import { inferAnswer, inferBody, versionParams } from './schemas.ts';
@@ -27,12 +28,13 @@ const ANSWER_EXAMPLE = {
 /** `POST /v2/models/{name}[/versions/{version}]/infer`, with the binary tensor extension. */
 export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }: InferRouteOptions): RouteDefinition[] {
   const { infer } = openInference;
+  const readHead = createInferHeadReader(maxJsonDepth);
 
   async function handle(reference: ModelReference, { body, headers, signal }: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const plain = await decodeBody(body, headers['content-encoding'], maxBodyBytes);
     const version = await infer.resolve(reference);
     const { json, binary } = splitBody(plain, headers['inference-header-content-length']);
-    const request = json === undefined ? decodeRawRequest(binary, version.signature) : decodeInferRequest(json, binary, maxJsonDepth);
+    const request = json === undefined ? decodeRawRequest(binary, version.signature) : decodeInferRequest(readHead(json), binary);
     checkOutputForms(request, version.signature);
     const answer = await infer.run(version, request, { deadline: undefined, signal });
     return compressAnswer(encodeInferAnswer(answer, request), headers['accept-encoding']);

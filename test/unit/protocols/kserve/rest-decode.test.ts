@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SlipwayError } from '../../../../src/errors/slipway-error.ts';
 import { splitBody } from '../../../../src/protocols/kserve/rest/binary-part.ts';
 import { decodeInferRequest, type RestInferRequest } from '../../../../src/protocols/kserve/rest/decode-infer.ts';
+import { createInferHeadReader, readInferHead } from '../../../../src/protocols/kserve/rest/infer-head.ts';
 import { decodeRawRequest } from '../../../../src/protocols/kserve/rest/decode-raw.ts';
 import type { Signature } from '../../../../src/tensor/signature.ts';
 
@@ -10,7 +11,7 @@ const NOTHING = Buffer.alloc(0);
 
 function decode(body: unknown, binary: Uint8Array = NOTHING): RestInferRequest {
   const json = typeof body === 'string' ? body : JSON.stringify(body);
-  return decodeInferRequest(Buffer.from(json), Buffer.from(binary), 64);
+  return decodeInferRequest(readInferHead(Buffer.from(json), 64), Buffer.from(binary));
 }
 
 /** The code and message of what a call throws. */
@@ -25,6 +26,35 @@ function failureOf(call: () => unknown): string {
 }
 
 const x = { name: 'x', datatype: 'FP32', shape: [3] };
+
+describe('createInferHeadReader', () => {
+  const head = (more: object = {}, parameters: object = { binary_data_size: 12 }): Buffer =>
+    Buffer.from(JSON.stringify({ inputs: [{ ...x, parameters }], ...more }));
+
+  it('reads JSON again that it does not know, and remembers what has its elements behind it', () => {
+    const read = createInferHeadReader(64);
+    expect(read(head())).toBe(read(head()));
+    expect(read(head())).toEqual(readInferHead(head(), 64));
+    expect(read(head({ outputs: [{ name: 'y' }] })).outputs).toHaveLength(1);
+    expect(read(head({}, { binary_data_size: 13 })).inputs[0]!.elements).toBe(13);
+  });
+
+  it('remembers no request with an id or with data, none that is long, and nothing of one that is wrong', () => {
+    const read = createInferHeadReader(64);
+    for (const json of [head({ id: '1' }), head({ parameters: { note: 'x'.repeat(5_000) } })]) expect(read(json)).not.toBe(read(json));
+    const withData = Buffer.from(JSON.stringify({ inputs: [{ ...x, data: [1, 2, 3] }] }));
+    expect(read(withData)).not.toBe(read(withData));
+    for (let time = 0; time < 2; time += 1) expect(failureOf(() => read(Buffer.from('{"inputs":[{}]}')))).toMatch(/^INVALID_REQUEST/);
+  });
+
+  it('forgets, so that clients with ever new requests do not fill the memory', () => {
+    const read = createInferHeadReader(64);
+    const first = read(head());
+    for (let size = 100; size < 400; size += 1) read(head({}, { binary_data_size: size }));
+    expect(read(head())).not.toBe(first);
+    expect(read(head())).toEqual(first);
+  });
+});
 
 describe('a V2 request in JSON', () => {
   it('has its data flat or nested, and keeps 64-bit integers exact', () => {
