@@ -49,7 +49,7 @@ export default {
       comment: 'It keeps what a process of its own has compiled, and hands it to runners.',
       severity: 'error',
       from: { path: '^src/compilation/' },
-      to: { path: '^src/', pathNot: '^src/(compilation|errors|packages|observability|runners/runner\\.ts)' },
+      to: { path: '^src/', pathNot: '^src/(compilation|concurrency|errors|packages|observability|runners/runner\\.ts)' },
     },
     {
       name: 'engines-know-models-only',

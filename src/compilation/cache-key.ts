@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { sha256Of } from '../packages/file-digest.ts';
 
 /** Raised whenever the compiler gives another graph for the same model, or checks it in another way. */
-const REVISION = 1;
+const REVISION = 2;
 
 /**
  * The key under which the compiled form of a model is kept: a digest of what it is made of.

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createMutex } from '../concurrency/mutex.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
 import { MODEL_FILE, readModelFile } from '../packages/tfjs/model-file.ts';
@@ -31,17 +32,21 @@ export interface CompiledModelsOptions {
   readonly logger: Logger;
 }
 
+/** How the names of folders begin whose content is not whole yet. */
+const DRAFT = '.draft-';
+
+/** No draft is worked on for a day. */
+const LONGEST_DRAFT_MS = 86_400_000;
+
+function isDraft(name: string): boolean {
+  return name.startsWith(DRAFT);
+}
+
 /** Refusals that come of the model itself, so that another try would give the same. */
 const LASTING = new Set(['COMPILE_FAILED', 'INVALID_MODEL']);
 
 function modelOf(entry: string, record: CompileRecord): CompiledModel {
   return 'result' in record ? { folder: entry, result: record.result } : { folder: undefined, refusal: record.refusal };
-}
-
-async function bytesOf(folder: string): Promise<number> {
-  let total = 0;
-  for (const name of await readdir(folder)) total += (await stat(join(folder, name))).size;
-  return total;
 }
 
 export function createCompiledModels({ folder, maxCacheBytes, compile, logger }: CompiledModelsOptions): CompiledModels {
@@ -50,15 +55,23 @@ export function createCompiledModels({ folder, maxCacheBytes, compile, logger }:
   const underWay = new Map<string, Promise<CompiledModel>>();
   /** Entries that this server has handed out; a runner may read them again. */
   const inUse = new Set<string>();
+  const room = createMutex();
+
+  /** Drafts that a server left when it was killed. */
+  async function removeOldDrafts(): Promise<void> {
+    for (const name of (await readdir(folder)).filter(isDraft)) {
+      const path = join(folder, name);
+      const found = await stat(path).catch(() => undefined);
+      if (found !== undefined && Date.now() - found.mtimeMs > LONGEST_DRAFT_MS) await rm(path, { recursive: true, force: true });
+    }
+  }
 
   /** Removes what was not used for the longest time until the rest fits. */
   async function makeRoom(): Promise<void> {
-    const entries: { readonly key: string; readonly usedAt: number; readonly bytes: number }[] = [];
-    for (const key of await readdir(folder)) {
-      const entry = join(folder, key);
-      const record = await stat(join(entry, RECORD_FILE)).catch(() => undefined);
-      if (record !== undefined) entries.push({ key, usedAt: record.mtimeMs, bytes: await bytesOf(entry) });
-    }
+    await removeOldDrafts();
+    const entries = (await Promise.all((await readdir(folder)).filter((name) => !isDraft(name)).map(describeEntry))).filter(
+      (entry) => entry !== undefined,
+    );
     let total = entries.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const { key, bytes } of entries.toSorted((one, other) => one.usedAt - other.usedAt)) {
       if (total <= maxCacheBytes) return;
@@ -68,18 +81,33 @@ export function createCompiledModels({ folder, maxCacheBytes, compile, logger }:
     }
   }
 
+  /** Undefined for what is no entry, or is gone. */
+  async function describeEntry(key: string): Promise<{ key: string; usedAt: number; bytes: number } | undefined> {
+    const entry = join(folder, key);
+    try {
+      const { mtimeMs } = await stat(join(entry, RECORD_FILE));
+      const sizes = await Promise.all((await readdir(entry)).map(async (name) => (await stat(join(entry, name))).size));
+      return { key, usedAt: mtimeMs, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+    } catch {
+      return undefined;
+    }
+  }
+
   async function keep(key: string, draft: string, record: CompileRecord): Promise<CompiledModel> {
     await writeFile(join(draft, RECORD_FILE), `${JSON.stringify(record)}\n`);
     const entry = join(folder, key);
     await rm(entry, { recursive: true, force: true });
     await rename(draft, entry);
-    await makeRoom();
+    // That there is no room is no reason not to serve.
+    await room
+      .run(makeRoom)
+      .catch((error: unknown) => logger.warn({ folder, reason: messageOf(error) }, 'compiled models could not be tidied'));
     return modelOf(entry, record);
   }
 
   async function make(key: string, versionFolder: string, threads: number): Promise<CompiledModel> {
     await mkdir(folder, { recursive: true });
-    const draft = await mkdtemp(join(folder, '.draft-'));
+    const draft = await mkdtemp(join(folder, DRAFT));
     try {
       const result = await compile({ folder: versionFolder, target: draft, threads }, stopped.signal);
       return await keep(key, draft, { result });

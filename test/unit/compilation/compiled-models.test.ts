@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { createCompiledModels, type CompiledModels, type CompiledModelsOptions } from '../../../src/compilation/compiled-models.ts';
 import type { CompileRequest } from '../../../src/compilation/result.ts';
@@ -64,6 +64,14 @@ describe('compiled models', () => {
     expect(await next.models.compiled(same, 1)).toEqual(results[0]);
     expect(next.requests).toEqual([]);
     expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
+  it('that are made side by side do not get in each other’s way', async () => {
+    const { models, warnings } = await cache(writes(100), { maxCacheBytes: 1 });
+    const versions = await Promise.all(Array.from({ length: 24 }, (_version, byte) => version(byte)));
+    const results = await Promise.all(versions.map((folder) => models.compiled(folder, 1)));
+    expect(results.filter(({ folder }) => folder === undefined)).toEqual([]);
+    expect(warnings).toEqual([]);
   });
 
   it('do not depend on the manifest', async () => {
@@ -142,8 +150,11 @@ describe('compiled models', () => {
     const { folder: entry } = await models.compiled(await version(), 1);
     await writeFile(join(entry!, 'compiled.json'), '{"resu');
     await mkdir(join(folder, 'foreign'));
+    for (const name of ['.draft-old', '.draft-new']) await mkdir(join(folder, name));
+    await utimes(join(folder, '.draft-old'), new Date(0), new Date(0));
     expect((await models.compiled(await version(), 1)).folder).toBe(entry);
     expect(requests).toHaveLength(2);
+    expect((await readdir(folder)).filter((name) => name !== basename(entry!))).toEqual(['.draft-new', 'foreign']);
     expect(JSON.parse(await readFile(join(entry!, 'compiled.json'), 'utf8'))).toEqual({
       result: { outcome: 'checked', largestDifference: 0 },
     });
