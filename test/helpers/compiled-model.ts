@@ -85,7 +85,7 @@ function difference(one: ArrayLike<number>, other: ArrayLike<number>): number {
   return largest;
 }
 
-function expectClose(actual: Tensor, expected: Tensor): void {
+export function expectClose(actual: Tensor, expected: Tensor): void {
   expect(actual.shape).toEqual([...expected.shape]);
   expect(difference(actual.data as Float32Array, expected.data as Float32Array)).toBeLessThan(1e-4);
 }

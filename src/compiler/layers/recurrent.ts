@@ -58,6 +58,14 @@ function activationsOf(call: LayerCall, { name, config }: Cell) {
   };
 }
 
+/** ONNX Runtime ends a sequence of no steps with zeros, whatever its first states. */
+function unlessEmpty({ graph }: LayerCall, ended: readonly Value[], lengths: Value, first: readonly Value[]): readonly Value[] {
+  if (first.length === 0) return ended;
+  const none = graph.add('Equal', [lengths, graph.constant({ dtype: 'INT32', shape: [], data: Int32Array.of(0) })]);
+  const empty = graph.add('Unsqueeze', [none, graph.constant(int64s([1]))]);
+  return ended.map((state, index) => graph.add('Where', [empty, first[index], state]));
+}
+
 /** Runs a cell over a sequence [time, batch, features]. */
 function runCell(call: LayerCall, cell: Cell, x: Value, lengths: Value | undefined, first: readonly Value[], reverse: boolean): Run {
   const { graph } = call;
@@ -79,7 +87,11 @@ function runCell(call: LayerCall, cell: Cell, x: Value, lengths: Value | undefin
     ...activationsOf(call, cell),
     ...(resetAfter && { linear_before_reset: 1 }),
   });
-  return { sequence: graph.add('Squeeze', [sequence, axis(1)]), states: last.map((state) => graph.add('Squeeze', [state, axis(0)])) };
+  const ended = last.map((state) => graph.add('Squeeze', [state, axis(0)]));
+  return {
+    sequence: graph.add('Squeeze', [sequence, axis(1)]),
+    states: lengths === undefined ? ended : unlessEmpty(call, ended, lengths, first),
+  };
 }
 
 const CLASS_SUFFIX = /Cell$/;

@@ -25,7 +25,15 @@ const block =
       return before ? sum : normalized(sum, norm);
     };
     const attended = part(call.arrange.plain(call.input), 'self_attention_layer_norm', (x) =>
-      attend(call, { query: x, key: x, value: x, mask, causal, prefix: 'self_attention_layer/', useBias: true }),
+      attend(call, {
+        query: x,
+        key: x,
+        value: x,
+        mask,
+        causal,
+        prefix: causal ? 'self_attention/' : 'self_attention_layer/',
+        useBias: true,
+      }),
     );
     const value = part(attended, 'feedforward_layer_norm', (x) => {
       const inner = plain(dense(call, x, 'feedforward_intermediate_dense'));

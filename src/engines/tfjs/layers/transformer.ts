@@ -53,9 +53,11 @@ class TransformerBlock extends WeightedLayer {
     const count = numberOf(this.#args, 'numHeads');
     const size = Math.floor(features / count);
     const inner = numberOf(this.#args, 'intermediateDim');
+    // KerasHub's own names.
+    const attention = this.#causal ? 'self_attention' : 'self_attention_layer';
     const projection = (name: string): Projection => ({
-      kernel: this.kernel(`self_attention_layer/${name}/kernel`, [features, count, size]),
-      bias: this.filled(`self_attention_layer/${name}/bias`, [count, size], 0),
+      kernel: this.kernel(`${attention}/${name}/kernel`, [features, count, size]),
+      bias: this.filled(`${attention}/${name}/bias`, [count, size], 0),
     });
     const norm = (name: string): Norm => ({
       gamma: this.filled(`${name}/gamma`, features, 1),
@@ -71,8 +73,8 @@ class TransformerBlock extends WeightedLayer {
         key: projection('key'),
         value: projection('value'),
         output: {
-          kernel: this.kernel('self_attention_layer/attention_output/kernel', [count, size, features]),
-          bias: this.filled('self_attention_layer/attention_output/bias', features, 0),
+          kernel: this.kernel(`${attention}/attention_output/kernel`, [count, size, features]),
+          bias: this.filled(`${attention}/attention_output/bias`, features, 0),
         },
       },
       attentionNorm: norm('self_attention_layer_norm'),

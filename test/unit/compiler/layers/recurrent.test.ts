@@ -78,6 +78,18 @@ describe.each(KINDS)('%s gives what tfjs gives', (kind) => {
     });
   });
 
+  it('with first states and a mask', () =>
+    check(fc.record({ seed, ...layerConfig }), async ({ seed, ...config }) => {
+      vi.spyOn(console, 'warn').mockImplementation(() => {});
+      const states = Array.from({ length: kind === 'lstm' ? 2 : 1 }, () => tf.input({ shape: [config.units] }));
+      const input = tf.input({ shape: [6] });
+      const x = tf.layers.embedding({ inputDim: 6, outputDim: 3, maskZero: true }).apply(input) as tf.SymbolicTensor;
+      // tfjs runs such a layer once for each of its outputs, and fails at the second.
+      const output = tf.layers[kind]({ ...config, ...initializers }).apply([x, ...states]) as tf.SymbolicTensor;
+      const model = withRandomWeights(tf.model({ inputs: [input, ...states], outputs: output }), seed);
+      await expectSameAsTfjs(model, [tokens(4, 6, seed), ...states.map((_state, index) => randomTensor([4, config.units], seed + index))]);
+    }));
+
   it('in both directions', () =>
     check(
       fc.record({
