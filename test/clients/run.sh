@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts this checkout's server on free ports and calls it with the clients that others wrote, each installed from PyPI, in
 # the versions of requirements/, into a temporary folder. The last line is `N passed, N failed, N skipped`; the status is 0
-# only when nothing failed. Usage: run.sh [NAME...], of triton, kserve, tensorflow-serving, schemathesis, grpcurl; all by default.
+# only when nothing failed. Usage: run.sh [NAME...], of triton, kserve, tensorflow-serving, onnx, schemathesis, grpcurl;
+# all by default.
 # PYTHON names the Python (3.11 to 3.13), SCHEMATHESIS_EXAMPLES how many cases each operation gets (40).
 set -eu
 
@@ -56,7 +57,7 @@ start_server() {
   stop_server
   folder=$(mktemp -d "$work/server.XXXXXX")
   mkdir "$folder/models"
-  for model in times-three multi dtypes; do cp -R "$repository/test/fixtures/models/$model" "$folder/models/"; done
+  for model in times-three multi dtypes digits-layers multi-layers sequence-layers transformer-layers; do cp -R "$repository/test/fixtures/models/$model" "$folder/models/"; done
   cp -R "$repository/models/digits" "$folder/models/"
   echo '{"labels":{"stable":1}}' >"$folder/models/times-three/slipway-model.json"
   (cd "$folder" && exec "$node" "$repository/bin/slipway.js" --port 0 --grpc-port 0 --models "$folder/models" --state "$folder/state" >"$folder/log" 2>&1) &
@@ -131,6 +132,12 @@ run_tensorflow_serving() {
   check tensorflow-serving tensorflow_serving_test.py
   check tensorflow-serving readme_snippets.py 'TensorFlow Serving'
   discard tensorflow-serving
+}
+
+run_onnx() {
+  install onnx || return 0
+  check onnx onnx_export_test.py
+  discard onnx
 }
 
 # schemathesis MORE...: one run over openapi.yaml, in a folder of its own because it leaves files where it runs
@@ -214,11 +221,12 @@ if [ ! -x "$node" ]; then
 fi
 
 start_server
-for name in ${*:-triton kserve tensorflow-serving schemathesis grpcurl}; do
+for name in ${*:-triton kserve tensorflow-serving onnx schemathesis grpcurl}; do
   case $name in
     triton) run_triton ;;
     kserve) run_kserve ;;
     tensorflow-serving) run_tensorflow_serving ;;
+    onnx) run_onnx ;;
     schemathesis) run_schemathesis ;;
     grpcurl) run_grpcurl ;;
     *)

@@ -53,7 +53,10 @@ async function filesIn(archive: Response): Promise<Map<string, Buffer>> {
 describe('TF.js layers models', () => {
   it('are served from ONNX Runtime, with the same names and numbers, and the compiled form is kept', async () => {
     const state = await temporaryFolder();
-    const { address } = await runningServer(['times-three-layers', 'multi-layers', 'times-three-quantized'], { state });
+    const { address } = await runningServer(
+      ['times-three-layers', 'multi-layers', 'times-three-quantized', 'sequence-layers', 'transformer-layers'],
+      { state },
+    );
     expect(await version(address, 'times-three-layers')).toMatchObject({
       state: 'ready',
       reason: '',
@@ -66,11 +69,16 @@ describe('TF.js layers models', () => {
     });
     expect((await version(address, 'times-three-quantized')).engine).toBe('onnx');
 
+    for (const name of ['sequence-layers', 'transformer-layers']) expect((await version(address, name)).engine).toBe('onnx');
+    const words = await post(address, '/models/transformer-layers/predict', '{"inputs":[[1,2,3,4,5,6]]}');
+    const { outputs } = (await words.json()) as { outputs: { mood: number[][] } };
+    expect(outputs.mood[0]![0]! + outputs.mood[0]![1]!).toBeCloseTo(1, 5);
+
     const compiled = join(state, 'compiled');
     const written = async (): Promise<number[]> =>
       Promise.all((await readdir(compiled)).map(async (key) => (await stat(join(compiled, key, 'model.onnx'))).ino));
     const before = await written();
-    expect(before).toHaveLength(3);
+    expect(before).toHaveLength(5);
     const again = await runningServer(['times-three-layers'], { state });
     expect((await version(again.address, 'times-three-layers')).engine).toBe('onnx');
     expect(await written()).toEqual(before);
