@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { VersionManifest } from '../src/packages/manifest.ts';
 import { CLASSES, type Digits, loadDigits, SIDE } from './digits/dataset.ts';
-import { encodeOnnx } from './digits/export-onnx.ts';
+import { encodeOnnxModel } from './digits/export-onnx.ts';
 import { encodeGraphModel, encodeLayersModel } from './digits/export-tfjs.ts';
 import { encodeImages, encodeSample } from './digits/fixtures.ts';
 import { accuracyOf, probabilitiesOf, type Recipe, trainLenet } from './digits/train.ts';
@@ -51,7 +51,8 @@ console.log(`${train.labels.length} digits to train on, ${test.labels.length} un
 const model = await trainLenet(train, RECIPE, (line) => console.log(line));
 const trained = probabilitiesOf(model, test);
 const weights = weightsOf(model);
-const onnx = encodeOnnx(weights);
+const layersFiles = await encodeLayersModel(model);
+const onnx = encodeOnnxModel(layersFiles);
 const exported = await onnxProbabilities(onnx, test);
 const difference = exported.reduce((largest, value, index) => Math.max(largest, Math.abs(value - trained[index]!)), 0);
 if (!(difference <= TOLERANCE)) throw new Error(`the exported model differs by ${difference} from the trained one`);
@@ -104,7 +105,7 @@ const manifest: VersionManifest = {
 await write('models/digits/1/model.onnx', onnx);
 await write('models/digits/1/slipway.json', `${JSON.stringify(manifest, null, 2)}\n`);
 for (const [name, files] of [
-  ['digits-layers', await encodeLayersModel(model)],
+  ['digits-layers', layersFiles],
   ['digits-graph', encodeGraphModel(weights)],
 ] as const) {
   for (const [file, content] of Object.entries(files))

@@ -16,20 +16,3 @@ export function weightsOf(model: tfl.LayersModel): LenetWeights {
   }
   return weights;
 }
-
-/** The same numbers with their dimensions in another order. */
-export function permute(values: Float32Array, shape: readonly number[], order: readonly number[]): Float32Array {
-  const strides = shape.map((_size, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
-  const target = order.map((axis) => shape[axis]!);
-  const permuted = new Float32Array(values.length);
-  for (let index = 0; index < values.length; index += 1) {
-    let rest = index;
-    let source = 0;
-    for (let axis = target.length - 1; axis >= 0; axis -= 1) {
-      source += (rest % target[axis]!) * strides[order[axis]!]!;
-      rest = Math.floor(rest / target[axis]!);
-    }
-    permuted[index] = values[source]!;
-  }
-  return permuted;
-}
