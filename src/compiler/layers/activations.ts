@@ -49,7 +49,7 @@ export function activationKey(name: string): string {
 }
 
 /** A tensor after the activation of a name. */
-function activated(call: LayerCall, tensor: LayerTensor, name: string): LayerTensor {
+export function activated(call: LayerCall, tensor: LayerTensor, name: string): LayerTensor {
   const activate = ACTIVATIONS[activationKey(name)];
   if (activate === undefined)
     return call.fail(`the activation "${name}" cannot be compiled; use one of ${Object.keys(ACTIVATIONS).join(', ')}`);

@@ -72,11 +72,11 @@ export function windowAttributes(
 }
 
 /** The axes [space …, in, out] of a kernel of Keras as [out, in, …space]. */
-function outFirst(space: number): number[] {
+export function outFirst(space: number): number[] {
   return [space + 1, space, ...inOwnOrder(space)];
 }
 
-function windowOf(call: LayerCall, space: number): WindowConfig {
+export function windowOf(call: LayerCall, space: number): WindowConfig {
   const { config } = call;
   return {
     kernel: config.numbers('kernel_size', space),
@@ -94,12 +94,12 @@ interface Convolution {
   readonly group: number;
 }
 
-function convolve(call: LayerCall, { x, kernel, bias, window, group }: Convolution): Value {
+export function convolve(call: LayerCall, { x, kernel, bias, window, group }: Convolution): Value {
   const attributes = { ...windowAttributes(call, window, x.shape.slice(2)), group };
   return call.graph.add('Conv', bias === undefined ? [x, kernel] : [x, kernel, bias], attributes);
 }
 
-function biasOf(call: LayerCall): Value | undefined {
+export function biasOf(call: LayerCall): Value | undefined {
   return call.config.boolean('use_bias', true) ? call.weight('bias') : undefined;
 }
 

@@ -3,6 +3,7 @@ import { ACTIVATION_LAYERS } from './activations.ts';
 import { ARRANGEMENT_LAYERS } from './arrangement.ts';
 import { ATTENTION_LAYERS } from './attention.ts';
 import { CONVOLUTION_LAYERS } from './convolution.ts';
+import { CONVOLUTIONAL_RECURRENT_LAYERS } from './convolutional-recurrent.ts';
 import { DENSE_LAYERS } from './dense.ts';
 import { EMBEDDING_LAYERS } from './embedding.ts';
 import { MERGING_LAYERS } from './merging.ts';
@@ -22,6 +23,7 @@ export const LAYERS: Readonly<Record<string, LowerLayer>> = {
   ...ARRANGEMENT_LAYERS,
   ...ATTENTION_LAYERS,
   ...CONVOLUTION_LAYERS,
+  ...CONVOLUTIONAL_RECURRENT_LAYERS,
   ...DENSE_LAYERS,
   ...EMBEDDING_LAYERS,
   ...MERGING_LAYERS,

@@ -161,6 +161,44 @@ describe('recurrent layers', () => {
   });
 });
 
+describe('ConvLSTM2D gives what tfjs gives', () => {
+  const images = {
+    filters: small,
+    kernelSize: fc.tuple(small, small),
+    strides: fc.constantFrom(1, 2),
+    padding: fc.constantFrom('same' as const, 'valid' as const),
+    activation,
+    recurrentActivation: fc.constantFrom('sigmoid' as const, 'hardSigmoid' as const),
+    useBias: fc.boolean(),
+    returnSequences: fc.boolean(),
+    goBackwards: fc.boolean(),
+  };
+
+  it('on films of a known and of an open length, and what comes after', () =>
+    check(fc.record({ seed, open: fc.boolean(), ...images }), async ({ seed, open, strides, ...config }) => {
+      const layer = tf.layers.convLstm2d({
+        ...config,
+        ...initializers,
+        strides: [strides, strides],
+        inputShape: [open ? null : 3, 6, 5, 2],
+      });
+      const after = config.returnSequences
+        ? tf.layers.timeDistributed({ layer: tf.layers.conv2d({ filters: 2, kernelSize: 1 }) })
+        : tf.layers.conv2d({ filters: 2, kernelSize: 1 });
+      const model = withRandomWeights(tf.sequential({ layers: [layer, ...(open && config.returnSequences ? [] : [after])] }), seed);
+      await expectSameAsTfjs(model, [randomTensor([2, 3, 6, 5, 2], seed)]);
+    }));
+
+  it('with first states, and giving the last ones', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const inputs = [tf.input({ shape: [3, 4, 4, 2] }), tf.input({ shape: [4, 4, 3] }), tf.input({ shape: [4, 4, 3] })];
+    const layer = tf.layers.convLstm2d({ filters: 3, kernelSize: 3, padding: 'same', returnState: true, ...initializers });
+    const outputs = layer.apply(inputs) as tf.SymbolicTensor[];
+    const model = withRandomWeights(tf.model({ inputs, outputs }), 4);
+    await expectSameAsTfjs(model, [randomTensor([2, 3, 4, 4, 2], 1), randomTensor([2, 4, 4, 3], 2), randomTensor([2, 4, 4, 3], 3)]);
+  });
+});
+
 describe('TimeDistributed gives what tfjs gives', () => {
   it.each<[string, () => Parameters<typeof tf.layers.timeDistributed>[0]['layer'], number[]]>([
     ['Dense', () => tf.layers.dense({ units: 2, activation: 'softmax' }), [4, 3]],
