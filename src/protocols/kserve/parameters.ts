@@ -1,3 +1,4 @@
+import { invalidRequest } from '../../errors/invalid-request.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 
 /*
@@ -5,10 +6,6 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
  * integers as bigints where a double does not hold them.
  */
 export type Parameters = Readonly<Record<string, unknown>>;
-
-function wrong(path: string, problem: string): SlipwayError {
-  return new SlipwayError('INVALID_REQUEST', `${path}: ${problem}.`, { details: [{ path, message: problem }] });
-}
 
 function own(parameters: Parameters, name: string): unknown {
   return Object.hasOwn(parameters, name) ? parameters[name] : undefined;
@@ -25,7 +22,7 @@ export function countParameter(parameters: Parameters, name: string, path: strin
   // A count beyond 2^53 is as good as that.
   if (typeof value === 'bigint' && value >= 0n) return Number.MAX_SAFE_INTEGER;
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
-  throw wrong(`${path}.${name}`, 'must be a whole number, 0 or more');
+  throw invalidRequest(`${path}.${name}`, 'must be a whole number, 0 or more');
 }
 
 /** A parameter that is true or false, or undefined when it is not there. @throws SlipwayError INVALID_REQUEST */
@@ -33,7 +30,7 @@ export function flagParameter(parameters: Parameters, name: string, path: string
   const value = own(parameters, name);
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'boolean') return value;
-  throw wrong(`${path}.${name}`, 'must be true or false');
+  throw invalidRequest(`${path}.${name}`, 'must be true or false');
 }
 
 /** @throws SlipwayError NOT_SUPPORTED for a tensor that lies in shared memory. */

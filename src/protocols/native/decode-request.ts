@@ -1,7 +1,8 @@
+import { invalidRequest } from '../../errors/invalid-request.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ReadyVersion } from '../../registry/types.ts';
 import { decodeJsonTensor } from '../../tensor/json-decode.ts';
-import { NumericArray } from '../../tensor/numeric-array.ts';
+import { isJsonObject } from '../../tensor/json-object.ts';
 import type { ScannedJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import type { Signature, TensorSpec } from '../../tensor/signature.ts';
@@ -16,13 +17,9 @@ export interface PredictRequest {
   readonly inputs: ScannedJson;
 }
 
-function isObject(value: ScannedJson): value is { [key: string]: ScannedJson } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumericArray);
-}
-
 /** Reads the body of a predict request: the envelope by its schema, `inputs` as scanned. */
 export function decodePredictRequest(value: ScannedJson): PredictRequest {
-  if (!isObject(value)) {
+  if (!isJsonObject(value)) {
     throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object such as {"model":"digits","inputs":[…]}.');
   }
   const { inputs, ...rest } = value;
@@ -34,7 +31,7 @@ export function decodePredictRequest(value: ScannedJson): PredictRequest {
     });
   }
   if (inputs === undefined) {
-    throw new SlipwayError('INVALID_REQUEST', 'inputs: is missing.', { details: [{ path: 'inputs', message: 'is missing' }] });
+    throw invalidRequest('inputs', 'is missing');
   }
   return { envelope, inputs };
 }
@@ -63,7 +60,7 @@ function decodeOne(value: ScannedJson, spec: TensorSpec, path: string): Tensor {
  */
 export function decodeInputs(inputs: ScannedJson, { inputs: specs }: Signature): NamedTensors {
   const tensors = new Map<string, Tensor>();
-  if (!isObject(inputs)) {
+  if (!isJsonObject(inputs)) {
     const [only] = specs;
     if (only === undefined || specs.length > 1) {
       const names = specs.map((spec) => `"${spec.name}"`).join(', ');
@@ -93,10 +90,10 @@ export function decodeInputs(inputs: ScannedJson, { inputs: specs }: Signature):
 /** The rows in `inputs` for a model of a table; undefined when these are its tensors, by their names or as numbers. */
 export function rowsIn(inputs: ScannedJson, { inputs: specs }: Signature): TableRow[] | undefined {
   if (Array.isArray(inputs)) {
-    if (!inputs.every(isObject)) return undefined;
+    if (!inputs.every(isJsonObject)) return undefined;
     return inputs.map((row) => toPlain(row) as TableRow);
   }
-  if (!isObject(inputs) || specs.some(({ name }) => Object.hasOwn(inputs, name))) return undefined;
+  if (!isJsonObject(inputs) || specs.some(({ name }) => Object.hasOwn(inputs, name))) return undefined;
   return [toPlain(inputs) as TableRow];
 }
 

@@ -11,7 +11,7 @@ import { type Predict, tableInputs } from '../native/predict.ts';
 import { predictBody as nativeBody, predictEnvelope, predictResponse } from '../native/schemas.ts';
 import { decodePredict, formatOf, type PredictFormat } from '../tensorflow-serving/rest/decode-predict.ts';
 import { encodePredict } from '../tensorflow-serving/rest/encode-predict.ts';
-import { isObject, type JsonObject } from '../tensorflow-serving/rest/read-body.ts';
+import { isJsonObject, type JsonObject } from '../../tensor/json-object.ts';
 import { predictAnswer, predictBody } from '../tensorflow-serving/rest/schemas.ts';
 import { readNumberRows, readTableRows, writeRows } from './csv.ts';
 
@@ -37,7 +37,7 @@ function targetOf(header: string | string[] | undefined): string | undefined {
 
 /** `{"instances":…}` and `{"inputs":…}` as in TensorFlow Serving; a bare array is instances, as in SageMaker's container for it. */
 function fieldsOf(body: ScannedJson): JsonObject {
-  return isObject(body) ? body : { instances: body };
+  return isJsonObject(body) ? body : { instances: body };
 }
 
 /** `POST /invocations`: JSON of the native API or of TensorFlow Serving, CSV, or an image. */
@@ -96,7 +96,7 @@ export function createInvocationsRoute({
 
   async function fromJson(bytes: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const body = parseJson(bytes, { maxDepth: maxJsonDepth, nonFinite: true });
-    if (isObject(body) && NATIVE_FIELDS.some((name) => Object.hasOwn(body, name))) {
+    if (isJsonObject(body) && NATIVE_FIELDS.some((name) => Object.hasOwn(body, name))) {
       const named = target ?? (Object.hasOwn(body, 'model') ? undefined : fallback());
       return predict.fromJson(body, [{ model: named }], context.signal);
     }

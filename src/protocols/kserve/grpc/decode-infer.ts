@@ -1,4 +1,4 @@
-import { SlipwayError } from '../../../errors/slipway-error.ts';
+import { invalidRequest } from '../../../errors/invalid-request.ts';
 import { decodeBinaryTensor } from '../../../tensor/binary.ts';
 import { type DType, DTYPES } from '../../../tensor/dtype.ts';
 import type { Tensor } from '../../../tensor/tensor.ts';
@@ -7,13 +7,9 @@ import { countParameter, refuseSharedMemory } from '../parameters.ts';
 import { decodeContents } from './contents.ts';
 import type { InferInputTensor, ModelInferRequest } from './messages.ts';
 
-function invalid(path: string, problem: string): SlipwayError {
-  return new SlipwayError('INVALID_REQUEST', `${path}: ${problem}.`, { details: [{ path, message: problem }] });
-}
-
 function dtypeOf(datatype: string, path: string): DType {
   const dtype = DTYPES.find((each) => each === datatype);
-  if (dtype === undefined) throw invalid(path, `"${datatype}" is not a datatype; those are ${DTYPES.join(', ')}`);
+  if (dtype === undefined) throw invalidRequest(path, `"${datatype}" is not a datatype; those are ${DTYPES.join(', ')}`);
   return dtype;
 }
 
@@ -31,13 +27,14 @@ function decodeInput({ datatype, shape, parameters, contents }: InferInputTensor
 export function decodeInferRequest({ inputs: tensors, outputs, parameters, rawInputContents: raw }: ModelInferRequest): InferRequest {
   if (raw.length > 0) {
     const both = tensors.find(({ contents }) => contents.length > 0);
-    if (both !== undefined) throw invalid(`inputs.${both.name}`, 'has contents, but the request has raw_input_contents; send one of them');
-    if (raw.length !== tensors.length) throw invalid('raw_input_contents', `has ${raw.length} entries for ${tensors.length} inputs`);
+    if (both !== undefined)
+      throw invalidRequest(`inputs.${both.name}`, 'has contents, but the request has raw_input_contents; send one of them');
+    if (raw.length !== tensors.length) throw invalidRequest('raw_input_contents', `has ${raw.length} entries for ${tensors.length} inputs`);
   }
   const inputs = new Map<string, Tensor>();
   for (const [index, tensor] of tensors.entries()) {
     const { name } = tensor;
-    if (inputs.has(name)) throw invalid(`inputs[${index}]`, `"${name}" is there twice`);
+    if (inputs.has(name)) throw invalidRequest(`inputs[${index}]`, `"${name}" is there twice`);
     inputs.set(name, decodeInput(tensor, raw[index], `inputs.${name}`));
   }
   return {

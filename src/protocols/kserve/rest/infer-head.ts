@@ -1,5 +1,7 @@
+import { invalidRequest } from '../../../errors/invalid-request.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { DType } from '../../../tensor/dtype.ts';
+import { isJsonObject } from '../../../tensor/json-object.ts';
 import { NumericArray, parseJson, type ScannedJson } from '../../../tensor/json-scanner.ts';
 import { toPlain } from '../../../tensor/plain-json.ts';
 import { tensorError } from '../../../tensor/shape.ts';
@@ -41,36 +43,26 @@ const MOST_DIMENSIONS = 256;
 const MOST_REMEMBERED_BYTES = 4_096;
 const MOST_REMEMBERED = 256;
 
-type JsonObject = { readonly [key: string]: ScannedJson };
-
-function isObject(value: ScannedJson | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof NumericArray);
-}
-
-function invalid(path: string, problem: string): SlipwayError {
-  return new SlipwayError('INVALID_REQUEST', `${path}: ${problem}.`, { details: [{ path, message: problem }] });
-}
-
 /** Whether a datatype has no JSON form in V2. */
 export function isBinaryOnly(dtype: DType): boolean {
   return dtype === 'FP16' || dtype === 'BF16';
 }
 
 function readInput(item: ScannedJson, index: number): InputHead {
-  if (!isObject(item)) throw invalid(`inputs[${index}]`, 'must be an object with name, datatype, shape and data');
+  if (!isJsonObject(item)) throw invalidRequest(`inputs[${index}]`, 'must be an object with name, datatype, shape and data');
   const { data, ...rest } = item;
   if (rest['shape'] instanceof NumericArray && rest['shape'].shape[0]! > MOST_DIMENSIONS) {
-    throw invalid(`inputs[${index}].shape`, `has more than ${MOST_DIMENSIONS} dimensions`);
+    throw invalidRequest(`inputs[${index}].shape`, `has more than ${MOST_DIMENSIONS} dimensions`);
   }
   const { name, datatype: dtype, shape, parameters } = checkInput(inputSchema, toPlain(rest), `inputs[${index}]`);
   const path = `inputs.${name}`;
   refuseSharedMemory(parameters, path);
   const size = countParameter(parameters, 'binary_data_size', `${path}.parameters`);
   if (size !== undefined) {
-    if (data !== undefined) throw invalid(path, 'has both data and binary_data_size; send one of them');
+    if (data !== undefined) throw invalidRequest(path, 'has both data and binary_data_size; send one of them');
     return { name, dtype, shape, elements: size };
   }
-  if (data === undefined) throw invalid(path, 'has neither data nor binary_data_size');
+  if (data === undefined) throw invalidRequest(path, 'has neither data nor binary_data_size');
   if (isBinaryOnly(dtype)) throw tensorError(path, `${dtype} has no JSON form in this protocol; send it as binary data`);
   return { name, dtype, shape, elements: { json: data } };
 }
@@ -82,16 +74,16 @@ function readInput(item: ScannedJson, index: number): InputHead {
 export function readInferHead(json: Buffer, maxDepth: number): InferHead {
   // Triton reads NaN and Infinity as bare words, and its clients write them so.
   const value = parseJson(json, { maxDepth, nonFinite: true });
-  if (!isObject(value)) throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object with "inputs".');
+  if (!isJsonObject(value)) throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object with "inputs".');
   const { inputs: list, ...rest } = value;
   // An empty array is one of numbers, too.
   const items = list instanceof NumericArray && list.shape[0] === 0 ? [] : list;
   const { id, parameters, outputs } = checkInput(inferEnvelope, toPlain(rest), '');
-  if (!Array.isArray(items)) throw invalid('inputs', items === undefined ? 'is missing' : 'must be an array of tensors');
+  if (!Array.isArray(items)) throw invalidRequest('inputs', items === undefined ? 'is missing' : 'must be an array of tensors');
   const inputs = items.map(readInput);
   const names = new Set<string>();
   for (const [index, { name }] of inputs.entries()) {
-    if (names.has(name)) throw invalid(`inputs[${index}]`, `"${name}" is there twice`);
+    if (names.has(name)) throw invalidRequest(`inputs[${index}]`, `"${name}" is there twice`);
     names.add(name);
   }
   return {

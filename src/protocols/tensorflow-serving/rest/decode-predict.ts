@@ -4,14 +4,15 @@ import { NumericArray } from '../../../tensor/numeric-array.ts';
 import type { ScannedJson } from '../../../tensor/scanned-json.ts';
 import type { Signature, TensorSpec } from '../../../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../../../tensor/tensor.ts';
-import { invalid, isObject, type JsonObject } from './read-body.ts';
+import { invalidRequest } from '../../../errors/invalid-request.ts';
+import { isJsonObject, type JsonObject } from '../../../tensor/json-object.ts';
 
 /** In the row format each entry is one example, in the column format each tensor is a batch. */
 export type PredictFormat = 'row' | 'column';
 
 /** An object of named values; one with the key `b64` alone is a value itself. */
 function isNamed(value: ScannedJson | undefined): value is JsonObject {
-  return isObject(value) && base64Of(value) === undefined;
+  return isJsonObject(value) && base64Of(value) === undefined;
 }
 
 function onlyInput({ inputs }: Signature, path: string): TensorSpec {
@@ -41,13 +42,13 @@ function decodeNamedRows(rows: readonly ScannedJson[], signature: Signature): Na
   const names = Object.keys(rows[0] as JsonObject);
   const columns = new Map(names.map((name) => [name, [] as ScannedJson[]]));
   for (const [index, row] of rows.entries()) {
-    if (!isNamed(row)) throw invalid(`instances[${index}]`, 'is not an object where the first entry is one');
+    if (!isNamed(row)) throw invalidRequest(`instances[${index}]`, 'is not an object where the first entry is one');
     const given = Object.keys(row);
     if (given.length !== names.length)
-      throw invalid(`instances[${index}]`, `has ${given.length} names where the first entry has ${names.length}`);
+      throw invalidRequest(`instances[${index}]`, `has ${given.length} names where the first entry has ${names.length}`);
     for (const name of given) {
       const column = columns.get(name);
-      if (column === undefined) throw invalid(`instances[${index}]`, `has "${name}", which the first entry does not have`);
+      if (column === undefined) throw invalidRequest(`instances[${index}]`, `has "${name}", which the first entry does not have`);
       column.push(row[name]!);
     }
   }
@@ -56,7 +57,7 @@ function decodeNamedRows(rows: readonly ScannedJson[], signature: Signature): Na
 
 function decodeRows(instances: ScannedJson, signature: Signature): NamedTensors {
   const size = instances instanceof NumericArray ? instances.shape[0] : Array.isArray(instances) ? instances.length : undefined;
-  if (size === undefined || size === 0) throw invalid('instances', 'must be an array with at least one entry');
+  if (size === undefined || size === 0) throw invalidRequest('instances', 'must be an array with at least one entry');
   if (Array.isArray(instances) && isNamed(instances[0])) return decodeNamedRows(instances, signature);
   return new Map([decode(instances, onlyInput(signature, 'instances'), 'instances')]);
 }
@@ -68,7 +69,7 @@ function decodeColumns(inputs: ScannedJson, signature: Signature): NamedTensors 
 
 /** Which format a body has. @throws SlipwayError INVALID_REQUEST when it has none, or both. */
 export function formatOf({ instances, inputs }: JsonObject): PredictFormat {
-  if (instances !== undefined && inputs !== undefined) throw invalid('inputs', "excludes 'instances'; send one of them");
+  if (instances !== undefined && inputs !== undefined) throw invalidRequest('inputs', "excludes 'instances'; send one of them");
   if (instances !== undefined) return 'row';
   if (inputs !== undefined) return 'column';
   throw new SlipwayError('INVALID_REQUEST', "Missing 'inputs' or 'instances' key.", {
