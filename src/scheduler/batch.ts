@@ -1,5 +1,5 @@
-import type { NumericData } from '../tensor/dtype.ts';
 import { formatShape } from '../tensor/shape.ts';
+import { sliceRows } from '../tensor/slice-rows.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../tensor/tensor.ts';
 
@@ -69,16 +69,6 @@ export function describeBatchShape(signature: Signature): BatchShape {
   };
 }
 
-/** Rows `from` to before `to` of a tensor with `rows` of them, as a view of it. */
-export function rowsOfTensor({ dtype, shape, data }: Tensor, rows: number, from: number, to: number): Tensor {
-  const each = data.length / rows;
-  const part =
-    dtype === 'BYTES'
-      ? (data as readonly Uint8Array[]).slice(from * each, to * each)
-      : (data as NumericData).subarray(from * each, to * each);
-  return { dtype, shape: [to - from, ...shape.slice(1)], data: part };
-}
-
 /** Why outputs can't be taken apart again into `rows` rows; undefined when they can. */
 export function splitObstacle(outputs: NamedTensors, rows: number): string | undefined {
   for (const [name, { shape }] of outputs) {
@@ -90,11 +80,10 @@ export function splitObstacle(outputs: NamedTensors, rows: number): string | und
 
 /** Takes the outputs of a batch apart. Call it only when there is no `splitObstacle`. The parts are views of the whole. */
 export function splitOutputs(outputs: NamedTensors, rowsOfParts: readonly number[]): NamedTensors[] {
-  const total = rowsOfParts.reduce((sum, rows) => sum + rows, 0);
   let from = 0;
   return rowsOfParts.map((rows) => {
     const part = new Map<string, Tensor>();
-    for (const [name, tensor] of outputs) part.set(name, rowsOfTensor(tensor, total, from, from + rows));
+    for (const [name, tensor] of outputs) part.set(name, sliceRows(tensor, from, from + rows));
     from += rows;
     return part;
   });

@@ -1,6 +1,7 @@
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import { encodeJsonTensor } from '../../../tensor/json-encode.ts';
 import { formatShape } from '../../../tensor/shape.ts';
+import { sliceRows } from '../../../tensor/slice-rows.ts';
 import type { NamedTensors, Tensor } from '../../../tensor/tensor.ts';
 import type { PredictFormat } from './decode-predict.ts';
 
@@ -13,13 +14,9 @@ function tensorText(name: string, tensor: Tensor): string {
 }
 
 /** The entries of a tensor along its first dimension, as tensors that share its memory. */
-function rowsOf({ dtype, shape, data }: Tensor): Tensor[] {
-  const [count = 0, ...rest] = shape;
-  const size = count === 0 ? 0 : data.length / count;
-  return Array.from({ length: count }, (_row, index) => {
-    const [start, end] = [index * size, (index + 1) * size];
-    return { dtype, shape: rest, data: ArrayBuffer.isView(data) ? data.subarray(start, end) : data.slice(start, end) };
-  });
+function rowsOf(tensor: Tensor): Tensor[] {
+  const [count = 0, ...shape] = tensor.shape;
+  return Array.from({ length: count }, (_row, index) => ({ ...sliceRows(tensor, index, index + 1), shape }));
 }
 
 /** @throws SlipwayError OUTPUT_MISMATCH when the outputs do not have one entry for each of the same examples. */
