@@ -7,12 +7,10 @@ import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
 import { cleanErrorText, saysUnsupported } from './error-text.ts';
 import { readSignature, refuseUnsupportedTypes } from './signature.ts';
 import { differingSymbol } from './symbols.ts';
+import { sessionOptions } from './session-options.ts';
 import { fromOrtValue, toOrtValue } from './values.ts';
 
 const MODEL_FILE = 'model.onnx';
-
-/** ONNX Runtime's level "fatal". What it logs as errors it also throws, and Slipway reports that once, cleaned up. */
-const LOG_FATAL = 4;
 
 async function openSession(file: string, { folder, threads }: LoadOptions): Promise<InferenceSession> {
   try {
@@ -23,13 +21,7 @@ async function openSession(file: string, { folder, threads }: LoadOptions): Prom
   // Read when ONNX Runtime starts, at the first session of the process.
   env.logLevel = 'fatal';
   try {
-    return await InferenceSession.create(file, {
-      executionProviders: ['cpu'],
-      executionMode: 'sequential',
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      logSeverityLevel: LOG_FATAL,
-    });
+    return await InferenceSession.create(file, sessionOptions(threads));
   } catch (error) {
     const message = messageOf(error);
     if (message.startsWith('Unsupported data type')) refuseUnsupportedTypes(file);

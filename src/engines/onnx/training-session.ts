@@ -2,6 +2,7 @@ import { InferenceSession, type OnnxValue, Tensor as OrtTensor } from 'onnxrunti
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import { cleanErrorText } from './error-text.ts';
+import { sessionOptions } from './session-options.ts';
 import { fromOrtValue, toOrtValue } from './values.ts';
 
 /** An array that goes into a step by one name and comes out of it changed by another. */
@@ -29,8 +30,6 @@ export interface TrainingSession {
   dispose(): Promise<void>;
 }
 
-const LOG_FATAL = 4;
-
 type Values = Record<string, OnnxValue>;
 
 /**
@@ -41,13 +40,7 @@ type Values = Record<string, OnnxValue>;
 export async function openTrainingSession({ model, state, threads }: TrainingSessionOptions): Promise<TrainingSession> {
   let session: InferenceSession;
   try {
-    session = await InferenceSession.create(model, {
-      executionProviders: ['cpu'],
-      executionMode: 'sequential',
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      logSeverityLevel: LOG_FATAL,
-    });
+    session = await InferenceSession.create(model, sessionOptions(threads));
   } catch (error) {
     const text = cleanErrorText(messageOf(error), '');
     throw new SlipwayError('COMPILE_FAILED', `ONNX Runtime cannot run the training step: ${text}`, { cause: error });
