@@ -1,9 +1,10 @@
-import { open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join, relative, sep } from 'node:path';
 import type { z } from 'zod';
 import { checkSchema, findingText } from '../errors/check-schema.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { sha256Of } from './file-digest.ts';
+import { replaceFile } from './replace-file.ts';
 import { detectFormat, type ModelFormat } from './formats.ts';
 import {
   MODEL_MANIFEST_FILE,
@@ -104,20 +105,10 @@ export async function readModelManifest(modelFolder: string): Promise<ModelManif
 /** Replaces the settings of a model as a whole: whoever reads the file sees the old or the new one. */
 export async function writeModelManifest(modelFolder: string, manifest: ModelManifest): Promise<void> {
   const file = join(modelFolder, MODEL_MANIFEST_FILE);
-  const draft = `${file}.${process.pid}.tmp`;
-  try {
-    const handle = await open(draft, 'w');
-    try {
-      await handle.writeFile(`${JSON.stringify(manifest, null, 2)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
-  } catch (error) {
-    await rm(draft, { force: true });
-    if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
-      throw new SlipwayError('STORAGE_FULL', 'The disk is full; the model’s settings were not changed.', { cause: error });
-    throw error;
-  }
+  await replaceFile({
+    path: file,
+    draft: `${file}.${process.pid}.tmp`,
+    write: (handle) => handle.writeFile(`${JSON.stringify(manifest, null, 2)}\n`),
+    whenFull: 'The disk is full; the model’s settings were not changed.',
+  });
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SlipwayError } from '../../errors/slipway-error.ts';
+import { replaceFile } from '../../packages/replace-file.ts';
 
 /*
  * What is dear to make of a column, such as the pixels of image files, is made once and kept beside the records: a file
@@ -36,24 +36,15 @@ export async function ensureDerived({ folder, name, make }: DerivedRows): Promis
   const path = join(folder, DERIVED_FOLDER, `${name}.bin`);
   if (await exists(path)) return path;
   await mkdir(join(folder, DERIVED_FOLDER), { recursive: true });
-  const draft = `${path}.${randomUUID()}${DRAFT_ENDING}`;
-  try {
-    const file = await open(draft, 'w');
-    try {
+  await replaceFile({
+    path,
+    draft: `${path}.${randomUUID()}${DRAFT_ENDING}`,
+    async write(file) {
       for await (const rows of make()) await file.writeFile(rows);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-    return path;
-  } catch (error) {
-    await rm(draft, { force: true });
-    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
-      throw new SlipwayError('STORAGE_FULL', 'The disk is full; what is made of the dataset for training does not fit.', { cause: error });
-    }
-    throw error;
-  }
+    },
+    whenFull: 'The disk is full; what is made of the dataset for training does not fit.',
+  });
+  return path;
 }
 
 /** Removes what processes have left that ended while they made something. */

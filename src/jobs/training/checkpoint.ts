@@ -1,8 +1,7 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { TrainerState, Values } from '../../engines/training/trainer.ts';
 import { hasCode } from '../../errors/has-code.ts';
-import { SlipwayError } from '../../errors/slipway-error.ts';
+import { replaceFile } from '../../packages/replace-file.ts';
 
 /** Where a training is: plain data beside the numbers. */
 export interface Checkpoint<Progress> {
@@ -43,28 +42,15 @@ function encode<Progress>({ progress, state, best }: Checkpoint<Progress>): Buff
  * @throws SlipwayError STORAGE_FULL; the one before it is still there.
  */
 export async function writeCheckpoint<Progress>(path: string, checkpoint: Checkpoint<Progress>): Promise<void> {
-  const draft = `${path}.${process.pid}.tmp`;
-  try {
-    const file = await open(draft, 'w');
-    try {
+  await replaceFile({
+    path,
+    draft: `${path}.${process.pid}.tmp`,
+    async write(file) {
       await file.writev(encode(checkpoint));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-    const folder = await open(dirname(path), 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
-  } catch (error) {
-    await rm(draft, { force: true });
-    if (hasCode(error, 'ENOSPC'))
-      throw new SlipwayError('STORAGE_FULL', 'The disk is full; the checkpoint before this one is kept.', { cause: error });
-    throw error;
-  }
+    },
+    syncFolder: true,
+    whenFull: 'The disk is full; the checkpoint before this one is kept.',
+  });
 }
 
 /** The last checkpoint; undefined when there is none. */
