@@ -1,13 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { describeExit, forkProgram, programFile } from '../concurrency/fork-program.ts';
 import { decodeError } from '../errors/encode.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { FromJobProcess, ToJobProcess } from './messages.ts';
 
-/** The program as it lies beside this file: TypeScript when run from source, JavaScript when compiled. */
-const PROGRAM = fileURLToPath(new URL(`./child/main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+const PROGRAM = programFile('./child/main', import.meta.url);
 
-/** The last that a process printed; a crash says its reason there. */
 const PRINTED_CHARS = 4_000;
 /** By which V8 and C++ name the lack of memory. */
 const OUT_OF_MEMORY = /out of memory|bad_alloc|Array buffer allocation failed|heap limit/i;
@@ -43,14 +40,10 @@ export interface JobProcessOptions {
 export function runJobProcess({ settings, job, request, onEvent, signal }: JobProcessOptions): Promise<unknown> {
   const { env, maxMemoryBytes, maxDurationMs, stopGraceMs, group } = settings;
   return new Promise((resolve, reject) => {
-    const child: ChildProcess = fork(PROGRAM, {
-      execArgv: [`--max-old-space-size=${Math.ceil(maxMemoryBytes / 2 ** 20)}`],
-      env: { ...env },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
+    const forked = forkProgram(PROGRAM, { env, maxHeapBytes: maxMemoryBytes, printedChars: PRINTED_CHARS });
+    const { child } = forked;
     let answer: Extract<FromJobProcess, { kind: 'done' | 'failed' }> | undefined;
     let ended: SlipwayError | undefined;
-    let printed = '';
     let killTimer: NodeJS.Timeout | undefined;
     const send = (message: ToJobProcess): void => {
       if (child.connected) child.send(message, () => {});
@@ -77,9 +70,6 @@ export function runJobProcess({ settings, job, request, onEvent, signal }: JobPr
         endWith(new SlipwayError('JOB_OUT_OF_MEMORY', text));
       }
     });
-    child.stderr!.on('data', (chunk: Buffer) => {
-      printed = (printed + chunk.toString('utf8')).slice(-PRINTED_CHARS);
-    });
     child.once('error', (error) => {
       ended ??= new SlipwayError('JOB_CRASHED', `The process of the job could not be started: ${messageOf(error)}.`);
     });
@@ -90,11 +80,11 @@ export function runJobProcess({ settings, job, request, onEvent, signal }: JobPr
       if (answer?.kind === 'done') resolve(answer.result);
       else if (ended !== undefined) reject(ended);
       else if (answer !== undefined) reject(decodeError(answer.error));
-      else if (OUT_OF_MEMORY.test(printed)) {
+      else if (OUT_OF_MEMORY.test(forked.printed)) {
         reject(new SlipwayError('JOB_OUT_OF_MEMORY', 'The process of the job ran out of memory. Try a smaller batch or model.'));
       } else {
-        const how = endSignal === null ? `ended with exit code ${code}` : `was ended by ${endSignal}`;
-        reject(new SlipwayError('JOB_CRASHED', `The process of the job ${how}.`, { cause: new Error(printed) }));
+        const message = `The process of the job ${describeExit(code, endSignal)}.`;
+        reject(new SlipwayError('JOB_CRASHED', message, { cause: new Error(forked.printed) }));
       }
     });
     signal.addEventListener('abort', stop, { once: true });

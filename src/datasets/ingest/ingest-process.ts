@@ -1,5 +1,4 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { describeExit, forkProgram, programFile } from '../../concurrency/fork-program.ts';
 import { decodeError, type EncodedError } from '../../errors/encode.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { DatasetDescription } from '../dataset.ts';
@@ -8,8 +7,7 @@ import type { IngestRequest } from './ingest.ts';
 /** What the program answers. */
 export type IngestReply = { readonly description: DatasetDescription } | { readonly error: EncodedError };
 
-/** The program as it lies beside this file: TypeScript when run from source, JavaScript when compiled. */
-const PROGRAM = fileURLToPath(new URL(`./main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+const PROGRAM = programFile('./main', import.meta.url);
 
 export interface IngestProcessOptions {
   /** Of the process. */
@@ -20,12 +18,7 @@ export interface IngestProcessOptions {
   readonly signal: AbortSignal;
 }
 
-/** The last that a process printed; a crash says its reason there. */
 const PRINTED_CHARS = 2_000;
-
-function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
-  return signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
-}
 
 /**
  * Runs `ingest` in a process of its own: large data must not hold up requests, and damaged data must not take the server
@@ -34,19 +27,12 @@ function describeEnd(code: number | null, signal: NodeJS.Signals | null): string
  */
 export function ingestInProcess(request: IngestRequest, { env, maxHeapBytes, signal }: IngestProcessOptions): Promise<DatasetDescription> {
   return new Promise((resolve, reject) => {
-    const child = fork(PROGRAM, {
-      execArgv: [`--max-old-space-size=${Math.ceil(maxHeapBytes / 2 ** 20)}`],
-      env: { ...env },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
+    const forked = forkProgram(PROGRAM, { env, maxHeapBytes, printedChars: PRINTED_CHARS });
+    const { child } = forked;
     const kill = (): void => void child.kill('SIGKILL');
     signal.addEventListener('abort', kill, { once: true });
     if (signal.aborted) kill();
     let reply: IngestReply | undefined;
-    let printed = '';
-    child.stderr!.on('data', (chunk: Buffer) => {
-      printed = (printed + chunk.toString('utf8')).slice(-PRINTED_CHARS);
-    });
     child.once('message', (message: IngestReply) => {
       reply = message;
     });
@@ -62,8 +48,8 @@ export function ingestInProcess(request: IngestRequest, { env, maxHeapBytes, sig
       else if (signal.aborted) reject(new SlipwayError('REQUEST_CANCELLED', 'The dataset is not wanted any more.'));
       else if (reply !== undefined) reject(decodeError(reply.error));
       else {
-        const message = `The process that reads the dataset ${describeEnd(code, endSignal)}; nothing was kept.`;
-        reject(new SlipwayError('DATASET_READER_FAILED', message, { cause: new Error(printed) }));
+        const message = `The process that reads the dataset ${describeExit(code, endSignal)}; nothing was kept.`;
+        reject(new SlipwayError('DATASET_READER_FAILED', message, { cause: new Error(forked.printed) }));
       }
     });
     child.send(request);

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { programFile } from '../../concurrency/fork-program.ts';
 import type { Logger } from '../../observability/log.ts';
 import { DEFAULT_MAX_FRAME_BYTES } from '../frames.ts';
 import { labelOf, type RunnerLauncher } from '../runner.ts';
@@ -45,12 +46,6 @@ export interface RunnerLauncherOptions {
  */
 const NODE_FLAGS = ['--max-semi-space-size=1'];
 
-/** The child program as it lies beside this file: TypeScript when run from source, JavaScript when compiled. */
-function ownChildProgram(): URL {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new URL(`../child/main.${extension}`, import.meta.url);
-}
-
 /**
  * Processes that must not outlive this one. They end by themselves when their connection does, but one that is stuck
  * in native code would not notice, so they are killed as well when this process exits. When this process itself is
@@ -78,7 +73,7 @@ export function createRunnerLauncher(options: RunnerLauncherOptions): RunnerLaun
   const processSettings = {
     execPath: process.execPath,
     execArgv: options.execArgv ?? NODE_FLAGS,
-    childProgram: fileURLToPath(options.childProgram ?? ownChildProgram()),
+    childProgram: options.childProgram === undefined ? programFile('../child/main', import.meta.url) : fileURLToPath(options.childProgram),
     env: runnerEnvironment(options.env, options.compileCacheFolder),
     loadTimeoutMs: options.loadTimeoutMs,
     heartbeatMs: options.heartbeatMs,
