@@ -29,6 +29,7 @@ export function createInference(options: InferenceOptions): Inference & { close(
         outputs,
         deadline: Math.min(deadline, startedAt + requestTimeoutMs),
         priority: priority === 0 ? defaultPriority : priority,
+        // The queue gives clients turns, but no protocol tells them apart yet: all are one.
         client: '',
         signal,
       });
