@@ -46,12 +46,12 @@ export function createInference(options: InferenceOptions): Inference & { close(
   }
 
   return {
-    async resolve(reference, patience = {}) {
+    resolve(reference, patience) {
       if (closed) throw new SlipwayError('SHUTTING_DOWN', 'The server is stopping.', { retryAfterMs: 1_000 });
       const ready = registry.find(reference);
       if (ready !== undefined) return ready;
-      const deadline = Math.min(patience.deadline ?? Infinity, performance.now() + requestTimeoutMs);
-      return registry.demand(reference, { deadline, signal: patience.signal });
+      const deadline = Math.min(patience?.deadline ?? Infinity, performance.now() + requestTimeoutMs);
+      return registry.demand(reference, { deadline, signal: patience?.signal });
     },
     predict,
     /** From now on new work is refused; what is in flight goes on. */

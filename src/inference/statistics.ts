@@ -208,14 +208,18 @@ export function withStatistics<T extends Inference>(inference: T, statistics: In
         throw error;
       }
     },
-    async resolve(reference, patience) {
-      try {
-        return await inference.resolve(reference, patience);
-      } catch (error) {
+    resolve(reference, patience) {
+      const refused = (error: unknown): never => {
         const { code } = toSlipwayError(error);
         // Clients choose names: those of no model must not become labels.
         statistics.unanswered(code === 'MODEL_NOT_FOUND' ? '' : reference.model, code);
         throw error;
+      };
+      try {
+        const resolved = inference.resolve(reference, patience);
+        return resolved instanceof Promise ? resolved.catch(refused) : resolved;
+      } catch (error) {
+        return refused(error);
       }
     },
   };

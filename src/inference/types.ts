@@ -1,4 +1,5 @@
 import type { NamedTensors } from '../tensor/tensor.ts';
+import type { Cancellation } from '../scheduler/types.ts';
 import type { ModelReference, Patience, ReadyVersion } from '../registry/types.ts';
 
 /** What every protocol turns its bytes into. */
@@ -10,7 +11,7 @@ export interface InferenceRequest {
   /** Moment by which the answer must be there, on the `performance.now()` clock; the server's limit when undefined. */
   readonly deadline: number | undefined;
   /** Aborted when the client goes away. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
   /** 1 goes first, then 2 and so on; the server's default when undefined or 0. */
   readonly priority?: number | undefined;
 }
@@ -43,11 +44,11 @@ export interface InferenceResponse {
 /** The one data plane behind every protocol. */
 export interface Inference {
   /**
-   * The version that will answer, once it is in memory; protocols need its signature to decode a body.
+   * The version that will answer, at once or else once it is in memory; protocols need its signature to decode a body.
    * @param patience how long to wait for it, no longer than for any request.
    * @throws SlipwayError as `Registry.demand`, and SHUTTING_DOWN.
    */
-  resolve(reference: ModelReference, patience?: Partial<Patience>): Promise<ReadyVersion>;
+  resolve(reference: ModelReference, patience?: Partial<Patience>): ReadyVersion | Promise<ReadyVersion>;
   /** Checks the inputs against the signature, waits for a place and runs. */
   predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse>;
 }

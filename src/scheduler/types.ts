@@ -16,6 +16,13 @@ export interface SchedulerSettings {
   readonly exactBatches: boolean;
 }
 
+/** What is needed of an `AbortSignal`, which is one; making one of those costs a request more than the rest of its queue. */
+export interface Cancellation {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void, options: { readonly once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** One request, its inputs checked. */
 export interface Work {
   readonly inputs: NamedTensors;
@@ -28,7 +35,7 @@ export interface Work {
   /** Whoever sent it, for turns; empty when that does not matter. */
   readonly client: string;
   /** Aborted when nobody waits for the answer any more. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
 }
 
 export interface Completion {

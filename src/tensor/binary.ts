@@ -1,5 +1,6 @@
 import { bytesPerElement, type DType, type FixedDType, isFixed, STORAGE } from './dtype.ts';
 import { elementCount, formatShape, tensorError } from './shape.ts';
+import { smallArray } from './small-array.ts';
 import type { Tensor } from './tensor.ts';
 
 /*
@@ -25,10 +26,14 @@ function decodeFixed(bytes: Uint8Array, dtype: FixedDType, shape: readonly numbe
       if (bytes[index]! > 1) throw tensorError(path, `has the byte ${bytes[index]} at ${index}; BOOL is 0 or 1`);
     }
   }
-  // A typed array must start at a multiple of its element size; offsets into a request body need not.
+  // A typed array must start at a multiple of its element size; offsets into a request body need not. `new Uint8Array`
+  // copies; `slice` would not, on a Buffer.
   const aligned = bytes.byteOffset % size === 0;
-  // `new Uint8Array` copies; `slice` would not, on a Buffer.
-  const source = copy || !aligned ? new Uint8Array(bytes) : bytes;
+  let source = copy ? new Uint8Array(bytes) : bytes;
+  if (!copy && !aligned) {
+    source = smallArray(Uint8Array, bytes.byteLength);
+    source.set(bytes);
+  }
   return { dtype, shape, data: new STORAGE[dtype](source.buffer as ArrayBuffer, source.byteOffset, count) };
 }
 

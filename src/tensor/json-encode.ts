@@ -24,6 +24,10 @@ const MOST_EMPTY_ARRAYS = 1_000_000;
 /** Usual length of a number and its comma. */
 const NUMBER_BYTES = 12;
 
+/** Room for texts of so many elements is used again by the next one; larger ones get room of their own. */
+const SHARED_ELEMENTS = 4_096;
+const shared = new TextBuffer(SHARED_ELEMENTS * NUMBER_BYTES);
+
 type NumberOptions = Required<Pick<JsonEncodeOptions, 'nonFinite' | 'point'>>;
 
 /** Writes the elements from `start` to before `end`, with commas between them. */
@@ -170,7 +174,16 @@ export function encodeJsonTensor(
     const elements = tensor.data as readonly Uint8Array[];
     return nestTexts(shape, count, (index) => byteStringText(elements[index]!, base64));
   }
-  const text = new TextBuffer(count * NUMBER_BYTES);
+  const text = count <= SHARED_ELEMENTS ? shared.clear() : new TextBuffer(count * NUMBER_BYTES);
   writeNested(shape, count, (piece) => text.text(piece), rowWriter(text, tensor, { nonFinite, point }));
   return text.toString();
+}
+
+/** Writes one number as `encodeJsonTensor` writes that of a tensor of this dtype. */
+export function encodeJsonNumber(value: number, dtype: 'FP32' | 'FP64'): string {
+  if (!Number.isFinite(value)) return 'null';
+  shared.clear();
+  if (dtype === 'FP32') shared.single(Math.fround(value));
+  else shared.double(value);
+  return shared.toString();
 }

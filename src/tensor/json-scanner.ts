@@ -4,6 +4,7 @@ import { readNumbers, startsNumber } from './json-number.ts';
 import { endOfString, readString } from './json-string.ts';
 import { NumberStore, NumericArray } from './numeric-array.ts';
 import type { ScannedJson } from './scanned-json.ts';
+import { smallArray } from './small-array.ts';
 
 export { NumericArray } from './numeric-array.ts';
 export type { ScannedJson } from './scanned-json.ts';
@@ -73,7 +74,9 @@ class Scanner {
     this.#skipSpace();
     if (this.#offset < this.#length) throw this.#error('the end of the document');
     const store = this.#numbers;
-    store.values = store.values.slice(0, store.length);
+    const own = smallArray(Float64Array, store.length);
+    own.set(store.values.subarray(0, store.length));
+    store.values = own;
     return value;
   }
 
@@ -222,8 +225,14 @@ class Scanner {
   #list(depth: number, start: number): ScannedJson {
     let first: NumericArray | undefined;
     let count = 0;
+    let row = -1;
     do {
+      if (row > 0 && this.#isRow(row)) {
+        count += 1;
+        continue;
+      }
       const element = this.#value(depth);
+      if (first === undefined && element instanceof NumericArray && element.shape.length === 1) row = element.shape[0]!;
       if (element instanceof NumericArray && sameShape((first ??= element).shape, element.shape)) count += 1;
       else {
         const elements: ScannedJson[] = [];
@@ -236,7 +245,27 @@ class Scanner {
         return this.#listEnds(CLOSE_ARRAY, '"," or "]"') ? elements : this.#mixedList(depth, elements);
       }
     } while (!this.#listEnds(CLOSE_ARRAY, '"," or "]"'));
-    return new NumericArray([count, ...first.shape], this.#numbers, start);
+    return new NumericArray([count, ...first!.shape], this.#numbers, start);
+  }
+
+  /** Reads an array of exactly `length` numbers onto the store, without an object for it; reads nothing when it is another. */
+  #isRow(length: number): boolean {
+    if (this.#peek() !== OPEN_ARRAY) return false;
+    const store = this.#numbers;
+    const offset = this.#offset;
+    const before = store.length;
+    this.#offset += 1;
+    this.#skipSpace();
+    if (startsNumber(this.#peek()) && !this.#startsWord()) {
+      this.#offset = readNumbers(this.#bytes, this.#offset, store, this.#length, false);
+      if (store.length - before === length && this.#peek() === CLOSE_ARRAY) {
+        this.#offset += 1;
+        return true;
+      }
+    }
+    this.#offset = offset;
+    store.truncate(before);
+    return false;
   }
 
   #mixedList(depth: number, elements: ScannedJson[]): ScannedJson[] {

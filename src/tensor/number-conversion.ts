@@ -2,6 +2,7 @@ import { type FixedDType, type NumericData, STORAGE } from './dtype.ts';
 import { encodeBf16, encodeFp16 } from './float16.ts';
 import type { NumericArray } from './numeric-array.ts';
 import { elementPath, tensorError } from './shape.ts';
+import { smallArray } from './small-array.ts';
 
 const INTEGER_RANGE = {
   BOOL: [0, 1],
@@ -77,7 +78,7 @@ function overflowError(numbers: NumericArray, index: number, dtype: FloatDType, 
 
 function toSingle(numbers: NumericArray, path: string): Float32Array {
   const { values } = numbers;
-  const data = new Float32Array(values.length);
+  const data = smallArray(Float32Array, values.length);
   for (let index = 0; index < values.length; index += 1) {
     const value = values[index]!;
     data[index] = value;

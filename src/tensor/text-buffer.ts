@@ -37,6 +37,12 @@ export class TextBuffer {
     this.#bytes = Buffer.allocUnsafe(expectedBytes + NUMBER_ROOM);
   }
 
+  /** Forgets what was written. */
+  clear(): this {
+    this.#length = 0;
+    return this;
+  }
+
   toString(): string {
     return this.#bytes.toString('latin1', 0, this.#length);
   }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { ErrorKind } from '../../errors/catalogue.ts';
 import type { InferenceResponse } from '../../inference/types.ts';
+import type { Cancellation } from '../../scheduler/types.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 
 /** What a route reads. `bytes` is read whole, up to its limit; `stream` is handed over as it arrives. */
@@ -50,8 +51,10 @@ export interface RouteContext<Params, Query> {
   readonly headers: IncomingHttpHeaders;
   /** Media type of the body in lower case without parameters; empty when the client sent none. */
   readonly mediaType: string;
-  /** Aborted when the client goes away before its answer. */
+  /** Aborted when the client goes away before its answer. For what needs an AbortSignal; else there is `cancellation`. */
   readonly signal: AbortSignal;
+  /** The same for the data plane, at a fraction of the cost. Made when it is first asked for. */
+  readonly cancellation: Cancellation;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Inference } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
+import type { Cancellation } from '../../scheduler/types.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import { classifyOutput, labelsOf } from './classification.ts';
 
@@ -25,7 +26,7 @@ export interface InferContext {
   /** Moment by which the client wants the answer, on the `performance.now()` clock. */
   readonly deadline: number | undefined;
   /** Aborted when the client goes away. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
 }
 
 export interface InferAnswer {
@@ -37,7 +38,7 @@ export interface InferAnswer {
 /** Runs V2 requests on the data plane. */
 export interface Infer {
   /** The version that will answer. @throws SlipwayError as `Inference.resolve` */
-  resolve(reference: ModelReference): Promise<ReadyVersion>;
+  resolve(reference: ModelReference): ReadyVersion | Promise<ReadyVersion>;
   run(version: ReadyVersion, request: InferRequest, context: InferContext): Promise<InferAnswer>;
 }
 

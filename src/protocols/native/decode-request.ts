@@ -2,7 +2,7 @@ import { invalidRequest } from '../../errors/invalid-request.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { ReadyVersion } from '../../registry/types.ts';
 import { decodeJsonTensor } from '../../tensor/json-decode.ts';
-import { isJsonObject } from '../../tensor/json-object.ts';
+import { isJsonObject, type JsonObject } from '../../tensor/json-object.ts';
 import type { ScannedJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import type { Signature, TensorSpec } from '../../tensor/signature.ts';
@@ -17,14 +17,38 @@ export interface PredictRequest {
   readonly inputs: ScannedJson;
 }
 
+/** Envelopes that say no more than a model, by its name; most do. */
+const namedModels = new Map<string, PredictEnvelope>();
+const MOST_REMEMBERED = 1_000;
+
+/** The model of a body that names nothing else beside its inputs. */
+function onlyModelIn(body: JsonObject): string | undefined {
+  for (const name in body) if (name !== 'inputs' && name !== 'model') return undefined;
+  const { model } = body;
+  return typeof model === 'string' ? model : undefined;
+}
+
+function readEnvelope(body: JsonObject): PredictEnvelope {
+  const onlyModel = onlyModelIn(body);
+  const known = onlyModel === undefined ? undefined : namedModels.get(onlyModel);
+  if (known !== undefined) return known;
+  const { inputs: _tensors, ...fields } = body;
+  // `inputs` is there for the sake of the schema; what it holds is read by its model's signature.
+  const { inputs: _inputs, ...envelope } = checkInput(predictBody, { ...(toPlain(fields) as object), inputs: null }, '');
+  if (onlyModel !== undefined) {
+    if (namedModels.size === MOST_REMEMBERED) namedModels.clear();
+    namedModels.set(onlyModel, envelope);
+  }
+  return envelope;
+}
+
 /** Reads the body of a predict request: the envelope by its schema, `inputs` as scanned. */
 export function decodePredictRequest(value: ScannedJson): PredictRequest {
   if (!isJsonObject(value)) {
     throw new SlipwayError('INVALID_REQUEST', 'The body must be a JSON object such as {"model":"digits","inputs":[…]}.');
   }
-  const { inputs, ...rest } = value;
-  // `inputs` is there for the sake of the schema; what it holds is read by its model's signature.
-  const { inputs: _inputs, ...envelope } = checkInput(predictBody, { ...(toPlain(rest) as object), inputs: null }, '');
+  const { inputs } = value;
+  const envelope = readEnvelope(value);
   if (envelope.version !== undefined && envelope.label !== undefined) {
     throw new SlipwayError('INVALID_REQUEST', 'Name a version or a label, not both.', {
       details: [{ path: 'label', message: 'excludes version' }],

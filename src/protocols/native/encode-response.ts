@@ -1,19 +1,21 @@
 import type { InferenceResponse } from '../../inference/types.ts';
 import type { Classification } from '../../packages/manifest.ts';
-import { type ClassProbability, classify } from '../../preprocessing/classification.ts';
+import { type ClassProbability, classify, type Prediction } from '../../preprocessing/classification.ts';
 import type { DType } from '../../tensor/dtype.ts';
-import { encodeJsonTensor } from '../../tensor/json-encode.ts';
+import { encodeJsonNumber, encodeJsonTensor } from '../../tensor/json-encode.ts';
 import type { RouteAnswer } from '../http/route.ts';
 
-/** A probability with the digits of the scores that it was made from, so that it reads as the same number in `outputs`. */
-function probabilityText(value: number, dtype: DType): string {
-  return encodeJsonTensor(
-    dtype === 'FP32' ? { dtype, shape: [], data: Float32Array.of(value) } : { dtype: 'FP64', shape: [], data: Float64Array.of(value) },
-  );
+/** A probability has the digits of the scores that it was made from, so that it reads as the same number in `outputs`. */
+function classText({ label, probability }: ClassProbability, dtype: DType): string {
+  return `"label":${JSON.stringify(label)},"probability":${encodeJsonNumber(probability, dtype === 'FP32' ? 'FP32' : 'FP64')}`;
 }
 
-function classText({ label, probability }: ClassProbability, dtype: DType): string {
-  return `"label":${JSON.stringify(label)},"probability":${probabilityText(probability, dtype)}`;
+/** The likeliest class is the first of the likeliest ones. */
+function predictionText({ top }: Prediction, dtype: DType): string {
+  const first = classText(top[0]!, dtype);
+  let texts = `{${first}}`;
+  for (let index = 1; index < top.length; index += 1) texts += `,{${classText(top[index]!, dtype)}}`;
+  return `{${first},"top":[${texts}]}`;
 }
 
 function predictionsText(response: InferenceResponse, classification: Classification | undefined): string {
@@ -23,9 +25,7 @@ function predictionsText(response: InferenceResponse, classification: Classifica
   // A client that asked for other outputs gets no predictions, since they are made from this one.
   if (scores === undefined) return '';
   const { dtype } = scores;
-  const predictions = classify(scores, classification).map(
-    (prediction) => `{${classText(prediction, dtype)},"top":[${prediction.top.map((each) => `{${classText(each, dtype)}}`).join(',')}]}`,
-  );
+  const predictions = classify(scores, classification).map((prediction) => predictionText(prediction, dtype));
   return `,"predictions":[${predictions.join(',')}]`;
 }
 

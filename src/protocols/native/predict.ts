@@ -1,5 +1,6 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Inference } from '../../inference/types.ts';
+import type { Cancellation } from '../../scheduler/types.ts';
 import type { TextPreprocessing } from '../../packages/manifest.ts';
 import { preprocessImage } from '../../preprocessing/image.ts';
 import { preprocessTable, type TableRow } from '../../preprocessing/table.ts';
@@ -30,28 +31,27 @@ export interface Predict {
    * @param body as parsed; its envelope and its tensors are read here.
    * @param said what other parts of the request say of the model.
    */
-  fromJson(body: ScannedJson, said: readonly SaidReference[], signal: AbortSignal): Promise<RouteAnswer>;
-  fromImage(image: Buffer, said: readonly SaidReference[], signal: AbortSignal): Promise<RouteAnswer>;
+  fromJson(body: ScannedJson, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer>;
+  fromImage(image: Buffer, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer>;
 }
 
-/** What is said in one place or another, or in several alike. */
-function agreed<Key extends keyof SaidReference>(field: Key, said: readonly SaidReference[]): SaidReference[Key] {
-  let one: SaidReference[Key] = undefined;
-  for (const { [field]: other } of said) {
-    one ??= other;
-    if (other === undefined || other === one) continue;
-    throw new SlipwayError('INVALID_REQUEST', `The request names two values for ${field}: ${String(one)} and ${String(other)}.`, {
-      details: [{ path: field, message: 'is said twice, differently' }],
-    });
-  }
-  return one;
+function checkAgrees(field: keyof SaidReference, one: string | number, other: string | number): void {
+  if (other === one) return;
+  throw new SlipwayError('INVALID_REQUEST', `The request names two values for ${field}: ${one} and ${other}.`, {
+    details: [{ path: field, message: 'is said twice, differently' }],
+  });
 }
 
 /** What names the model when it is said in several places: they must not contradict each other. */
 function mergeReference(said: readonly SaidReference[]): ModelReference {
-  const model = agreed('model', said);
-  const version = agreed('version', said);
-  const label = agreed('label', said);
+  let model: string | undefined;
+  let version: number | undefined;
+  let label: string | undefined;
+  for (const each of said) {
+    if (each.model !== undefined) checkAgrees('model', (model ??= each.model), each.model);
+    if (each.version !== undefined) checkAgrees('version', (version ??= each.version), each.version);
+    if (each.label !== undefined) checkAgrees('label', (label ??= each.label), each.label);
+  }
   if (model === undefined) {
     throw new SlipwayError('INVALID_REQUEST', 'The request does not name its model: add "model" to the body, or ?model=… to the address.', {
       details: [{ path: 'model', message: 'is missing' }],
@@ -62,6 +62,7 @@ function mergeReference(said: readonly SaidReference[]): ModelReference {
       details: [{ path: 'label', message: 'excludes version' }],
     });
   }
+  if (version === undefined && label === undefined) return { model };
   return { model, ...(version !== undefined && { version }), ...(label !== undefined && { label }) };
 }
 
@@ -93,34 +94,35 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     });
   }
 
-  async function fromJson(body: ScannedJson, said: readonly SaidReference[], signal: AbortSignal): Promise<RouteAnswer> {
+  async function fromJson(body: ScannedJson, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer> {
     const { envelope, inputs } = decodePredictRequest(body);
     const { timeoutMs, priority } = envelope.parameters ?? {};
     const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
     const version = await inference.resolve(mergeReference([...said, envelope]), deadline === undefined ? {} : { deadline });
     const { preprocessing, classification } = version.manifest;
     const texts = preprocessing?.kind === 'text' ? textsIn(inputs) : undefined;
-    const predict = async (tensors: NamedTensors): Promise<RouteAnswer> => {
-      const response = await inference.predict(version, {
-        inputs: tensors,
-        outputs: envelope.outputs,
-        deadline,
-        signal,
-        priority,
-      });
-      return encodePredictResponse(response, classification);
-    };
-    if (preprocessing?.kind !== 'text' || texts === undefined) return predict(inputsOf(inputs, version));
+    const { outputs } = envelope;
+    if (preprocessing?.kind !== 'text' || texts === undefined) {
+      const tensors = inputsOf(inputs, version);
+      return encodePredictResponse(
+        await inference.predict(version, { inputs: tensors, outputs, deadline, signal, priority }),
+        classification,
+      );
+    }
     // Held from here on: the ids are those of this version's tokenizer, so a newer version must not answer in its place.
     const release = version.acquire();
     try {
-      return await predict(await inputsOfTexts(texts, version, preprocessing));
+      const tensors = await inputsOfTexts(texts, version, preprocessing);
+      return encodePredictResponse(
+        await inference.predict(version, { inputs: tensors, outputs, deadline, signal, priority }),
+        classification,
+      );
     } finally {
       release();
     }
   }
 
-  async function fromImage(body: Buffer, said: readonly SaidReference[], signal: AbortSignal): Promise<RouteAnswer> {
+  async function fromImage(body: Buffer, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer> {
     const version = await inference.resolve(mergeReference(said));
     const { preprocessing, classification } = version.manifest;
     if (preprocessing?.kind !== 'image') {

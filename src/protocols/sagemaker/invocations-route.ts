@@ -65,7 +65,7 @@ export function createInvocationsRoute({
     version: ReadyVersion,
     inputs: NamedTensors,
     format: PredictFormat,
-    { headers, signal }: RouteContext<unknown, unknown>,
+    { headers, cancellation: signal }: RouteContext<unknown, unknown>,
   ): Promise<RouteAnswer> {
     const { outputs } = await inference.predict(version, { inputs, outputs: undefined, deadline: undefined, signal });
     const [only, ...more] = outputs.values();
@@ -98,7 +98,7 @@ export function createInvocationsRoute({
     const body = parseJson(bytes, { maxDepth: maxJsonDepth, nonFinite: true });
     if (isJsonObject(body) && NATIVE_FIELDS.some((name) => Object.hasOwn(body, name))) {
       const named = target ?? (Object.hasOwn(body, 'model') ? undefined : fallback());
-      return predict.fromJson(body, [{ model: named }], context.signal);
+      return predict.fromJson(body, [{ model: named }], context.cancellation);
     }
     const fields = fieldsOf(body);
     const format = formatOf(fields);
@@ -143,7 +143,7 @@ export function createInvocationsRoute({
       const bytes = await decodeBody(context.body, context.headers['content-encoding'], maxBodyBytes);
       if (context.mediaType === 'text/csv') return fromCsv(bytes, target, context);
       if (context.mediaType.startsWith('image/') || context.mediaType === 'application/x-image') {
-        return predict.fromImage(bytes, [{ model: target ?? fallback() }], context.signal);
+        return predict.fromImage(bytes, [{ model: target ?? fallback() }], context.cancellation);
       }
       return fromJson(bytes, target, context);
     },

@@ -1,6 +1,7 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Inference, InferenceResponse } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion, Registry, VersionDescription, VersionState } from '../../registry/types.ts';
+import type { Cancellation } from '../../scheduler/types.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import { type Example, examplesToInputs } from './examples.ts';
 import { classesOf, type ScoredClass, scoredOutput, valuesOf } from './results.ts';
@@ -21,7 +22,7 @@ export interface CallContext {
   /** On the `performance.now()` clock; the server's limit when undefined. */
   readonly deadline: number | undefined;
   /** Aborted when the client goes away. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
 }
 
 /** The state of a version in TensorFlow Serving's terms; `message` is empty unless it failed. */

@@ -138,8 +138,31 @@ describe('parseJson', () => {
   });
 
   it('keeps no more numbers than the numeric arrays hold', () => {
-    const value = parse('{"a":[1,2,"x"],"b":3,"c":[4,5]}') as Record<string, NumericArray>;
-    expect(value['c']!.values.buffer.byteLength).toBe(16);
+    const many = Array.from({ length: 10_000 }, (_number, index) => index);
+    const value = parse(JSON.stringify({ a: [...many, 'x'], b: 3, c: many })) as Record<string, NumericArray>;
+    expect(value['c']!.values.buffer.byteLength).toBe(80_000);
+  });
+
+  it.each([
+    '[[1,2],[3,4],[5,6]]',
+    '[[[1,2],[3,4]],[[5,6],[7,8]]]',
+    '[ [ 1 , 2 ] , [ 3 , 4 ] ]',
+    '[[1,2],[3,4],[5]]',
+    '[[1,2],[3,4],[5,6,7]]',
+    '[[1,2],[3,4],[]]',
+    '[[1,2],[3,4],[5,"x"]]',
+    '[[1,2],[3,4],[5,[6]]]',
+    '[[1,2],[3,4],5,[6,7]]',
+    '[[1,2],[9007199254740993,4],[5]]',
+  ])('reads rows of numbers as JSON.parse does: %s', (text) => {
+    const read = JSON.stringify(plain(text), (_name, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
+    expect(read).toBe(JSON.stringify(JSON.parse(text)));
+  });
+
+  it('says where a row of numbers is broken', () => {
+    expect(() => parse('[[1,2],[3,4}]')).toThrow('byte 11');
+    expect(() => parse('[[1,2],[3,]]')).toThrow('byte 10');
+    expect(() => parse('[[1,2],[3,4]')).toThrow('where the document ends');
   });
 
   it('does not let one document change the numbers of another', () => {

@@ -30,7 +30,10 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
   const { infer } = openInference;
   const readHead = createInferHeadReader(maxJsonDepth);
 
-  async function handle(reference: ModelReference, { body, headers, signal }: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
+  async function handle(
+    reference: ModelReference,
+    { body, headers, cancellation: signal }: RouteContext<unknown, unknown>,
+  ): Promise<RouteAnswer> {
     const plain = await decodeBody(body, headers['content-encoding'], maxBodyBytes);
     const version = await infer.resolve(reference);
     const { json, binary } = splitBody(plain, headers['inference-header-content-length']);

@@ -88,7 +88,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   const read = async ({ body, headers }: RouteContext<unknown, unknown>): Promise<ReturnType<typeof readBody>> =>
     readBody(await decodeBody(body, headers['content-encoding'], maxBodyBytes), maxJsonDepth);
 
-  const contextOf = ({ signal }: RouteContext<unknown, unknown>) => ({ deadline: undefined, signal });
+  const contextOf = ({ cancellation: signal }: RouteContext<unknown, unknown>) => ({ deadline: undefined, signal });
 
   async function predict(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
