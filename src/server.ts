@@ -155,13 +155,14 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     grpc.setServing(false);
     http.announceClose();
     if (config.shutdown.unreadyMs > 0) await new Promise((done) => setTimeout(done, config.shutdown.unreadyMs));
-    inference.close();
     // Ends the streams of events too, so that their connections do not hold up the rest.
     const jobsStopped = jobs.stop();
     // Answers what has arrived and takes no new connection; runners stay up until then.
     const { drainMs } = config.shutdown;
     const closed = Promise.all([http.close(), grpc.stop(drainMs)]);
     await Promise.race([closed, new Promise((done) => setTimeout(done, drainMs).unref())]);
+    // Not before: what comes on a connection that was taken is served, and its answer ends the connection.
+    inference.close();
     await jobsStopped;
     await datasets.stop();
     await Promise.all([registry.stop(), compiledModels.stop()]);

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { isStorageFull } from '../errors/has-code.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { createByteBudget } from '../packages/limit-bytes.ts';
 import type { SourceFile } from './source.ts';
@@ -120,7 +121,7 @@ export function createUploadStore({ folder, maxBytes, expiryMs }: UploadStoreOpt
         await pipeline(piece, createByteBudget(length - at).pass(), target);
         return await describe(id);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+        if (isStorageFull(error)) {
           throw new SlipwayError('STORAGE_FULL', 'The disk is full; what was sent before stays.', { cause: error });
         }
         throw error;

@@ -1,6 +1,6 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { hasCode } from '../errors/has-code.ts';
+import { isStorageFull } from '../errors/has-code.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
 
 export interface Replacement {
@@ -42,7 +42,7 @@ export async function replaceFile({ path, draft, write, syncFolder = false, when
     if (syncFolder) await sync(dirname(path));
   } catch (error) {
     await rm(draft, { force: true });
-    if (hasCode(error, 'ENOSPC')) throw new SlipwayError('STORAGE_FULL', whenFull, { cause: error });
+    if (isStorageFull(error)) throw new SlipwayError('STORAGE_FULL', whenFull, { cause: error });
     throw error;
   }
 }

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
+import { isStorageFull } from '../errors/has-code.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { entryParts, invalidEntry } from './entry-names.ts';
 import { createEntryWriter, type EntryWriter, type Unpacked, type UnpackLimits } from './entry-writer.ts';
@@ -89,8 +90,8 @@ async function stripTopFolder(folder: string): Promise<void> {
 
 function toArchiveError(error: unknown): unknown {
   if (error instanceof SlipwayError) return error;
+  if (isStorageFull(error)) return new SlipwayError('STORAGE_FULL', 'The disk is full; nothing was kept of the upload.', { cause: error });
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'ENOSPC') return new SlipwayError('STORAGE_FULL', 'The disk is full; nothing was kept of the upload.', { cause: error });
   if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ABORT_ERR') {
     return new SlipwayError('INVALID_ARCHIVE', 'The archive ends too early.', { cause: error });
   }

@@ -1,4 +1,4 @@
-import { hasCode } from '../errors/has-code.ts';
+import { hasCode, isStorageFull } from '../errors/has-code.ts';
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ export async function placeVersion(
   } catch (error) {
     await rmdir(modelFolder).catch(() => undefined); // only succeeds when it is empty
     if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw alreadyThere(model, version);
-    if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
+    if (isStorageFull(error)) {
       throw new SlipwayError('STORAGE_FULL', `There is no room on the disk for a version of model "${model}".`, { cause: error });
     }
     throw error;

@@ -1,70 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { post } from '../helpers/http.ts';
-import { addModels } from '../helpers/running-server.ts';
+import { PROGRAM, startProcess } from '../helpers/started-process.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
-
-const PROGRAM = fileURLToPath(new URL('../../bin/slipway.js', import.meta.url));
-
-interface Line {
-  readonly level: number;
-  readonly msg: string;
-}
-
-interface StartedProcess {
-  readonly child: ChildProcess;
-  readonly lines: Line[];
-  /** Resolves with the exit status. */
-  readonly exited: Promise<number | null>;
-  readonly stderr: () => string;
-  address(): Promise<string>;
-  lineWith(text: string): Promise<Line>;
-}
-
-async function start(names: readonly string[], args: readonly string[] = [], env: Record<string, string> = {}): Promise<StartedProcess> {
-  const folder = await temporaryFolder();
-  await addModels(join(folder, 'models'), names);
-  const child = spawn(
-    process.execPath,
-    [PROGRAM, '--port', '0', '--grpc-port', '0', '--models', join(folder, 'models'), '--state', join(folder, 'state'), ...args],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env['PATH'], ...env },
-    },
-  );
-  const lines: Line[] = [];
-  let stderr = '';
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line) as Line));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  const exited = once(child, 'close').then(([code]) => code as number | null);
-  onTestFinished(async () => {
-    child.kill('SIGKILL');
-    await exited;
-  });
-  const lineWith = (text: string): Promise<Line> =>
-    vi.waitFor(
-      () => {
-        const found = lines.find(({ msg }) => msg.includes(text));
-        if (found === undefined) throw new Error(`no line with ${text}: ${stderr}`);
-        return found;
-      },
-      { timeout: 20_000, interval: 10 },
-    );
-  return {
-    child,
-    lines,
-    exited,
-    stderr: () => stderr,
-    lineWith,
-    address: async () => /http:\S+/.exec((await lineWith('listening on')).msg)![0],
-  };
-}
 
 function isAlive(pid: number): boolean {
   try {
@@ -77,7 +19,7 @@ function isAlive(pid: number): boolean {
 
 describe('the process', () => {
   it('says in one line which models are ready, on which engine and device, and which failed', async () => {
-    const { lineWith } = await start(['times-three', 'times-three-graph', 'broken-onnx']);
+    const { lineWith } = await startProcess(['times-three', 'times-three-graph', 'broken-onnx']);
     const { msg } = await lineWith('ready:');
     expect(msg).toContain('times-three/1 (onnx on cpu)');
     expect(msg).toContain('times-three-graph/1 (tfjs on cpu)');
@@ -86,7 +28,7 @@ describe('the process', () => {
 
   it('finishes work in flight on SIGTERM, takes no more, ends its runners and exits with 0', async () => {
     // Long enough for the connections below to be taken in, however busy the machine is.
-    const server = await start(['times-three'], ['--shutdown-unready-ms', '2000']);
+    const server = await startProcess(['times-three'], { args: ['--shutdown-unready-ms', '2000'] });
     const address = await server.address();
     await server.lineWith('ready:');
     const runnerPids = existsSync('/proc')
@@ -124,7 +66,10 @@ describe('the process', () => {
   });
 
   it('takes settings from the environment, and flags before those', async () => {
-    const { lineWith } = await start([], ['--host', '127.0.0.1'], { SLIPWAY_HOST: '203.0.113.1', SLIPWAY_LOGGING_LEVEL: 'info' });
+    const { lineWith } = await startProcess([], {
+      args: ['--host', '127.0.0.1'],
+      env: { SLIPWAY_HOST: '203.0.113.1', SLIPWAY_LOGGING_LEVEL: 'info' },
+    });
     expect((await lineWith('listening on')).msg).toContain('http://127.0.0.1:');
   });
 
@@ -133,7 +78,7 @@ describe('the process', () => {
     [['--port', 'many'], '--port'],
     [['--config', '/nowhere.json'], '/nowhere.json'],
   ])('ends with status 2 and one clear line for %j', async (args, named) => {
-    const server = await start([], args);
+    const server = await startProcess([], { args });
     expect(await server.exited).toBe(2);
     expect(server.stderr().trim().split('\n')).toHaveLength(1);
     expect(server.stderr()).toContain(named);
@@ -144,7 +89,7 @@ describe('the process', () => {
     await once(other, 'listening');
     onTestFinished(() => void other.close());
     const { port } = other.address() as { port: number };
-    const server = await start(['times-three'], ['--port', String(port)]);
+    const server = await startProcess(['times-three'], { args: ['--port', String(port)] });
     expect(await server.exited).toBe(1);
     expect(server.lines.at(-1)!.msg).toContain('EADDRINUSE');
   });

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isStorageFull } from '../../errors/has-code.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { ColumnType, DatasetDescription, DatasetFormat, SkippedRow } from '../dataset.ts';
 import { openSource } from '../sources/open-source.ts';
@@ -84,8 +85,8 @@ function checkTypes(types: Readonly<Record<string, ColumnType>>, columns: readon
 
 function toDatasetError(error: unknown): unknown {
   if (error instanceof SlipwayError) return error;
+  if (isStorageFull(error)) return new SlipwayError('STORAGE_FULL', 'The disk is full; nothing was kept of the dataset.', { cause: error });
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'ENOSPC') return new SlipwayError('STORAGE_FULL', 'The disk is full; nothing was kept of the dataset.', { cause: error });
   if (code.startsWith('Z_'))
     return new SlipwayError('INVALID_DATASET', `A gzipped file is damaged: ${messageOf(error)}.`, { cause: error });
   return error;

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Busboy, type BusboyHeaders, type BusboyInstance } from '@fastify/busboy';
 import type { SourceFile } from '../../datasets/source.ts';
+import { isStorageFull } from '../../errors/has-code.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import { type ByteBudget, createByteBudget } from '../../packages/limit-bytes.ts';
 
@@ -28,7 +29,7 @@ export async function storeFile(content: Readable, path: string, budget: ByteBud
   try {
     await pipeline(content, budget.pass(), createWriteStream(path, { flags: 'wx', mode: 0o644 }));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+    if (isStorageFull(error)) {
       throw new SlipwayError('STORAGE_FULL', 'The disk is full; nothing was kept of the upload.', { cause: error });
     }
     throw error;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { hasCode } from '../../errors/has-code.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
 import type { Logger } from '../../observability/log.ts';
@@ -32,7 +33,8 @@ export interface ProcessSettings {
 
 /** Why a process does not serve any more. */
 export interface ProcessDown {
-  readonly kind: Fault | 'load-failed' | 'load-timeout' | 'stopped';
+  /** `not-started`: the system had no process, memory or file handle to give; it may have later. */
+  readonly kind: Fault | 'not-started' | 'load-failed' | 'load-timeout' | 'stopped';
   /** What happened, in words that go after "the process". */
   readonly how: string;
   /** What is known of the cause, ` (…)` or empty; for the log and the status, not for clients. */
@@ -83,7 +85,9 @@ export function startRunnerProcess(options: RunnerProcessOptions): RunnerProcess
   });
   child.on('error', (error) => {
     // Also emitted when a signal can't be sent; then the process is there and its end follows.
-    if (child.pid === undefined && child.stdio !== undefined) finish(`could not be started: ${messageOf(error)}`, '');
+    if (child.pid !== undefined || child.stdio === undefined) return;
+    const kind = hasCode(error, 'EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM') ? 'not-started' : 'crashed';
+    finish(`could not be started: ${messageOf(error)}`, '', kind);
   });
   // Node leaves it undefined, against its types, when there are too many open files.
   if ((child.stdio as unknown) === undefined) throw new Error('too many open files');
@@ -166,11 +170,11 @@ export function startRunnerProcess(options: RunnerProcessOptions): RunnerProcess
   child.once('close', (exitCode, signal) => {
     finish(describeEnd(exitCode, signal), describeCause(fatal, errorOutput.lastLines));
   });
-  function finish(how: string, cause: string): void {
+  function finish(how: string, cause: string, kind: ProcessDown['kind'] = 'crashed'): void {
     hasEnded = true;
     clearTimeout(flushTimer);
     clearTimeout(killTimer);
-    goDown('crashed', how, cause);
+    goDown(kind, how, cause);
     for (const stream of [stdout, stderr, link]) stream.destroy();
     untrack();
     resolveEnded();

@@ -64,7 +64,7 @@ export function superviseRunner(options: SupervisorOptions): Runner {
     } catch (error) {
       current = undefined;
       // Not at once, so that whoever launched the runner can listen to its status first.
-      setImmediate(onDown, { kind: 'crashed', how: `could not be started: ${messageOf(error)}`, cause: '', loadError: undefined });
+      setImmediate(onDown, { kind: 'not-started', how: `could not be started: ${messageOf(error)}`, cause: '', loadError: undefined });
     }
   }
 
@@ -123,7 +123,8 @@ export function superviseRunner(options: SupervisorOptions): Runner {
     if (wasReady !== undefined && performance.now() - wasReady >= settledAfterMs) crashesInRow = 0;
     crashesInRow += 1;
     const reason = `The process that runs ${label} ${down.how}${down.cause}.`;
-    if (crashesInRow > maxRestarts) {
+    // That the system has nothing to give is not the model's fault, and may be over at the next try.
+    if (crashesInRow > maxRestarts && down.kind !== 'not-started') {
       fail(new SlipwayError('MODEL_FAILED', `${reason} It crashed ${crashesInRow} times in a row and is not started again.`));
       return new SlipwayError(code, message);
     }
