@@ -34,7 +34,7 @@ export function compileTrainingStep(
 ): CompiledTraining {
   const model = readTopology(topology);
   const builder = createGraphBuilder();
-  const { outputs, weights } = lowerModel(model, stored, builder);
+  const { outputs, weights } = lowerModel(model, stored, builder, { training: true });
   checkTrainable(model, stored.keys(), weights);
   const [output, ...others] = outputs;
   if (output === undefined || others.length > 0)

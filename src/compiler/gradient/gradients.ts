@@ -17,6 +17,13 @@ function dependentOn(sources: Iterable<Value>, nodes: readonly Node[]): Readonly
   return dependent;
 }
 
+/** Whether a node is the product of a transposed matrix with another one and nothing more. */
+function isTransposedProduct(node: Node | undefined): boolean {
+  if (node?.op !== 'Gemm' || node.inputs[2] !== undefined) return false;
+  const { alpha = 1, transA = 0, transB = 0 } = node.attributes;
+  return alpha === 1 && transA === 1 && transB === 0;
+}
+
 function failAt({ layer, op }: Node, message: string): never {
   const where = layer === '' ? 'The' : `The layer "${layer}": the`;
   throw new SlipwayError('COMPILE_FAILED', `${where} gradient of the operator ${op} ${message}.`);
@@ -40,10 +47,27 @@ export function addGradients(
   const parts = new Map<Value, Value[]>();
   for (const [value, seed] of seeds) parts.set(value, [seed]);
 
+  /**
+   * The gradient of a matrix that many products have in common, as that of a recurrent layer: Σ Aᵢᵀ · Gᵢ is the one product
+   * of all Aᵢ and all Gᵢ, one below the other. undefined when the parts are no such products.
+   */
+  function oneProduct(found: readonly Value[]): Value | undefined {
+    const products = found.map((part) => graph.producerOf(part));
+    if (!products.every((node) => isTransposedProduct(node))) return undefined;
+    const stacked = (index: 0 | 1): Value =>
+      graph.add(
+        'Concat',
+        products.map((node) => node!.inputs[index]),
+        { axis: 0 },
+      );
+    return graph.add('Gemm', [stacked(0), stacked(1)], { transA: 1 });
+  }
+
   function gradientOf(value: Value | undefined): Value | undefined {
     const found = value && parts.get(value);
     if (found === undefined) return undefined;
-    const total = found.length === 1 ? found[0]! : graph.add('Sum', found);
+    // In the order of the nodes, not of the way back: stacked inputs of the same order are the same for ONNX Runtime.
+    const total = found.length === 1 ? found[0]! : (oneProduct(found.toReversed()) ?? graph.add('Sum', found));
     parts.set(value!, [total]);
     return total;
   }

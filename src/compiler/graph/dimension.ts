@@ -83,12 +83,20 @@ export function plus(dimension: Dimension, addend: number): Dimension {
   return `(${dimension}${addend > 0 ? '+' : ''}${addend})`;
 }
 
+/** A sum of sizes; those of the same symbols are counted: twice `batch` is `2*batch`. */
 export function sum(dimensions: Shape): Dimension {
-  const known = dimensions.filter((dimension) => typeof dimension === 'number').reduce((total, size) => total + size, 0);
-  const symbols = dimensions.filter((dimension) => typeof dimension === 'string');
-  const [first] = symbols;
+  let known = 0;
+  const counts = new Map<string, number>();
+  for (const dimension of dimensions) {
+    const { factor, symbols } = productOf([dimension]);
+    const key = symbols.join('*');
+    if (key === '') known += factor;
+    else counts.set(key, (counts.get(key) ?? 0) + factor);
+  }
+  const terms = [...counts].map(([symbol, factor]) => dimensionOf({ factor, symbols: [symbol] }));
+  const [first] = terms;
   if (first === undefined) return known;
-  return plus(symbols.length === 1 ? first : `(${symbols.join('+')})`, known);
+  return plus(terms.length === 1 ? first : `(${terms.join('+')})`, known);
 }
 
 export interface Window {

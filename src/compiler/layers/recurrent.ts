@@ -2,34 +2,14 @@ import type { Value } from '../graph/graph.ts';
 import { int64s } from '../graph/tensors.ts';
 import type { LayerCall, LowerLayer } from '../lowering/layer-call.ts';
 import { type LayerTensor, plain } from '../lowering/layer-tensor.ts';
-import { type Config, createConfig, type Fields, isFields } from '../topology/config.ts';
-import { activationKey } from './activations.ts';
 import { gatherSteps } from './masked-sequence.ts';
 import { reversedInTime } from './reversed.ts';
-import { type CellName, CELLS, gateBiases, gatesFirst } from './recurrent-weights.ts';
-
-/** ONNX's activations inside recurrent operators. */
-const CELL_ACTIVATIONS: Readonly<Record<string, readonly [name: string, alpha?: number, beta?: number]>> = {
-  tanh: ['Tanh'],
-  sigmoid: ['Sigmoid'],
-  relu: ['Relu'],
-  hardsigmoid: ['HardSigmoid', 0.2, 0.5],
-  softsign: ['Softsign'],
-  softplus: ['Softplus'],
-  elu: ['Elu', 1],
-  linear: ['Affine', 1, 0],
-};
+import { activationsOf, type Cell, cellActivation, cellsOf, firstStates } from './recurrent-cells.ts';
+import { CELLS, gateBiases, gatesFirst } from './recurrent-weights.ts';
+import { unrolledCell } from './unrolled.ts';
 
 /** [time, batch, features], as ONNX wants sequences. */
 const TIME_FIRST = [1, 0, 2];
-
-/** One cell of a layer, or of the stack of cells that a layer has. */
-interface Cell {
-  readonly name: CellName;
-  readonly config: Config;
-  /** What stands before the names of its weights: a slash at its end, or nothing. */
-  readonly prefix: string;
-}
 
 interface Run {
   /** [time, batch, units], in the order of time. */
@@ -38,17 +18,10 @@ interface Run {
   readonly states: readonly Value[];
 }
 
-function activationsOf(call: LayerCall, { name, config }: Cell) {
-  const own = (key: string, otherwise: string): string => (config.fields[key] === null ? 'linear' : config.className(key, otherwise));
-  const inner = name === 'SimpleRNN' ? config.className('activation', 'tanh') : own('activation', 'tanh');
-  const gates = name === 'SimpleRNN' ? [] : [own('recurrent_activation', 'hard_sigmoid')];
-  const all = [...gates, ...Array.from({ length: name === 'LSTM' ? 2 : 1 }, () => inner)].map(
-    (activation) =>
-      CELL_ACTIVATIONS[activationKey(activation)] ??
-      call.fail(
-        `the activation "${activation}" cannot be compiled in a recurrent layer; use one of ${Object.keys(CELL_ACTIVATIONS).join(', ')}`,
-      ),
-  );
+function operatorActivations(call: LayerCall, cell: Cell) {
+  const { gates, state } = activationsOf(cell);
+  const names = [...(gates === undefined ? [] : [gates]), ...Array.from({ length: cell.name === 'LSTM' ? 2 : 1 }, () => state)];
+  const all = names.map((name) => cellActivation(call, name));
   // The numbers are listed one after the other, for those activations that have them.
   const numbers = (at: 1 | 2): number[] => all.map((each) => each[at]).filter((number) => number !== undefined);
   return {
@@ -84,7 +57,7 @@ function runCell(call: LayerCall, cell: Cell, x: Value, lengths: Value | undefin
   const [sequence, ...last] = graph.addAll(op, [x, ...weights, biases, lengths, ...states], {
     hidden_size: units,
     direction: reverse ? 'reverse' : 'forward',
-    ...activationsOf(call, cell),
+    ...operatorActivations(call, cell),
     ...(resetAfter && { linear_before_reset: 1 }),
   });
   const ended = last.map((state) => graph.add('Squeeze', [state, axis(0)]));
@@ -94,35 +67,41 @@ function runCell(call: LayerCall, cell: Cell, x: Value, lengths: Value | undefin
   };
 }
 
-const CLASS_SUFFIX = /Cell$/;
-
-function cellOf(call: LayerCall, fields: unknown, prefix: string): Cell {
-  const { class_name: className, config } = isFields(fields) ? fields : {};
-  const name = typeof className === 'string' ? className.replace(CLASS_SUFFIX, '') : '';
-  if (!Object.hasOwn(CELLS, name) || !isFields(config))
-    return call.fail(`its cell "${String(className)}" cannot be compiled; use SimpleRNNCell, GRUCell or LSTMCell`);
-  return { name: name as CellName, config: createConfig(name, config), prefix };
+/** What a layer gives by its cells: its output [time, batch, units] and the last states of each cell. */
+interface Result {
+  readonly sequence: () => Value;
+  readonly states: readonly (readonly Value[])[];
 }
 
-/** The cells of a layer, in the order in which a step goes through them. */
-function cellsOf(call: LayerCall): readonly Cell[] {
-  if (Object.hasOwn(CELLS, call.className)) return [{ name: call.className as CellName, config: call.config, prefix: '' }];
-  const cell = call.config.fields['cell'];
-  const config: Fields = isFields(cell) && isFields(cell['config']) ? cell['config'] : {};
-  const { cells } = config;
-  if (!isFields(cell) || cell['class_name'] !== 'StackedRNNCells') return [cellOf(call, cell, '')];
-  if (!Array.isArray(cells) || cells.length === 0) return call.fail('its stack has no list of cells');
-  return cells.map((each, index) => cellOf(call, each, `RNNCell_${index}/`));
+/** By ONNX's operators, which ONNX Runtime computes fast and which have no derivative. */
+function fused(call: LayerCall, cells: readonly Cell[], first: readonly (readonly Value[])[], reverse: boolean): Result {
+  const { graph } = call;
+  const mask = call.mask();
+  const steps = mask && gatherSteps(graph, call.arrange.plain(call.input), mask);
+  let x = steps ? graph.add('Transpose', [steps.value], { perm: TIME_FIRST }) : call.arrange.ordered(call.input, TIME_FIRST);
+  const states = cells.map((cell, index) => {
+    const run = runCell(call, cell, x, steps?.lengths, first[index]!, reverse);
+    x = run.sequence;
+    return run.states;
+  });
+  const sequence = (): Value => {
+    if (steps === undefined) return x;
+    const spread = steps.spread(graph.add('Transpose', [x], { perm: TIME_FIRST }), reverse, first.at(-1)![0]);
+    return graph.add('Transpose', [spread], { perm: TIME_FIRST });
+  };
+  return { sequence, states };
 }
 
-/** The first states of each cell. tfjs lists those of the last cell first. */
-function firstStates(call: LayerCall, cells: readonly Cell[]): readonly (readonly Value[])[] {
-  const given = call.inputs.slice(1).map((tensor) => call.arrange.plain(tensor));
-  if (given.length === 0) return cells.map(() => []);
-  if (cells.length > 1) return call.fail('first states of several cells cannot be compiled; use a layer for each cell');
-  const expected = CELLS[cells[0]!.name].states;
-  if (given.length !== expected) return call.fail(`takes ${expected} first states, not ${given.length}`);
-  return [given];
+/** By plain operators for each step. */
+function unrolled(call: LayerCall, cells: readonly Cell[], first: readonly (readonly Value[])[], reverse: boolean): Result {
+  const mask = call.mask();
+  let x = call.arrange.ordered(call.input, TIME_FIRST);
+  const states = cells.map((cell, index) => {
+    const run = unrolledCell(call, cell, { x, mask, first: first[index]!, reverse });
+    x = run.sequence;
+    return run.states;
+  });
+  return { sequence: () => x, states };
 }
 
 const recurrent: LowerLayer = (call) => {
@@ -130,28 +109,22 @@ const recurrent: LowerLayer = (call) => {
   if (config.boolean('stateful', false))
     call.fail('it keeps states from one request to the next, which a graph cannot; set "stateful" to false');
   const cells = cellsOf(call);
-  const first = firstStates(call, cells);
-  const mask = call.mask();
   const reverse = config.boolean('go_backwards', false);
-  const steps = mask && gatherSteps(graph, call.arrange.plain(call.input), mask);
-  let x = steps ? graph.add('Transpose', [steps.value], { perm: TIME_FIRST }) : call.arrange.ordered(call.input, TIME_FIRST);
-  const states: Value[][] = [];
-  for (const [index, cell] of cells.entries()) {
-    const run = runCell(call, cell, x, steps?.lengths, first[index]!, reverse);
-    x = run.sequence;
-    states.unshift([...run.states]);
-  }
-  const last = states[0]![0]!;
-  let output: LayerTensor = plain(last);
+  const { sequence, states } = (call.training ? unrolled : fused)(call, cells, firstStates(call, cells), reverse);
+  let output: LayerTensor = plain(states.at(-1)![0]!);
   if (config.boolean('return_sequences', false)) {
-    if (steps) {
-      const spread = steps.spread(graph.add('Transpose', [x], { perm: TIME_FIRST }), reverse, first.at(-1)![0]);
-      x = graph.add('Transpose', [spread], { perm: TIME_FIRST });
-    }
+    const steps = sequence();
     // Keras gives the states in the order in which they came.
-    output = { value: reverse ? reversedInTime(graph, x) : x, order: TIME_FIRST, mask: call.input.mask };
+    output = { value: reverse ? reversedInTime(graph, steps) : steps, order: TIME_FIRST, mask: call.input.mask };
   }
-  return config.boolean('return_state', false) ? [output, ...states.flat().map((state) => plain(state))] : output;
+  if (!config.boolean('return_state', false)) return output;
+  return [
+    output,
+    ...states
+      .toReversed()
+      .flat()
+      .map((state) => plain(state)),
+  ];
 };
 
 export const RECURRENT_LAYERS: Readonly<Record<string, LowerLayer>> = {

@@ -15,6 +15,8 @@ export interface LayerCall {
   /** What the call says by keywords that are no tensors. */
   readonly keywords: Fields;
   readonly graph: GraphBuilder;
+  /** The graph is to be differentiated: operators that have a derivative are to be preferred to faster ones. */
+  readonly training: boolean;
   readonly arrange: Arranger;
   /** The first input. */
   readonly input: LayerTensor;

@@ -38,11 +38,21 @@ interface Frame {
   readonly done: Map<string, readonly LayerTensor[]>;
 }
 
+export interface LoweringOptions {
+  /** Whether the graph is to be differentiated. Default: false. */
+  readonly training?: boolean;
+}
+
 /**
  * Adds the nodes of a model to a graph.
  * @throws SlipwayError COMPILE_FAILED, INVALID_MODEL naming the layer
  */
-export function lowerModel(model: Model, stored: ReadonlyMap<string, StoredWeight>, graph: GraphBuilder): LoweredModel {
+export function lowerModel(
+  model: Model,
+  stored: ReadonlyMap<string, StoredWeight>,
+  graph: GraphBuilder,
+  { training = false }: LoweringOptions = {},
+): LoweredModel {
   const arrange = createArranger(graph);
   const finder = createWeightFinder(stored);
   const weights: LoweredWeight[] = [];
@@ -80,6 +90,7 @@ export function lowerModel(model: Model, stored: ReadonlyMap<string, StoredWeigh
       named,
       keywords,
       graph,
+      training,
       arrange,
       get input() {
         return inputs[0] ?? fail('it is called on nothing');

@@ -12,7 +12,8 @@ function concat(call: DerivativeCall): readonly Value[] {
   const { graph, gradient, inputs } = call;
   const axis = axisOf(call.attributes['axis'] as number, gradient.shape.length);
   const sizes = inputs.map((input) => input!.shape[axis]!);
-  if (!isKnown(sizes)) return call.fail(`needs the sizes along the axis ${axis} to be known, not ${sizes.join(', ')}`);
+  if (sizes.every((size) => size === sizes[0])) return graph.addAll('Split', [gradient], { axis, num_outputs: sizes.length });
+  if (!isKnown(sizes)) return call.fail(`needs the sizes along the axis ${axis} to be known or equal, not ${sizes.join(', ')}`);
   return graph.addAll('Split', [gradient, graph.constant(int64s(sizes))], { axis });
 }
 
@@ -34,12 +35,14 @@ function slice(call: DerivativeCall): readonly (Value | undefined)[] {
   let result = gradient;
   for (const [index, axis] of axes.entries()) {
     const [size, taken, step] = [shape[axis]!, gradient.shape[axis]!, steps[index]!];
-    if (typeof size !== 'number' || typeof taken !== 'number') {
-      if (step !== -1 || size !== taken) return call.fail(`needs the size of the axis ${axis} to be known, not ${size}`);
+    // All of an axis, from its end to its start.
+    if (step === -1 && size === taken) {
       const whole = [[-1], [-(2 ** 40)], [axis], [-1]].map((numbers) => graph.constant(int64s(numbers)));
       result = graph.add('Slice', [result, ...whole]);
       continue;
     }
+    if (typeof size !== 'number' || typeof taken !== 'number')
+      return call.fail(`needs the size of the axis ${axis} to be known, not ${size}`);
     const start = starts[index]! < 0 ? starts[index]! + size : starts[index]!;
     const first = Math.min(Math.max(start, 0), step > 0 ? size : size - 1);
     if (step === 1) {

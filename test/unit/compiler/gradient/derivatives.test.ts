@@ -350,6 +350,15 @@ const CASES: Readonly<Partial<Record<OperatorName, readonly Case[]>>> = {
       ],
       { axis: -1 },
     ),
+    // Parts of the same open size.
+    {
+      shapes: [
+        [5, 2],
+        [5, 2],
+      ],
+      symbols: { 5: 'batch' },
+      make: (b, parts) => b.add('Reshape', [b.add('Concat', parts, { axis: 0 }), b.constant(int64s([2, -1, 2]))]),
+    },
   ],
   Split: [
     { shapes: [[2, 6]], make: (b, [x]) => b.addAll('Split', [x, ints(b, 1, 5)], { axis: 1 }) },

@@ -39,6 +39,8 @@ describe('sums of sizes', () => {
     expect(sum([1, 2])).toBe(3);
     expect(sum(['tokens', 2, -2])).toBe('tokens');
     expect(sum(['a', 1, 'b'])).toBe('((a+b)+1)');
+    expect(sum(['batch', 'batch', '3*batch'])).toBe('5*batch');
+    expect(sum(['b', '2*a*b', 'b'])).toBe('(2*b+2*a*b)');
     expect(plus('tokens', -2)).toBe('(tokens-2)');
   });
 });
