@@ -11,6 +11,7 @@ import { createInferenceStatistics, withStatistics } from './inference/statistic
 import { runJobProcess } from './jobs/job-process.ts';
 import { createJobs } from './jobs/jobs.ts';
 import { createTrainWork } from './jobs/training/train-work.ts';
+import type { OnInference } from './inference/types.ts';
 import type { Logger } from './observability/log.ts';
 import { createGrpcEndpoints, createHttpEndpoints, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
 import { createGrpcListeners } from './protocols/grpc/grpc-listeners.ts';
@@ -142,13 +143,11 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     phase: () => phase,
     version,
   };
-  const http = createHttpListeners(createHttpEndpoints(parts), {
-    logger,
-    requestArrivalMs: config.limits.requestArrivalMs,
-    onInference: ({ model, version }, decodeMs, encodeMs) => statistics.atEdge(model, version, decodeMs, encodeMs),
-  });
-
-  const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: config.limits.maxBodyBytes, logger });
+  const onInference: OnInference = ({ model, version: answering }, decodeMs, encodeMs) =>
+    statistics.atEdge(model, answering, decodeMs, encodeMs);
+  const { requestArrivalMs, maxBodyBytes } = config.limits;
+  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, onInference });
+  const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: maxBodyBytes, logger, onInference });
 
   async function stop(): Promise<void> {
     phase = 'stopping';

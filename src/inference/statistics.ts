@@ -11,8 +11,10 @@ export interface DurationCount {
   readonly ns: number;
 }
 
-/** The parts of a request's time. `decode` and `encode` are known of requests to the native API. */
-export type Phase = 'decode' | 'queue' | 'compute' | 'transfer' | 'encode';
+/** The parts of a request's time, in their order. */
+export const PHASES = ['decode', 'queue', 'compute', 'transfer', 'encode'] as const;
+
+export type Phase = (typeof PHASES)[number];
 
 export interface BatchStatistics {
   readonly compute: DurationCount;

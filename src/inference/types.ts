@@ -41,6 +41,12 @@ export interface InferenceResponse {
   };
 }
 
+/** Whose answer it is, and where its time went. */
+export type InferenceTimes = Pick<InferenceResponse, 'model' | 'version' | 'times'>;
+
+/** Told how long a protocol took to decode a request and to encode its answer, in milliseconds. */
+export type OnInference = (inference: InferenceTimes, decodeMs: number, encodeMs: number) => void;
+
 /** The one data plane behind every protocol. */
 export interface Inference {
   /**

@@ -72,7 +72,7 @@ function nativeProtocol(
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
-    ...createModelRoutes(registry),
+    ...createModelRoutes(registry, statistics),
     ...createPackageRoutes(registry, compiledModels),
     ...createSchedulerRoutes({ registry, lanes }),
     ...createMemoryRoutes(() => registry.memory()),

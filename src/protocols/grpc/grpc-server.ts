@@ -3,10 +3,11 @@ import { Server, ServerCredentials, type UntypedServiceImplementation } from '@g
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
+import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import { reflectionFiles } from './reflection-files.ts';
-import { type BytesMethod, handleStream, handleUnary, type InFlight } from './handlers.ts';
+import { type BytesMethod, handleStream, handleUnary, type InFlight, type MethodOptions } from './handlers.ts';
 import type { GrpcService, Method } from './service.ts';
 
 export interface GrpcServerOptions {
@@ -14,6 +15,7 @@ export interface GrpcServerOptions {
   /** Largest message of a client, in bytes, also once it is decompressed; larger ones get RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
   readonly logger: Logger;
+  readonly onInference?: OnInference;
 }
 
 export interface GrpcServer {
@@ -57,7 +59,7 @@ function withDecoding(method: Method, deserialize: (bytes: Buffer) => unknown): 
   };
 }
 
-function addService(server: Server, service: GrpcService, inFlight: InFlight, logger: Logger): void {
+function addService(server: Server, service: GrpcService, options: MethodOptions): void {
   const { name, unary, streams = {}, reads = [] } = service;
   const loaded = service.definition[name];
   if (!isService(loaded)) throw new TypeError(`The .proto files have no service ${name}.`);
@@ -73,8 +75,8 @@ function addService(server: Server, service: GrpcService, inFlight: InFlight, lo
     const bytesMethod = (answer: Method): BytesMethod =>
       reads.includes(method) ? (answer as BytesMethod) : withDecoding(answer, made.requestDeserialize);
     const [one, many] = [unary[method], streams[method]];
-    if (one !== undefined) implementation[method] = handleUnary(path, bytesMethod(one), inFlight, logger);
-    else if (many !== undefined) implementation[method] = handleStream(path, bytesMethod(many), inFlight, logger);
+    if (one !== undefined) implementation[method] = handleUnary(path, bytesMethod(one), options);
+    else if (many !== undefined) implementation[method] = handleStream(path, bytesMethod(many), options);
     // The others are answered UNIMPLEMENTED by grpc-js.
   }
   server.addService(definition, implementation);
@@ -97,7 +99,7 @@ function createInFlight(): InFlight & { idle(): Promise<void> } {
 }
 
 /** A gRPC server over services, with health (grpc.health.v1) and reflection (v1 and v1alpha). */
-export function createGrpcServer({ services, maxMessageBytes, logger }: GrpcServerOptions): GrpcServer {
+export function createGrpcServer({ services, maxMessageBytes, logger, onInference }: GrpcServerOptions): GrpcServer {
   const inFlight = createInFlight();
   const server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': -1 });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -105,7 +107,7 @@ export function createGrpcServer({ services, maxMessageBytes, logger }: GrpcServ
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   let stopping: Promise<void> | undefined;
 
-  for (const service of services) addService(server, service, inFlight, logger);
+  for (const service of services) addService(server, service, { inFlight, logger, onInference });
   health.addToServer(server);
   const reflected: PackageDefinition = Object.assign({}, ...services.map(({ definition }) => definition), loadSync(healthProto));
   new ReflectionService(reflectionFiles(reflected)).addToServer(server);

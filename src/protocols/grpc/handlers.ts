@@ -1,5 +1,6 @@
 import type { handleBidiStreamingCall, handleUnaryCall, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import { toSlipwayError } from '../../errors/slipway-error.ts';
+import type { InferenceTimes, OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { CallContext } from './service.ts';
 import { encodeStatus } from './status.ts';
@@ -19,7 +20,7 @@ const STREAM_CONCURRENCY = 32;
 type AnyCall = ServerUnaryCall<Buffer, object> | ServerDuplexStream<Buffer, object>;
 
 interface OpenCall {
-  readonly context: CallContext;
+  readonly context: Omit<CallContext, 'answered'>;
   /** Ends the watch for a cancellation, which gRPC also reports of a call that has just been answered. */
   done(): void;
 }
@@ -36,13 +37,42 @@ function openCall(call: AnyCall): OpenCall {
   };
 }
 
+/** What the methods of a server share. */
+export interface MethodOptions {
+  readonly inFlight: InFlight;
+  readonly logger: Logger;
+  readonly onInference?: OnInference | undefined;
+}
+
+/** Answers a request and tells where its time went, if a model answered it. */
+async function answerTimed(
+  method: BytesMethod,
+  request: Buffer,
+  context: OpenCall['context'],
+  onInference: OnInference | undefined,
+): Promise<object> {
+  const receivedAt = performance.now();
+  let inference: InferenceTimes | undefined;
+  const answered = (times: InferenceTimes): void => void (inference = times);
+  const answer = await method(request, { ...context, answered });
+  if (inference !== undefined && onInference !== undefined) {
+    const { startedAt, totalMs } = inference.times;
+    onInference(inference, startedAt - receivedAt, performance.now() - startedAt - totalMs);
+  }
+  return answer;
+}
+
 /** A unary call. What the method throws becomes the status of the call; defects are logged. */
-export function handleUnary(path: string, method: BytesMethod, inFlight: InFlight, logger: Logger): handleUnaryCall<Buffer, object> {
+export function handleUnary(
+  path: string,
+  method: BytesMethod,
+  { inFlight, logger, onInference }: MethodOptions,
+): handleUnaryCall<Buffer, object> {
   async function answer(call: ServerUnaryCall<Buffer, object>, callback: sendUnaryData<object>): Promise<void> {
     inFlight.begin();
     const { context, done } = openCall(call);
     try {
-      callback(null, await method(call.request, context));
+      callback(null, await answerTimed(method, call.request, context, onInference));
     } catch (error) {
       const coded = toSlipwayError(error);
       if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: path }, coded.message);
@@ -62,8 +92,7 @@ export function handleUnary(path: string, method: BytesMethod, inFlight: InFligh
 export function handleStream(
   path: string,
   method: BytesMethod,
-  inFlight: InFlight,
-  logger: Logger,
+  { inFlight, logger, onInference }: MethodOptions,
 ): handleBidiStreamingCall<Buffer, object> {
   return (call) => {
     const { context } = openCall(call);
@@ -87,7 +116,7 @@ export function handleStream(
       waiting += 1;
       if (waiting === STREAM_CONCURRENCY) call.pause();
       // Begun at once, so that requests overlap; its rejection is handled where it is waited for, in order.
-      const answer = (async () => method(request, context))();
+      const answer = answerTimed(method, request, context, onInference);
       answer.catch(() => undefined);
       last = last
         .then(() => respond(answer))

@@ -1,4 +1,5 @@
 import type { PackageDefinition } from '@grpc/proto-loader';
+import type { InferenceTimes } from '../../inference/types.ts';
 
 /** What a method knows of its call beside the request. */
 export interface CallContext {
@@ -6,6 +7,8 @@ export interface CallContext {
   readonly deadline: number | undefined;
   /** Aborted when the client cancels the call or goes away. */
   readonly signal: AbortSignal;
+  /** To be called before the answer is encoded, so that the time of that and of decoding is counted. */
+  answered(inference: InferenceTimes): void;
 }
 
 /**

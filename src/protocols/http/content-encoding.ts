@@ -32,9 +32,12 @@ const ENCODERS: Readonly<Record<string, Deflate>> = { gzip: promisify(gzip), def
  * @param maxBytes largest body once it is decoded; a larger one is refused while it inflates, without its memory.
  * @throws SlipwayError UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, INVALID_REQUEST when the body is damaged.
  */
-export async function decodeBody(body: Buffer, contentEncoding: string | undefined, maxBytes: number): Promise<Buffer> {
+export function decodeBody(body: Buffer, contentEncoding: string | undefined, maxBytes: number): Buffer | Promise<Buffer> {
   const encoding = contentEncoding?.trim().toLowerCase() ?? '';
-  if (encoding === '' || encoding === 'identity') return body;
+  return encoding === '' || encoding === 'identity' ? body : inflateBody(body, encoding, maxBytes);
+}
+
+async function inflateBody(body: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
   const decode = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
   if (decode === undefined) {
     throw new SlipwayError(
@@ -68,14 +71,14 @@ export function chooseEncoding(acceptEncoding: string | undefined): string | und
 }
 
 /** Compresses an answer if its client takes that and it is large enough. */
-export async function compressAnswer(answer: RouteAnswer, acceptEncoding: string | undefined): Promise<RouteAnswer> {
+export function compressAnswer(answer: RouteAnswer, acceptEncoding: string | undefined): RouteAnswer | Promise<RouteAnswer> {
   const { payload } = answer;
   const encoding = chooseEncoding(acceptEncoding);
   if (encoding === undefined || payload === undefined || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return answer;
   if (payload.length < COMPRESS_FROM_BYTES) return answer;
-  return {
+  return ENCODERS[encoding]!(payload, { level: LEVEL }).then((compressed) => ({
     ...answer,
     headers: { ...answer.headers, 'content-encoding': encoding, vary: 'accept-encoding' },
-    payload: await ENCODERS[encoding]!(payload, { level: LEVEL }),
-  };
+    payload: compressed,
+  }));
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import { checkInput } from './check-input.ts';
 import { collectBody } from './collect-body.ts';
@@ -9,7 +10,7 @@ import { toCodedError } from './error-body.ts';
 import { refuseMalformed } from './malformed-request.ts';
 import { fastifyPath, pathPattern } from './path.ts';
 import { mediaTypeOf, RequestContext } from './request-context.ts';
-import type { HttpProtocol, OnInference, RouteAnswer, RouteDefinition } from './route.ts';
+import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
 import { askForBody, createLingering, type Lingering } from './unread-body.ts';
 
 export interface HttpServerOptions {

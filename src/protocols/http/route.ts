@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { ErrorKind } from '../../errors/catalogue.ts';
-import type { InferenceResponse } from '../../inference/types.ts';
+import type { InferenceTimes } from '../../inference/types.ts';
 import type { Cancellation } from '../../scheduler/types.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 
@@ -31,11 +31,6 @@ export interface RouteAnswer {
   /** Of an answer that a model gave: whose, and where its time went. It becomes the header `server-timing`. */
   readonly inference?: InferenceTimes;
 }
-
-export type InferenceTimes = Pick<InferenceResponse, 'model' | 'version' | 'times'>;
-
-/** Told how long a model's answer took to be decoded and encoded, in milliseconds. */
-export type OnInference = (inference: InferenceTimes, decodeMs: number, encodeMs: number) => void;
 
 export interface RouteContext<Params, Query> {
   readonly params: Params;

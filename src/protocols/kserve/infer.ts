@@ -1,5 +1,5 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Inference } from '../../inference/types.ts';
+import type { Inference, InferenceTimes } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
 import type { Cancellation } from '../../scheduler/types.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
@@ -29,9 +29,7 @@ export interface InferContext {
   readonly signal: Cancellation | undefined;
 }
 
-export interface InferAnswer {
-  readonly model: string;
-  readonly version: number;
+export interface InferAnswer extends InferenceTimes {
   readonly outputs: NamedTensors;
 }
 
@@ -92,7 +90,8 @@ export function createInfer(inference: Inference): Infer {
         signal,
         priority,
       });
-      return { model: response.model, version: response.version, outputs: classified(version, outputs, response.outputs) };
+      const { model, version: answered, times } = response;
+      return { model, version: answered, times, outputs: classified(version, outputs, response.outputs) };
     },
   };
 }

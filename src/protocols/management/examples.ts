@@ -17,6 +17,15 @@ export const VERSION_EXAMPLE: z.infer<typeof versionAnswer> = {
   restarts: 0,
   signature: { inputs: [{ name: 'x', dtype: 'FP32', shape: [-1] }], outputs: [{ name: 'y', dtype: 'FP32', shape: [-1] }] },
   manifest: { description: 'Three times as much.' },
+  latency: {
+    requests: 1_000,
+    total: { p50Ms: 0.42, p95Ms: 0.71, p99Ms: 1.3 },
+    decode: { p50Ms: 0.05, p95Ms: 0.08, p99Ms: 0.1 },
+    queue: { p50Ms: 0.1, p95Ms: 0.2, p99Ms: 0.5 },
+    compute: { p50Ms: 0.2, p95Ms: 0.3, p99Ms: 0.5 },
+    transfer: { p50Ms: 0.1, p95Ms: 0.2, p99Ms: 0.3 },
+    encode: { p50Ms: 0.02, p95Ms: 0.03, p99Ms: 0.04 },
+  },
 };
 
 export const MODEL_EXAMPLE: z.infer<typeof modelAnswer> = {

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { InferenceStatistics } from '../../inference/statistics.ts';
 import type { Registry } from '../../registry/types.ts';
 import { parseJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
@@ -15,7 +16,7 @@ type LabelParams = z.infer<typeof labelParams>;
 
 const LABEL_BODY_BYTES = 4_096;
 
-function describeRoutes(registry: Registry): RouteDefinition[] {
+function describeRoutes(registry: Registry, statistics: InferenceStatistics): RouteDefinition[] {
   return [
     defineRoute({
       method: 'GET',
@@ -25,18 +26,22 @@ function describeRoutes(registry: Registry): RouteDefinition[] {
       summary: 'List the models of the repository.',
       responses: { 200: { description: 'All models, by name.', schema: modelList, example: { models: [MODEL_EXAMPLE] } } },
       errors: [500],
-      handle: async () => json(200, { models: registry.list().map(encodeModel) }),
+      handle: async () => json(200, { models: registry.list().map((model) => encodeModel(model)) }),
     }),
     defineRoute<ModelParams>({
       method: 'GET',
       path: '/models/{name}',
       operationId: 'describeModel',
       tag: 'models',
-      summary: 'Describe a model: its versions, their states, and the engine and device that answer.',
+      summary: 'Describe a model: its versions, their states and latencies, and the engine and device that answer.',
       params: modelParams,
       responses: { 200: { description: 'The model.', schema: modelAnswer, example: MODEL_EXAMPLE } },
       errors: [400, 404, 500],
-      handle: async ({ params }) => json(200, encodeModel(registry.describe(params.name))),
+      handle: async ({ params: { name } }) =>
+        json(
+          200,
+          encodeModel(registry.describe(name), (version) => statistics.of(name, version)),
+        ),
     }),
     defineRoute<VersionParams>({
       method: 'GET',
@@ -47,7 +52,8 @@ function describeRoutes(registry: Registry): RouteDefinition[] {
       params: versionParams,
       responses: { 200: { description: 'The version.', schema: versionAnswer, example: VERSION_EXAMPLE } },
       errors: [400, 404, 500],
-      handle: async ({ params }) => json(200, encodeVersion(registry.describeVersion(params.name, params.version))),
+      handle: async ({ params: { name, version } }) =>
+        json(200, encodeVersion(registry.describeVersion(name, version), statistics.of(name, version))),
     }),
   ];
 }
@@ -131,6 +137,6 @@ function labelRoutes(registry: Registry): RouteDefinition[] {
 }
 
 /** Model management: what is there, its life, its labels. */
-export function createModelRoutes(registry: Registry): RouteDefinition[] {
-  return [...describeRoutes(registry), ...lifecycleRoutes(registry), ...labelRoutes(registry)];
+export function createModelRoutes(registry: Registry, statistics: InferenceStatistics): RouteDefinition[] {
+  return [...describeRoutes(registry, statistics), ...lifecycleRoutes(registry), ...labelRoutes(registry)];
 }

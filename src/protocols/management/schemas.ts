@@ -1,9 +1,24 @@
 import { z } from 'zod';
 import { ENGINE_NAMES } from '../../engines/engine.ts';
 import { MODEL_FORMATS } from '../../packages/formats.ts';
+import type { Histogram } from '../../inference/histogram.ts';
+import { type Phase, PHASES, type VersionStatistics } from '../../inference/statistics.ts';
 import { modelManifestSchema, versionManifestSchema } from '../../packages/manifest.ts';
 import type { ModelDescription, VersionDescription } from '../../registry/types.ts';
 import { signatureSchema } from '../../tensor/signature.ts';
+
+const percentiles = z.object({ p50Ms: z.number(), p95Ms: z.number(), p99Ms: z.number() });
+
+const latencyAnswer = z
+  .object({
+    requests: z.int().describe('Answered requests since the server started; the times are theirs.'),
+    total: percentiles.describe('In the data plane: queue, compute and transfer.'),
+    ...(Object.fromEntries(PHASES.map((phase) => [phase, percentiles.optional()])) as Record<Phase, z.ZodOptional<typeof percentiles>>),
+  })
+  .meta({
+    id: 'Latency',
+    description: 'Percentiles in milliseconds, each at most 9 % above the truth: decode, queue, compute, transfer and encode.',
+  });
 
 export const versionAnswer = z
   .object({
@@ -23,6 +38,7 @@ export const versionAnswer = z
     restarts: z.int().describe('How often the process was started again after a crash.'),
     signature: signatureSchema.optional(),
     manifest: versionManifestSchema.optional().describe('The version’s slipway.json.'),
+    latency: latencyAnswer.optional().describe('Where the time of its requests went; only of one model, once it has answered.'),
   })
   .meta({ id: 'Version' });
 
@@ -42,7 +58,19 @@ export const modelList = z.object({ models: z.array(modelAnswer) });
 
 export const labelBody = z.strictObject({ version: z.int().positive() });
 
-export function encodeVersion(description: VersionDescription): z.infer<typeof versionAnswer> {
+function percentilesOf(histogram: Histogram): z.infer<typeof percentiles> {
+  const at = (q: number): number => Number((histogram.quantileMs(q) ?? 0).toPrecision(3));
+  return { p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) };
+}
+
+function encodeLatency({ total, phases }: VersionStatistics): z.infer<typeof latencyAnswer> {
+  const answer: z.infer<typeof latencyAnswer> = { requests: total.count, total: percentilesOf(total) };
+  for (const phase of PHASES) if (phases[phase].count > 0) answer[phase] = percentilesOf(phases[phase]);
+  return answer;
+}
+
+/** @param statistics of the version; left out in lists. */
+export function encodeVersion(description: VersionDescription, statistics?: VersionStatistics): z.infer<typeof versionAnswer> {
   const { version, state, reason, format, loaded, onDemand, restarts, signature, manifest } = description;
   return {
     version,
@@ -60,10 +88,15 @@ export function encodeVersion(description: VersionDescription): z.infer<typeof v
     restarts,
     ...(signature && { signature }),
     ...(manifest && { manifest }),
+    ...(statistics !== undefined && statistics.total.count > 0 && { latency: encodeLatency(statistics) }),
   };
 }
 
-export function encodeModel(description: ModelDescription): z.infer<typeof modelAnswer> {
+/** @param statistics of the model's versions; left out in lists. */
+export function encodeModel(
+  description: ModelDescription,
+  statistics?: (version: number) => VersionStatistics,
+): z.infer<typeof modelAnswer> {
   const { name, defaultVersion, labels, versionPolicy, pinned, reason, versions } = description;
   return {
     name,
@@ -72,6 +105,6 @@ export function encodeModel(description: ModelDescription): z.infer<typeof model
     versionPolicy,
     pinned,
     reason,
-    versions: versions.map(encodeVersion),
+    versions: versions.map((version) => encodeVersion(version, statistics?.(version.version))),
   };
 }

@@ -48,7 +48,7 @@ function requestMetrics(statistics: InferenceStatistics): Metric[] {
     },
     {
       name: 'slipway_phase_duration_seconds',
-      help: 'Parts of the time of answered requests; decode and encode are those of the native API.',
+      help: 'Parts of the time of answered requests.',
       type: 'histogram',
       samples: all.flatMap(({ labels, counted }) =>
         Object.entries(counted.phases).flatMap(([phase, histogram]) => histogramSamples({ ...labels, phase }, histogram)),

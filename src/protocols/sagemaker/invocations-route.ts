@@ -67,13 +67,14 @@ export function createInvocationsRoute({
     format: PredictFormat,
     { headers, cancellation: signal }: RouteContext<unknown, unknown>,
   ): Promise<RouteAnswer> {
-    const { outputs } = await inference.predict(version, { inputs, outputs: undefined, deadline: undefined, signal });
+    const response = await inference.predict(version, { inputs, outputs: undefined, deadline: undefined, signal });
+    const { outputs } = response;
     const [only, ...more] = outputs.values();
     const wantsCsv = headers.accept?.trimStart().startsWith('text/csv') === true;
     const answer =
       wantsCsv && only !== undefined && more.length === 0 && only.dtype !== 'BYTES'
-        ? { status: 200, contentType: 'text/csv', payload: writeRows(only) }
-        : { status: 200, contentType: 'application/json', payload: encodePredict(outputs, format) };
+        ? { status: 200, contentType: 'text/csv', inference: response, payload: writeRows(only) }
+        : { status: 200, contentType: 'application/json', inference: response, payload: encodePredict(outputs, format) };
     return compressAnswer(answer, headers['accept-encoding']);
   }
 

@@ -1,5 +1,5 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Inference, InferenceResponse } from '../../inference/types.ts';
+import type { Inference, InferenceResponse, InferenceTimes } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion, Registry, VersionDescription, VersionState } from '../../registry/types.ts';
 import type { Cancellation } from '../../scheduler/types.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
@@ -32,6 +32,12 @@ export interface VersionStatus {
   readonly message: string;
 }
 
+/** What was made of a model's outputs. */
+export interface Results<T> {
+  readonly results: T;
+  readonly inference: InferenceTimes;
+}
+
 /** TensorFlow Serving without its wire: what REST and gRPC both answer. */
 export interface Serving {
   /** @throws SlipwayError as `Inference.resolve`; SIGNATURE_NOT_FOUND */
@@ -39,9 +45,9 @@ export interface Serving {
   /** @param outputs all when empty. */
   predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], context: CallContext): Promise<InferenceResponse>;
   /** The scores of all classes. @throws SlipwayError OUTPUT_MISMATCH when the model has none, and as `predict` */
-  classify(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<ScoredClass[][]>;
+  classify(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<Results<ScoredClass[][]>>;
   /** One value for each example. @throws SlipwayError as `classify` */
-  regress(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<Float32Array | Float64Array>;
+  regress(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<Results<Float32Array | Float64Array>>;
   /** Of one version, or of all. @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_NOT_FOUND */
   status(reference: ModelReference): readonly VersionStatus[];
 }
@@ -90,10 +96,12 @@ export function createServing({ inference, registry }: ServingOptions): Serving 
     },
     predict,
     async classify(version, examples, context) {
-      return classesOf(...(await scores(version, examples, context)), version.manifest.classification?.labels);
+      const [inference, output] = await scores(version, examples, context);
+      return { results: classesOf(inference, output, version.manifest.classification?.labels), inference };
     },
     async regress(version, examples, context) {
-      return valuesOf(...(await scores(version, examples, context)));
+      const [inference, output] = await scores(version, examples, context);
+      return { results: valuesOf(inference, output), inference };
     },
     status({ model, version, label }) {
       const described = registry.describe(model);

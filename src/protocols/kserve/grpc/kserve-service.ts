@@ -1,14 +1,13 @@
 import { SlipwayError, toSlipwayError } from '../../../errors/slipway-error.ts';
 import type { Logger } from '../../../observability/log.ts';
 import type { ModelReference } from '../../../registry/types.ts';
-import { encodeBinaryTensor } from '../../../tensor/binary.ts';
+import { WireWriter } from '../../../protobuf/wire-writer.ts';
 import { loadProto } from '../../grpc/load-proto.ts';
 import type { CallContext, GrpcService, Method } from '../../grpc/service.ts';
-import type { InferAnswer } from '../infer.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { decodeInferRequest } from './decode-infer.ts';
-import { readModelInferRequest, readRepositoryModelLoadRequest } from './messages.ts';
+import { readModelInferRequest, readRepositoryModelLoadRequest, writeModelInferResponse } from './messages.ts';
 
 export interface KserveServiceOptions {
   readonly openInference: OpenInference;
@@ -25,14 +24,6 @@ interface RepositoryModelRequest {
   readonly model_name?: string;
 }
 
-interface ModelInferResponse {
-  readonly model_name: string;
-  readonly model_version: string;
-  readonly id: string;
-  readonly outputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[];
-  readonly raw_output_contents: readonly Uint8Array[];
-}
-
 const NAME = 'inference.GRPCInferenceService';
 
 const UNSUPPORTED = [
@@ -47,18 +38,7 @@ const UNSUPPORTED = [
 ];
 
 /** Clients of models with many responses to a request wait for the last one; here the only one is that. */
-const FINAL = { triton_final_response: { bool_param: true } };
-
-/** The response is always raw, as Triton's: clients read both forms, and this one is copied as it is. */
-function encodeResponse({ model, version, outputs }: InferAnswer, id: string): ModelInferResponse {
-  const tensors: ModelInferResponse['outputs'][number][] = [];
-  const raw: Uint8Array[] = [];
-  for (const [name, tensor] of outputs) {
-    tensors.push({ name, datatype: tensor.dtype, shape: tensor.shape });
-    raw.push(encodeBinaryTensor(tensor));
-  }
-  return { model_name: model, model_version: String(version), id, outputs: tensors, raw_output_contents: raw };
-}
+const FINAL = 'triton_final_response';
 
 /** The id of a request that failed, by which its client knows it; empty when the request can't even be read. */
 function idOf(bytes: Buffer): string {
@@ -83,20 +63,22 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     }
   }
 
-  async function infer(bytes: Buffer, context: CallContext): Promise<ModelInferResponse> {
+  async function infer(bytes: Buffer, context: CallContext, flags: readonly string[] = []): Promise<WireWriter> {
     const request = readModelInferRequest(bytes);
     const version = await openInference.infer.resolve(modelReference(request.modelName, request.modelVersion));
-    return encodeResponse(await openInference.infer.run(version, decodeInferRequest(request), context), request.id);
+    const answer = await openInference.infer.run(version, decodeInferRequest(request), context);
+    context.answered(answer);
+    return writeModelInferResponse(answer, request.id, flags);
   }
 
   /** An error is answered inside the stream, which goes on. */
   async function inferInStream(bytes: Buffer, context: CallContext): Promise<object> {
     try {
-      return { infer_response: { ...(await infer(bytes, context)), parameters: FINAL } };
+      return new WireWriter().message(2, await infer(bytes, context, [FINAL])).finish();
     } catch (error) {
       const coded = toSlipwayError(error);
       if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: `/${NAME}/ModelStreamInfer` }, coded.message);
-      return { error_message: coded.message, infer_response: { id: idOf(bytes), parameters: FINAL } };
+      return { error_message: coded.message, infer_response: { id: idOf(bytes), parameters: { [FINAL]: { bool_param: true } } } };
     }
   }
 
@@ -106,7 +88,7 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     ModelReady: (request: ModelRequest) => ({ ready: isModelReady(referenceOf(request)) }),
     ServerMetadata: () => openInference.serverMetadata(),
     ModelMetadata: (request: ModelRequest) => openInference.modelMetadata(referenceOf(request)),
-    ModelInfer: infer,
+    ModelInfer: async (bytes: Buffer, context: CallContext) => (await infer(bytes, context)).finish(),
     ModelConfig: async (request: ModelRequest) => ({ config: await openInference.modelConfig(referenceOf(request)) }),
     ModelStatistics: (request: ModelRequest) =>
       openInference.modelStatistics((request.name ?? '') === '' ? undefined : referenceOf(request)),

@@ -1,5 +1,8 @@
 import { push, pushDimensions, readMapEntry } from '../../grpc/message-parts.ts';
 import { LENGTH_DELIMITED, WireReader } from '../../../protobuf/wire-reader.ts';
+import { WireWriter } from '../../../protobuf/wire-writer.ts';
+import { encodeBinaryTensor } from '../../../tensor/binary.ts';
+import type { InferAnswer } from '../infer.ts';
 import type { Parameters } from '../parameters.ts';
 
 /** `InferInputTensor`, with its elements not yet read. */
@@ -99,6 +102,21 @@ export function readModelInferRequest(bytes: Buffer): ModelInferRequest {
     else reader.skip();
   }
   return { modelName, modelVersion, id, parameters: Object.fromEntries(parameters), inputs, outputs, rawInputContents };
+}
+
+/**
+ * A `ModelInferResponse`, always raw, as Triton's: clients read both forms, and this one is copied as it is.
+ * @param flags parameters that are true.
+ */
+export function writeModelInferResponse({ model, version, outputs }: InferAnswer, id: string, flags: readonly string[]): WireWriter {
+  const writer = new WireWriter().string(1, model).string(2, String(version));
+  if (id !== '') writer.string(3, id);
+  for (const flag of flags) writer.message(4, new WireWriter().string(1, flag).message(2, new WireWriter().int(1, 1)));
+  for (const [name, { dtype, shape }] of outputs) {
+    writer.message(5, new WireWriter().string(1, name).string(2, dtype).packedVarints(3, shape));
+  }
+  for (const tensor of outputs.values()) writer.bytes(6, encodeBinaryTensor(tensor));
+  return writer;
 }
 
 /** `RepositoryModelLoadRequest` of inference.proto. */

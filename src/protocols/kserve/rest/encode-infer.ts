@@ -49,7 +49,8 @@ function dataText(name: string, tensor: Tensor): string {
  * Numbers that JSON cannot say (NaN, ±Infinity) are null; the binary form has them.
  * @throws SlipwayError INVALID_REQUEST for BYTES that are not UTF-8 and were not asked for in binary form.
  */
-export function encodeInferAnswer({ model, version, outputs }: InferAnswer, request: RestInferRequest): RouteAnswer {
+export function encodeInferAnswer(answer: InferAnswer, request: RestInferRequest): RouteAnswer {
+  const { model, version, outputs } = answer;
   let texts = '';
   const chunks: Uint8Array[] = [];
   for (const [name, tensor] of outputs) {
@@ -62,11 +63,12 @@ export function encodeInferAnswer({ model, version, outputs }: InferAnswer, requ
   }
   const id = request.id === undefined ? '' : `"id":${JSON.stringify(request.id)},`;
   const json = `{${id}"model_name":${JSON.stringify(model)},"model_version":"${version}","outputs":[${texts}]}`;
-  if (chunks.length === 0) return { status: 200, contentType: 'application/json', payload: json };
+  if (chunks.length === 0) return { status: 200, contentType: 'application/json', inference: answer, payload: json };
   const header = Buffer.from(json, 'utf8');
   return {
     status: 200,
     contentType: 'application/octet-stream',
+    inference: answer,
     headers: { 'inference-header-content-length': String(header.length) },
     payload: Buffer.concat([header, ...chunks]),
   };

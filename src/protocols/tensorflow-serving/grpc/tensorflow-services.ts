@@ -36,17 +36,21 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
     const { spec, inputs, outputFilter } = readPredictRequest(bytes);
     const version = await serving.resolve(spec.reference, spec.signatureName);
     const tensors = new Map(inputs.map(([name, tensor]) => [name, decodeTensorProto(tensor, `inputs.${name}`, maxBodyBytes)]));
-    const { outputs } = await serving.predict(version, tensors, outputFilter, context);
+    const answer = await serving.predict(version, tensors, outputFilter, context);
+    context.answered(answer);
     const response = new WireWriter();
-    for (const [name, tensor] of outputs) response.message(1, new WireWriter().string(1, name).message(2, encodeTensorProto(tensor)));
+    for (const [name, tensor] of answer.outputs)
+      response.message(1, new WireWriter().string(1, name).message(2, encodeTensorProto(tensor)));
     return response.message(2, modelSpec(version)).finish();
   }
 
   async function classify(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, examples, context: shared } = readExamplesRequest(bytes);
     const version = await serving.resolve(spec.reference, spec.signatureName);
+    const { results, inference } = await serving.classify(version, readExamples(examples, shared), context);
+    context.answered(inference);
     const result = new WireWriter();
-    for (const classes of await serving.classify(version, readExamples(examples, shared), context)) {
+    for (const classes of results) {
       const classifications = new WireWriter();
       for (const { label, score } of classes) classifications.message(1, new WireWriter().string(1, label).float(2, score));
       result.message(1, classifications);
@@ -57,8 +61,10 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
   async function regress(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, examples, context: shared } = readExamplesRequest(bytes);
     const version = await serving.resolve(spec.reference, spec.signatureName);
+    const { results, inference } = await serving.regress(version, readExamples(examples, shared), context);
+    context.answered(inference);
     const result = new WireWriter();
-    for (const value of await serving.regress(version, readExamples(examples, shared), context)) {
+    for (const value of results) {
       result.message(1, new WireWriter().float(1, value));
     }
     return new WireWriter().message(1, result).message(2, modelSpec(version)).finish();

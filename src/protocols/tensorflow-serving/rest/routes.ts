@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { InferenceTimes } from '../../../inference/types.ts';
 import type { ModelReference } from '../../../registry/types.ts';
 import { encodeJsonTensor } from '../../../tensor/json-encode.ts';
 import { labelParams, modelParams, versionParams } from '../../http/path-params.ts';
@@ -56,8 +57,8 @@ function routesOf(
   );
 }
 
-function jsonAnswer(payload: string): RouteAnswer {
-  return { status: 200, contentType: 'application/json', payload };
+function jsonAnswer(payload: string, inference?: InferenceTimes): RouteAnswer {
+  return { status: 200, contentType: 'application/json', payload, ...(inference && { inference }) };
 }
 
 const PREDICT_EXAMPLE = { instances: [1, 2, 3] };
@@ -95,24 +96,25 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
     const format = formatOf(fields);
     const version = await serving.resolve(reference, signatureName);
     const inputs = decodePredict(fields, format, version.signature);
-    const { outputs } = await serving.predict(version, inputs, [], contextOf(context));
-    return compressAnswer(jsonAnswer(encodePredict(outputs, format)), context.headers['accept-encoding']);
+    const response = await serving.predict(version, inputs, [], contextOf(context));
+    return compressAnswer(jsonAnswer(encodePredict(response.outputs, format), response), context.headers['accept-encoding']);
   }
 
   async function classify(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const version = await serving.resolve(reference, signatureName);
-    const results = (await serving.classify(version, decodeExamples(fields), contextOf(context))).map(
+    const { results, inference } = await serving.classify(version, decodeExamples(fields), contextOf(context));
+    const texts = results.map(
       (classes) => `[${classes.map(({ label, score }) => `[${JSON.stringify(label)},${scoreText(score)}]`).join(',')}]`,
     );
-    return jsonAnswer(`{"results":[${results.join(',')}]}`);
+    return jsonAnswer(`{"results":[${texts.join(',')}]}`, inference);
   }
 
   async function regress(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const version = await serving.resolve(reference, signatureName);
-    const values = await serving.regress(version, decodeExamples(fields), contextOf(context));
-    return jsonAnswer(`{"results":[${Array.from(values, scoreText).join(',')}]}`);
+    const { results, inference } = await serving.regress(version, decodeExamples(fields), contextOf(context));
+    return jsonAnswer(`{"results":[${Array.from(results, scoreText).join(',')}]}`, inference);
   }
 
   const method = 'POST';

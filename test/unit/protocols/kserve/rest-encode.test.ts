@@ -17,7 +17,10 @@ const PLAIN: RestInferRequest = {
 };
 
 function answer(outputs: Record<string, Tensor>, request: Partial<RestInferRequest> = {}): ReturnType<typeof encodeInferAnswer> {
-  return encodeInferAnswer({ model: 'm', version: 3, outputs: new Map(Object.entries(outputs)) }, { ...PLAIN, ...request });
+  return encodeInferAnswer(
+    { model: 'm', version: 3, times: { startedAt: 0, queueMs: 0, computeMs: 0, totalMs: 0 }, outputs: new Map(Object.entries(outputs)) },
+    { ...PLAIN, ...request },
+  );
 }
 
 describe('a V2 answer', () => {
