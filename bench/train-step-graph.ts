@@ -98,9 +98,11 @@ async function tfjs(): Promise<Contender> {
     name: trainer.engine,
     steps: STEPS.tfjs,
     step: async ({ pixels, labels }, count) =>
-      trainer.step(
-        { inputs: { shape: [BATCH, SIDE, SIDE, 1], data: pixels }, target: { shape: [BATCH], data: labels } },
-        { learningRate: RATE, step: count },
+      (
+        await trainer.step(
+          { inputs: { shape: [BATCH, SIDE, SIDE, 1], data: pixels }, target: { shape: [BATCH], data: labels } },
+          { learningRate: RATE, step: count },
+        )
       ).loss,
   };
 }

@@ -38,9 +38,9 @@ const batch = {
 let step = 0;
 
 /** Images per second. */
-function slipway(): number {
+async function slipway(): Promise<number> {
   const begun = performance.now();
-  for (let count = 0; count < STEPS; count += 1) trainer.step(batch, { learningRate: 0.001, step: (step += 1) });
+  for (let count = 0; count < STEPS; count += 1) await trainer.step(batch, { learningRate: 0.001, step: (step += 1) });
   return (batchSize * STEPS * 1_000) / (performance.now() - begun);
 }
 
@@ -52,11 +52,11 @@ function pytorch(): number | undefined {
   return ran.status === 0 ? Number(ran.stdout) : undefined;
 }
 
-slipway();
+await slipway();
 const own: number[] = [];
 const theirs: number[] = [];
 for (let round = 0; round < rounds; round += 1) {
-  own.push(slipway());
+  own.push(await slipway());
   const other = pytorch();
   if (other !== undefined) theirs.push(other);
 }

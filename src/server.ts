@@ -122,6 +122,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
         incomingFolder: incomingFolderOf(config),
         process: { ...config.jobs, env: runnerEnvironment(env, undefined), group: 'jobs' },
         checkpointMs: config.jobs.checkpointMs,
+        threads: config.jobs.threads,
         version,
       }),
     },

@@ -175,6 +175,9 @@ export const configSchema = z.strictObject({
     .strictObject({
       maxRunning: count.default(1).describe('Jobs that run at the same time.'),
       maxQueued: count.default(100).describe('Jobs that may wait; further ones are refused.'),
+      threads: count
+        .default(1)
+        .describe('Threads that a training step is computed on. With another number the last digits of the weights may differ.'),
       maxRestarts: z
         .number()
         .int()

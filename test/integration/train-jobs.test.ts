@@ -102,7 +102,12 @@ describe('training jobs', () => {
       progress: 1,
       attempts: 1,
       spec: { batchSize: 32, warmupSteps: 0 },
-      result: { published: { model: 'wine', version: 1 }, measuredOn: 'test', confusion: { labels: ['barbera', 'barolo', 'grignolino'] } },
+      result: {
+        engine: 'onnx cpu',
+        published: { model: 'wine', version: 1 },
+        measuredOn: 'test',
+        confusion: { labels: ['barbera', 'barolo', 'grignolino'] },
+      },
     });
     expect(job.metrics['accuracy']).toBeGreaterThanOrEqual(0.85);
 
@@ -267,10 +272,14 @@ describe('training jobs', () => {
     expect(await failureOf(await post(address, `/train-jobs/${id}/resume`))).toMatchObject({ code: 'JOB_NOT_RESUMABLE' });
   });
 
-  it('go on by themselves when their process is killed, to the same weights', async () => {
+  it.each([
+    ['onnx', 'onnx cpu', 0],
+    ['tfjs', 'tfjs wasm', 0.3],
+  ])('go on by themselves when their process is killed, to the same weights, with the engine %s', async (engine, trainer, dropout) => {
+    const spec = { ...LONG, engine, architecture: { ...LONG.architecture, dropout } };
     const { address } = await serverWithWine({ jobs: { checkpointMs: 0 } });
-    const expected = await digestOf(address, (await submit(address, LONG)).id);
-    const { id } = await submit(address, LONG);
+    const expected = await digestOf(address, (await submit(address, spec)).id);
+    const { id } = await submit(address, spec);
     for (const [attempt, epoch] of [
       [1, 3],
       [2, 20],
@@ -281,7 +290,7 @@ describe('training jobs', () => {
       process.kill(data['pid'] as number, 'SIGKILL');
     }
     expect(await digestOf(address, id)).toBe(expected);
-    expect((await describeJob(address, id)).attempts).toBe(3);
+    expect(await describeJob(address, id)).toMatchObject({ attempts: 3, result: { engine: trainer } });
   });
 
   it('go on after the server was stopped, to the same weights', async () => {

@@ -31,12 +31,33 @@ function transposed({ dtype, shape, data }: Tensor, permutation: readonly number
   return { dtype, shape: sizes, data: target };
 }
 
+/** The shape after a step. */
+function shapeAfter(shape: readonly number[], step: WeightStep): readonly number[] {
+  return 'reshape' in step ? step.reshape : step.transpose.map((axis) => shape[axis]!);
+}
+
 /** A weight laid out anew. Its numbers are copied only when they move. */
 export function applySteps(tensor: Tensor, steps: readonly WeightStep[]): Tensor {
   let result = tensor;
   for (const step of steps) {
     if ('reshape' in step) result = { ...result, shape: step.reshape };
     else result = transposed(result, step.transpose);
+  }
+  return result;
+}
+
+/** A weight as it was before `applySteps`. @param shape that it had then */
+export function undoSteps(tensor: Tensor, steps: readonly WeightStep[], shape: readonly number[]): Tensor {
+  const shapes = [shape];
+  for (const step of steps) shapes.push(shapeAfter(shapes.at(-1)!, step));
+  let result = tensor;
+  for (const [index, step] of [...steps.entries()].toReversed()) {
+    if ('reshape' in step) result = { ...result, shape: shapes[index]! };
+    else
+      result = transposed(
+        result,
+        step.transpose.map((_axis, at) => step.transpose.indexOf(at)),
+      );
   }
   return result;
 }

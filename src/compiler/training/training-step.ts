@@ -26,19 +26,29 @@ export const STEP = {
   outputs: 'slipway/outputs',
 } as const;
 
-/** One array that goes into a step and comes out of it changed. */
-export interface StateTensor {
-  /** Name of the input. */
+/** An array that goes into a step by its name. */
+export interface FixedTensor {
   readonly name: string;
+  readonly initial: Tensor;
+}
+
+/** One that comes out of it changed. */
+export interface StateTensor extends FixedTensor {
   /** Name of the output that is the input of the next step. */
   readonly next: string;
-  readonly initial: Tensor;
 }
 
 export interface TrainingStep {
   readonly graph: Graph;
-  /** The weights that are trained, in the order given, then the optimizer's memory: `weight/slot`. */
+  /** The weights that are trained, in the order given, then the optimizer's memory: `slotName`. */
   readonly state: readonly StateTensor[];
+  /** The weights that go in and stay as they are, for they are frozen or change nothing. */
+  readonly fixed: readonly FixedTensor[];
+}
+
+/** The name of the optimizer's memory for a weight in the graph. */
+export function slotName(weight: string, slot: string): string {
+  return `${weight}/${slot}`;
 }
 
 export interface TrainingStepOptions {
@@ -46,6 +56,8 @@ export interface TrainingStepOptions {
   readonly output: Value;
   /** The initializers that are trained. */
   readonly parameters: readonly Value[];
+  /** Initializers that are not trained and go in as well. Default: none. */
+  readonly fixed?: readonly Value[];
   readonly loss: GraphLoss;
   readonly optimizer: OptimizerSpec;
   /** Default: none. */
@@ -58,13 +70,33 @@ function filled(shape: readonly number[], value: number): Tensor {
 }
 
 /**
+ * Makes the model of a builder into one that measures: loss and outputs, with the names of a step. The weights go in, so
+ * that those of a training can be given as they are.
+ * @param parameters the initializers that become inputs
+ */
+export function buildEvaluation(
+  graph: GraphBuilder,
+  { output, parameters, loss: lossName }: Pick<TrainingStepOptions, 'output' | 'parameters' | 'loss'>,
+): Graph {
+  const loss = GRAPH_LOSSES[lossName];
+  const target = graph.input(STEP.target, loss.targetType(output));
+  const weights = graph.input(STEP.weights, loss.weightsType(output));
+  const nodes = graph.inLayer('loss', () => loss.add(graph, output, target, weights));
+  for (const parameter of parameters) graph.makeInput(parameter);
+  return graph.finish('evaluation', [
+    { name: STEP.loss, value: nodes.loss },
+    { name: STEP.outputs, value: output },
+  ]);
+}
+
+/**
  * Makes the model of a builder into one training step: forward, loss, gradients and update in one graph, so that a step
  * is one run. Weights and the optimizer's memory go in and come out.
  * @throws SlipwayError COMPILE_FAILED for an operator without a derivative, or a model that depends on no parameter.
  */
 export function buildTrainingStep(
   graph: GraphBuilder,
-  { output, parameters, loss: lossName, optimizer, clipping = {} }: TrainingStepOptions,
+  { output, parameters, fixed = [], loss: lossName, optimizer, clipping = {} }: TrainingStepOptions,
 ): TrainingStep {
   const loss = GRAPH_LOSSES[lossName];
   const target = graph.input(STEP.target, loss.targetType(output));
@@ -94,15 +126,17 @@ export function buildTrainingStep(
       if (!isKnown(shape)) throw new Error(`The weight ${name} has no known shape.`);
       const before = new Map<string, Value>();
       for (const [slot, value] of Object.entries(rule.slots)) {
-        const full = `${name}/${slot}`;
+        const full = slotName(name, slot);
         memory.push({ name: full, next: `next/${full}`, initial: filled(shape, value) });
         before.set(slot, graph.input(full, { dtype: 'FP32', shape }));
       }
       state.push({ name, next: `next/${name}`, initial: graph.makeInput(weight) });
       const after = rule.add({ weights: weight, gradient: clipped[index]!, slots: Object.fromEntries(before) });
       outputs.push({ name: `next/${name}`, value: after.weights });
-      for (const [slot, value] of Object.entries(after.slots)) outputs.push({ name: `next/${name}/${slot}`, value });
+      for (const [slot, value] of Object.entries(after.slots)) outputs.push({ name: `next/${slotName(name, slot)}`, value });
     }
   });
-  return { graph: graph.finish('training step', outputs), state: [...state, ...memory] };
+  const kept = [...fixed, ...parameters.filter((_weight, index) => found[index] === undefined)];
+  const keptTensors = kept.map((weight) => ({ name: weight.name, initial: graph.makeInput(weight) }));
+  return { graph: graph.finish('training step', outputs), state: [...state, ...memory], fixed: keptTensors };
 }

@@ -9,6 +9,10 @@ export interface Values {
   readonly data: Float32Array | Int32Array;
 }
 
+/** What a training job may ask for: `auto` is onnx for the models that compile to a graph and tfjs for the others. */
+export const TRAINING_ENGINES = ['auto', 'onnx', 'tfjs'] as const;
+export type TrainingEngine = (typeof TRAINING_ENGINES)[number];
+
 /** A layer as Keras writes it in `model.json`. */
 export interface LayerConfig {
   readonly class_name: string;
@@ -86,21 +90,23 @@ export type TrainerState = ReadonlyMap<string, Values>;
 export type ModelFiles = Readonly<Record<string, string | Uint8Array>>;
 
 export interface Trainer {
-  /** Which engine computes, e.g. `tfjs wasm`. */
+  /** Which engine computes, e.g. `onnx cpu` or `tfjs wasm`. */
   readonly engine: string;
+  /** Why it is not the engine that would be taken first; undefined when it is, or when it was asked for. */
+  readonly engineReason?: string | undefined;
   /** How many numbers are trained. */
   readonly parameterCount: number;
   /** Changes the weights by one batch. @param step counts from 1 over the whole training; random layers draw by it. */
-  step(batch: TrainingBatch, options: { readonly learningRate: number; readonly step: number }): StepResult;
+  step(batch: TrainingBatch, options: { readonly learningRate: number; readonly step: number }): Promise<StepResult>;
   /** Loss and outputs of a batch, as when the model is served; changes nothing. */
-  evaluate(batch: TrainingBatch): StepResult;
+  evaluate(batch: TrainingBatch): Promise<StepResult>;
   /** A copy of weights and the optimizer's memory. */
   state(): TrainerState;
   /** Goes on from a state that `state` gave, in this process or another. The optimizer's memory may be left out. */
   restore(state: TrainerState): void;
   /** The model with its weights as they are now. @param behind layers without weights that the version has at its end */
   modelFiles(behind: readonly LayerConfig[]): ModelFiles;
-  dispose(): void;
+  dispose(): Promise<void>;
 }
 
 /** @throws SlipwayError INVALID_ARCHITECTURE when the layers cannot be put together. */

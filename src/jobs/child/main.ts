@@ -30,16 +30,14 @@ type Start = Extract<ToJobProcess, { kind: 'start' }>;
 
 async function train(request: unknown): Promise<unknown> {
   takeLowestPriority();
-  const [{ runTraining }, { createTfjsTrainer }] = await Promise.all([
-    import('../training/run-training.ts'),
-    import('../../engines/tfjs/training/tfjs-trainer.ts'),
-  ]);
+  const [{ runTraining }, { trainerOf }] = await Promise.all([import('../training/run-training.ts'), import('./train/choose-trainer.ts')]);
+  const told = request as Parameters<typeof runTraining>[0];
   return runTraining(
-    request as Parameters<typeof runTraining>[0],
-    createTfjsTrainer,
+    told,
+    trainerOf(told.spec.engine, told.threads),
     {
-      prepared: ({ inputs, target, rows, unusedRows, unusedColumns }, layers, parameters) =>
-        send({ kind: 'event', type: 'prepared', data: { inputs, target, rows, unusedRows, unusedColumns, layers, parameters } }),
+      prepared: ({ inputs, target, rows, unusedRows, unusedColumns }, trained) =>
+        send({ kind: 'event', type: 'prepared', data: { inputs, target, rows, unusedRows, unusedColumns, ...trained } }),
       progress: (report) => send({ kind: 'event', type: 'progress', data: { ...report }, progress: report.step / report.steps }),
       epoch: (epoch) => send({ kind: 'event', type: 'epoch', data: { ...epoch }, metrics: epoch.metrics }),
     },

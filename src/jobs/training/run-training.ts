@@ -19,6 +19,8 @@ export interface TrainRequest {
   /** The job's own folder: the checkpoint lies there, and at the end the package. */
   readonly folder: string;
   readonly checkpointMs: number;
+  /** As the setting `jobs.threads`. */
+  readonly threads: number;
   /** Slipway's version, for the lineage. */
   readonly version: string;
 }
@@ -28,6 +30,7 @@ export interface TrainResult {
   /** Folder of the trained version inside of the job's folder. */
   readonly packageFolder: string;
   readonly engine: string;
+  readonly engineReason: string | undefined;
   readonly parameters: number;
   /** SHA-256 over the trained weights: the same job on the same engine gives the same. */
   readonly weightsDigest: string;
@@ -39,11 +42,19 @@ export interface TrainResult {
   readonly confusion: { readonly labels: readonly string[]; readonly counts: readonly (readonly number[])[] } | undefined;
 }
 
+export interface Trained {
+  readonly layers: readonly LayerConfig[];
+  readonly parameters: number;
+  readonly engine: string;
+  /** Why it is not the engine that would be taken first; undefined when it is, or when it was asked for. */
+  readonly engineReason: string | undefined;
+}
+
 export interface TrainReporter {
   progress(report: ProgressReport): void;
   epoch(epoch: EpochMetrics): void;
-  /** What the data became and what is trained. */
-  prepared(preparation: Preparation, layers: readonly LayerConfig[], parameters: number): void;
+  /** What the data became and what is trained, by which engine. */
+  prepared(preparation: Preparation, trained: Trained): void;
 }
 
 const CHECKPOINT_FILE = 'checkpoint.bin';
@@ -114,7 +125,8 @@ export async function runTraining(
   const trainer = await createTrainer(trainerSpec);
   const examples = await dataset.open(preparation, { signal });
   try {
-    reporter.prepared(preparation, trainerSpec.layers, trainer.parameterCount);
+    const { engine, engineReason, parameterCount: parameters } = trainer;
+    reporter.prepared(preparation, { layers: trainerSpec.layers, parameters, engine, engineReason });
     const path = join(folder, CHECKPOINT_FILE);
     const history = await train({
       trainer,
@@ -155,8 +167,9 @@ export async function runTraining(
           rows: preparation.rows,
           features: preparation.features,
           spec,
-          engine: trainer.engine,
-          parameters: trainer.parameterCount,
+          engine,
+          engineReason,
+          parameters,
           epochs: history.length,
           measuredOn,
           confusion,
@@ -172,8 +185,9 @@ export async function runTraining(
       await writeFile(join(packageFolder, name), content);
     return {
       packageFolder,
-      engine: trainer.engine,
-      parameters: trainer.parameterCount,
+      engine,
+      engineReason,
+      parameters,
       weightsDigest,
       epochs: history.length,
       metrics,
@@ -181,7 +195,7 @@ export async function runTraining(
       confusion,
     };
   } finally {
-    trainer.dispose();
+    await trainer.dispose();
     await examples.close();
   }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nameSchema } from '../../packages/manifest.ts';
-import { LOSSES } from '../../engines/training/trainer.ts';
+import { LOSSES, TRAINING_ENGINES } from '../../engines/training/trainer.ts';
 import { architectureSchema } from './architectures/schema.ts';
 
 const rate = z.number().positive().max(1_000);
@@ -103,6 +103,12 @@ export const trainSpecSchema = z.strictObject({
   image: imageSchema.optional().describe('What images become; their own size when left out.'),
   split: splitSchema.optional(),
   architecture: architectureSchema,
+  engine: z
+    .enum(TRAINING_ENGINES)
+    .default('auto')
+    .describe(
+      '`onnx` computes a whole step as one graph, `tfjs` one operation after the other. `auto` is onnx for every model that it can train.',
+    ),
   loss: z.enum(LOSSES).optional().describe('cross-entropy for classes, mean-squared-error for numbers when left out.'),
   optimizer: optimizerSchema.prefault({ kind: 'adam' }),
   schedule: scheduleSchema.prefault({ kind: 'constant' }),

@@ -18,6 +18,8 @@ export interface TrainWorkOptions {
   readonly process: JobProcessSettings;
   /** As the setting `jobs.checkpointMs`. */
   readonly checkpointMs: number;
+  /** As the setting `jobs.threads`. */
+  readonly threads: number;
   /** Slipway's own. */
   readonly version: string;
 }
@@ -74,7 +76,7 @@ function refusal({ publish }: TrainSpec, { metrics, measuredOn }: TrainResult): 
 }
 
 /** Trains in a process of its own and publishes what comes of it. */
-export function createTrainWork({ datasets, registry, incomingFolder, process, checkpointMs, version }: TrainWorkOptions): Work {
+export function createTrainWork({ datasets, registry, incomingFolder, process, checkpointMs, threads, version }: TrainWorkOptions): Work {
   /** The version that this job has published already: the server may have ended right after that. */
   function publishedBy(jobId: string, model: string): PublishedVersion | undefined {
     const found = registry
@@ -114,6 +116,7 @@ export function createTrainWork({ datasets, registry, incomingFolder, process, c
       datasetFolder: datasets.folderOf(trained.dataset),
       folder,
       checkpointMs,
+      threads,
       version,
     };
     const result = (await runJobProcess({

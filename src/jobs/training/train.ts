@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Batch, Examples, Split, TargetSpec } from '../../datasets/dataset.ts';
+import { isWeightState } from '../../engines/training/state-names.ts';
 import type { Trainer, TrainerState, TrainingBatch } from '../../engines/training/trainer.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -73,7 +74,7 @@ export async function evaluate(trainer: Trainer, examples: Examples, split: Spli
   for await (const batch of examples.batches({ split, batchSize })) {
     signal.throwIfAborted();
     const { inputs, target: actual } = trainingBatch(batch, target);
-    const { loss, outputs } = trainer.evaluate({ inputs, target: actual });
+    const { loss, outputs } = await trainer.evaluate({ inputs, target: actual });
     meter.add(outputs, actual.data, batch.size, loss);
     await nextTurn();
   }
@@ -82,7 +83,7 @@ export async function evaluate(trainer: Trainer, examples: Examples, split: Spli
 
 /** Only the weights: the best epoch's are taken at the end, when the optimizer's memory is of no use. */
 function weightsOf(state: TrainerState): TrainerState {
-  return new Map([...state].filter(([name]) => name.startsWith('weight/')));
+  return new Map([...state].filter(([name]) => isWeightState(name)));
 }
 
 /**
@@ -139,7 +140,7 @@ export async function train(options: TrainOptions): Promise<readonly EpochMetric
       step += 1;
       const learningRate = rateOf(step);
       const { inputs, target: actual } = trainingBatch(batch, target);
-      const { loss, outputs } = trainer.step({ inputs, target: actual }, { learningRate, step });
+      const { loss, outputs } = await trainer.step({ inputs, target: actual }, { learningRate, step });
       if (!Number.isFinite(loss)) {
         throw new SlipwayError(
           'TRAINING_DIVERGED',

@@ -2,18 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { CreateTrainer, LayerConfig, StepResult, Trainer, TrainerSpec, TrainingBatch, Values } from '../../training/trainer.ts';
 import { clipGradients, createUpdateRule, type Slots } from '../../training/update-rules.ts';
-import { activateBackend } from '../backend.ts';
-import { MODEL_FILE } from '../../../packages/tfjs/model-file.ts';
-import { addChainedOps } from './chained-ops.ts';
-import { buildModel } from './build-model.ts';
-import { registerFilterGradient } from './filter-gradient.ts';
-import { registerInputGradient } from './input-gradient.ts';
+import { layersModelFiles } from '../../training/model-files.ts';
+import { slotState, weightState } from '../../training/state-names.ts';
 import { lossOf } from './losses.ts';
-import { registerSegmentSum } from './segment-sum.ts';
-
-const WEIGHTS_FILE = 'weights.bin';
-const WEIGHT = 'weight/';
-const SLOT = 'optimizer/';
+import { openModel, valuesOf } from './open-model.ts';
 
 /** An array of weights that is trained, with its optimizer's memory. */
 interface Parameter {
@@ -27,19 +19,6 @@ interface RandomLayer {
   seed: number;
 }
 
-async function startBackend(): Promise<string> {
-  const problem = await activateBackend('wasm');
-  if (problem === undefined) {
-    registerFilterGradient();
-    registerInputGradient();
-    registerSegmentSum();
-    return 'tfjs wasm';
-  }
-  const second = await activateBackend('cpu');
-  if (second === undefined) return 'tfjs cpu';
-  throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs has no backend here: ${problem}; ${second}.`);
-}
-
 /** The layers with the last softmax left out: cross-entropy is computed from the scores before it. */
 function withoutSoftmax(layers: readonly LayerConfig[]): readonly LayerConfig[] {
   const last = layers.at(-1)!;
@@ -50,21 +29,13 @@ function toTensor({ shape, data }: Values): tf.Tensor {
   return tf.tensor(data, [...shape], data instanceof Int32Array ? 'int32' : 'float32');
 }
 
-function valuesOf(tensor: tf.Tensor): Values {
-  return { shape: [...tensor.shape], data: tensor.dataSync<'float32'>().slice() };
-}
-
 /** Trains a layers model with TensorFlow.js, one op after the other; the update rules are Slipway's own. */
 export const createTfjsTrainer: CreateTrainer = async (spec: TrainerSpec): Promise<Trainer> => {
-  const engine = await startBackend();
-  addChainedOps();
   const isClassifier = spec.loss === 'cross-entropy';
-  const model = await buildModel(isClassifier ? withoutSoftmax(spec.layers) : spec.layers, spec.frozen);
+  const { engine, model, weights: named } = await openModel(isClassifier ? withoutSoftmax(spec.layers) : spec.layers, spec.frozen);
   const rule = createUpdateRule(spec.optimizer);
-  const named = model.weights.map((weight) => ({ name: weight.originalName, variable: weight.read() as tf.Variable }));
-  const trained = new Set(model.trainableWeights.map((weight) => weight.read()));
   const parameters: Parameter[] = named
-    .filter(({ variable }) => trained.has(variable))
+    .filter(({ trained }) => trained)
     .map(({ name, variable }) => ({ name, variable, slots: rule.createSlots(variable.size) }));
   const variables = parameters.map(({ variable }) => variable);
   const randomLayers = model.layers.filter((layer) => 'rate' in layer) as unknown as RandomLayer[];
@@ -78,7 +49,7 @@ export const createTfjsTrainer: CreateTrainer = async (spec: TrainerSpec): Promi
     return { scores, loss: lossOf(spec.loss, scores, target, spec.classWeights) };
   }
 
-  function step(batch: TrainingBatch, { learningRate, step: number }: { learningRate: number; step: number }): StepResult {
+  async function step(batch: TrainingBatch, { learningRate, step: number }: { learningRate: number; step: number }): Promise<StepResult> {
     for (const [index, layer] of randomLayers.entries()) layer.seed = spec.seed * 1_000_003 + number * 101 + index;
     return tf.tidy(() => {
       let scores: tf.Tensor | undefined;
@@ -104,45 +75,36 @@ export const createTfjsTrainer: CreateTrainer = async (spec: TrainerSpec): Promi
     engine,
     parameterCount: variables.reduce((sum, { size }) => sum + size, 0),
     step,
-    evaluate: (batch) =>
+    evaluate: async (batch) =>
       tf.tidy(() => {
         const { scores, loss } = forward(batch, false);
         return { loss: loss.dataSync()[0]!, outputs: outputsOf(scores) };
       }),
     state() {
       const state = new Map<string, Values>();
-      for (const { name, variable } of named) state.set(WEIGHT + name, valuesOf(variable));
+      for (const { name, variable } of named) state.set(weightState(name), valuesOf(variable));
       for (const { name, slots } of parameters) {
-        for (const [slot, data] of Object.entries(slots)) state.set(`${SLOT}${slot}/${name}`, { shape: [data.length], data: data.slice() });
+        for (const [slot, data] of Object.entries(slots)) state.set(slotState(slot, name), { shape: [data.length], data: data.slice() });
       }
       return state;
     },
     restore(state) {
       for (const { name, variable } of named) {
-        const values = state.get(WEIGHT + name);
+        const values = state.get(weightState(name));
         if (values === undefined || values.data.length !== variable.size)
           throw new SlipwayError('INVALID_MODEL', `The state has no weights "${name}" of the shape [${variable.shape.join(', ')}].`);
         tf.tidy(() => variable.assign(tf.tensor(values.data, variable.shape, 'float32')));
       }
       for (const { name, slots } of parameters) {
         for (const [slot, data] of Object.entries(slots)) {
-          const values = state.get(`${SLOT}${slot}/${name}`);
+          const values = state.get(slotState(slot, name));
           if (values !== undefined) data.set(values.data);
         }
       }
     },
-    modelFiles(behind) {
-      const weights = named.map(({ name, variable }) => ({ name, shape: variable.shape, dtype: 'float32' }));
-      const bytes = Buffer.concat(named.map(({ variable }) => Buffer.from(variable.dataSync<'float32'>().slice().buffer)));
-      const json = {
-        format: 'layers-model',
-        generatedBy: 'slipway',
-        modelTopology: { class_name: 'Sequential', config: { name: model.name, layers: [...spec.layers, ...behind] } },
-        weightsManifest: [{ paths: [WEIGHTS_FILE], weights }],
-      };
-      return { [MODEL_FILE]: `${JSON.stringify(json)}\n`, [WEIGHTS_FILE]: bytes };
-    },
-    dispose() {
+    modelFiles: (behind) =>
+      layersModelFiles([...spec.layers, ...behind], new Map(named.map(({ name, variable }) => [name, valuesOf(variable)]))),
+    async dispose() {
       model.dispose();
     },
   };

@@ -1,0 +1,76 @@
+import type { LayersModel } from '@tensorflow/tfjs-layers';
+import type * as tf from '@tensorflow/tfjs-core';
+import { SlipwayError } from '../../../errors/slipway-error.ts';
+import type { LayerConfig, Values } from '../../training/trainer.ts';
+import { activateBackend } from '../backend.ts';
+import { buildModel } from './build-model.ts';
+import { addChainedOps } from './chained-ops.ts';
+import { registerFilterGradient } from './filter-gradient.ts';
+import { registerInputGradient } from './input-gradient.ts';
+import { registerSegmentSum } from './segment-sum.ts';
+
+async function startBackend(): Promise<string> {
+  const problem = await activateBackend('wasm');
+  if (problem === undefined) {
+    registerFilterGradient();
+    registerInputGradient();
+    registerSegmentSum();
+    return 'tfjs wasm';
+  }
+  const second = await activateBackend('cpu');
+  if (second === undefined) return 'tfjs cpu';
+  throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs has no backend here: ${problem}; ${second}.`);
+}
+
+/** A weight of a model that is to be trained. */
+interface ModelWeight {
+  /** As in the files of the model. */
+  readonly name: string;
+  readonly variable: tf.Variable;
+  readonly trained: boolean;
+}
+
+interface OpenModel {
+  readonly engine: string;
+  readonly model: LayersModel;
+  /** In the order of the layers. */
+  readonly weights: readonly ModelWeight[];
+}
+
+/**
+ * A model with its first weights.
+ * @throws SlipwayError INVALID_ARCHITECTURE, ENGINE_UNAVAILABLE
+ */
+export async function openModel(layers: readonly LayerConfig[], frozen: readonly string[]): Promise<OpenModel> {
+  const engine = await startBackend();
+  addChainedOps();
+  const model = await buildModel(layers, frozen);
+  const trained = new Set(model.trainableWeights.map((weight) => weight.read()));
+  const weights = model.weights.map((weight) => {
+    const variable = weight.read() as tf.Variable;
+    return { name: weight.originalName, variable, trained: trained.has(variable) };
+  });
+  return { engine, model, weights };
+}
+
+export function valuesOf(tensor: tf.Tensor): Values {
+  return { shape: [...tensor.shape], data: tensor.dataSync<'float32'>().slice() };
+}
+
+/** A weight before the first step, as Keras lays it out. */
+export interface InitialWeight {
+  readonly name: string;
+  readonly values: Values;
+  readonly trained: boolean;
+}
+
+/**
+ * The weights that training begins with: tfjs makes them for every engine, so the same seeds give the same.
+ * @throws as `openModel`
+ */
+export async function initialWeights(layers: readonly LayerConfig[], frozen: readonly string[]): Promise<readonly InitialWeight[]> {
+  const { model, weights } = await openModel(layers, frozen);
+  const initial = weights.map(({ name, variable, trained }) => ({ name, values: valuesOf(variable), trained }));
+  model.dispose();
+  return initial;
+}

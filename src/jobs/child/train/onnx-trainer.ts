@@ -1,0 +1,132 @@
+import { compileTrainingStep } from '../../../compiler/compile-training.ts';
+import { encodeOnnx } from '../../../compiler/onnx/encode-onnx.ts';
+import { slotName, STEP } from '../../../compiler/training/training-step.ts';
+import { openTrainingSession } from '../../../engines/onnx/training-session.ts';
+import { initialWeights } from '../../../engines/tfjs/training/open-model.ts';
+import { layersModelFiles } from '../../../engines/training/model-files.ts';
+import { slotState, weightState } from '../../../engines/training/state-names.ts';
+import type { CreateTrainer, StepResult, TrainerSpec, TrainingBatch, Values } from '../../../engines/training/trainer.ts';
+import { SlipwayError } from '../../../errors/slipway-error.ts';
+import type { NamedTensors, Tensor } from '../../../tensor/tensor.ts';
+
+function toTensor({ shape, data }: Values): Tensor {
+  return { dtype: data instanceof Int32Array ? 'INT32' : 'FP32', shape, data };
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+
+/** What each example counts in the loss, so that the sum is the mean over the batch. */
+function exampleWeights({ target: { shape, data } }: TrainingBatch, { loss, classWeights }: TrainerSpec): Tensor {
+  const sizes = loss === 'cross-entropy' ? shape : shape.slice(0, 1);
+  const share = 1 / sizeOf(sizes);
+  const weights = new Float32Array(sizeOf(sizes)).fill(share);
+  if (classWeights !== undefined) for (let at = 0; at < weights.length; at += 1) weights[at] = share * (classWeights[data[at]!] ?? 1);
+  return { dtype: 'FP32', shape: sizes, data: weights };
+}
+
+/** A scalar, as the graph takes it. */
+const scalar = (dtype: 'FP32' | 'FP64', value: number): Tensor => ({
+  dtype,
+  shape: [],
+  data: dtype === 'FP32' ? Float32Array.of(value) : Float64Array.of(value),
+});
+
+function resultOf(outputs: NamedTensors): StepResult {
+  return { loss: outputs.get(STEP.loss)!.data[0] as number, outputs: outputs.get(STEP.outputs)!.data as Float32Array };
+}
+
+const RESULT = [STEP.loss, STEP.outputs];
+
+/**
+ * Trains with ONNX Runtime, a whole step as one graph. It begins with the weights that tfjs makes, and its state and files
+ * are those of the tfjs trainer.
+ * @param threads for one step; another number may give other last digits
+ * @throws from the function it gives: SlipwayError COMPILE_FAILED for a model that cannot be trained as one graph, naming the layer
+ */
+export function onnxTrainer(threads: number): CreateTrainer {
+  return async (spec) => {
+    const initial = await initialWeights(spec.layers, spec.frozen);
+    const stored = new Map(
+      initial.map(({ name, values }) => [name, { name, shape: values.shape, tensor: (): Tensor => toTensor(values) }]),
+    );
+    const trained = new Set(initial.filter((weight) => weight.trained).map(({ name }) => name));
+    const { graph, evaluation, state, fixed, weights } = compileTrainingStep(
+      { class_name: 'Sequential', config: { name: 'model', layers: spec.layers } },
+      stored,
+      { ...spec, frozen: new Set(initial.filter((weight) => !weight.trained).map(({ name }) => name)) },
+    );
+    const input = graph.inputs[0]!.name;
+    const shapes = new Map(initial.map(({ name, values }) => [name, values.shape]));
+    const slots = new Map(
+      weights.map((weight) => {
+        const before = slotName(weight.input, '');
+        return [weight, state.filter(({ name }) => name.startsWith(before)).map(({ name }) => name.slice(before.length))];
+      }),
+    );
+    const session = await openTrainingSession({
+      model: Buffer.concat(encodeOnnx(graph).model),
+      evaluation: Buffer.concat(encodeOnnx(evaluation).model),
+      state,
+      fixed,
+      threads,
+    });
+
+    const inputsOf = (batch: TrainingBatch): [string, Tensor][] => [
+      [input, toTensor(batch.inputs)],
+      [STEP.target, toTensor(batch.target)],
+      [STEP.weights, exampleWeights(batch, spec)],
+    ];
+
+    /** The arrays by the names of a trainer's state, with the inputs of the graph that they are. */
+    const weightValues = (): Map<string, Values> => {
+      const arrays = session.state();
+      return new Map(
+        weights.map(({ name, input: from, fromGraph }) => {
+          const { shape, data } = fromGraph(arrays.get(from)!);
+          return [name, { shape, data: (data as Float32Array).slice() }];
+        }),
+      );
+    };
+
+    return {
+      engine: 'onnx cpu',
+      parameterCount: initial.reduce((sum, { name, values }) => sum + (trained.has(name) ? values.data.length : 0), 0),
+      step: async (batch, { learningRate, step }) =>
+        resultOf(
+          await session.step(
+            new Map([...inputsOf(batch), [STEP.rate, scalar('FP32', learningRate)], [STEP.step, scalar('FP64', step)]]),
+            RESULT,
+          ),
+        ),
+      evaluate: async (batch) => resultOf(await session.evaluate(new Map(inputsOf(batch)), RESULT)),
+      state() {
+        const arrays = session.state();
+        const found = new Map([...weightValues()].map(([name, values]) => [weightState(name), values]));
+        for (const weight of weights) {
+          for (const slot of slots.get(weight)!) {
+            const { data } = weight.fromGraph(arrays.get(slotName(weight.input, slot))!);
+            found.set(slotState(slot, weight.name), { shape: [data.length], data: (data as Float32Array).slice() });
+          }
+        }
+        return found;
+      },
+      restore(from) {
+        const arrays = new Map<string, Tensor>();
+        for (const weight of weights) {
+          const values = from.get(weightState(weight.name));
+          const shape = shapes.get(weight.name)!;
+          if (values?.data.length !== sizeOf(shape))
+            throw new SlipwayError('INVALID_MODEL', `The state has no weights "${weight.name}" of the shape [${shape.join(', ')}].`);
+          arrays.set(weight.input, weight.toGraph(toTensor(values)));
+          for (const slot of slots.get(weight)!) {
+            const memory = from.get(slotState(slot, weight.name));
+            if (memory !== undefined) arrays.set(slotName(weight.input, slot), weight.toGraph(toTensor(memory)));
+          }
+        }
+        session.restore(arrays);
+      },
+      modelFiles: (behind) => layersModelFiles([...spec.layers, ...behind], weightValues()),
+      dispose: () => session.dispose(),
+    };
+  };
+}

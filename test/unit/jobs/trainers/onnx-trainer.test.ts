@@ -1,0 +1,153 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { InputSpec, TargetSpec } from '../../../../src/datasets/dataset.ts';
+import { createRandom } from '../../../../src/datasets/random.ts';
+import { createTfjsTrainer } from '../../../../src/engines/tfjs/training/tfjs-trainer.ts';
+import type { CreateTrainer, LayerConfig, Trainer, TrainerSpec, TrainingBatch } from '../../../../src/engines/training/trainer.ts';
+import { trainerOf } from '../../../../src/jobs/child/train/choose-trainer.ts';
+import { onnxTrainer } from '../../../../src/jobs/child/train/onnx-trainer.ts';
+import { layersOf } from '../../../../src/jobs/training/architectures/layers-of.ts';
+import type { Architecture } from '../../../../src/jobs/training/architectures/schema.ts';
+import { realDigits, SIDE } from '../../../helpers/digits.ts';
+
+const DIGITS = realDigits(40);
+const PIXELS = SIDE * SIDE;
+const CLASSES: TargetSpec = {
+  kind: 'class',
+  column: 'label',
+  labels: Array.from({ length: 10 }, (_label, index) => String(index)),
+  counts: Array(10).fill(40),
+};
+const IMAGE: InputSpec = { name: 'image', dtype: 'FP32', shape: [SIDE, SIDE, 1] };
+const onnx = onnxTrainer(1);
+const opened: Trainer[] = [];
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((trainer) => trainer.dispose()));
+});
+
+async function open(create: CreateTrainer, spec: TrainerSpec): Promise<Trainer> {
+  const trainer = await create(spec);
+  opened.push(trainer);
+  return trainer;
+}
+
+function specOf(architecture: Architecture, changes: Partial<TrainerSpec> = {}): TrainerSpec {
+  return {
+    layers: layersOf(architecture, IMAGE, CLASSES, 3),
+    loss: 'cross-entropy',
+    optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+    clipping: {},
+    frozen: [],
+    seed: 3,
+    ...changes,
+  };
+}
+
+const LENET: Architecture = { kind: 'lenet5' };
+const MLP: Architecture = { kind: 'mlp', hidden: [32, 16], activation: 'relu', dropout: 0 };
+
+/** Real digits in an order of their own; the last batch is smaller. */
+function epochOf(batchSize: number): TrainingBatch[] {
+  const random = createRandom(5);
+  const order = [...DIGITS.labels.keys()].map((row) => [random(), row] as const).toSorted(([one], [other]) => one - other);
+  return Array.from({ length: Math.ceil(order.length / batchSize) }, (_batch, index) => {
+    const rows = order.slice(index * batchSize, (index + 1) * batchSize).map(([, row]) => row);
+    const pixels = new Float32Array(rows.length * PIXELS);
+    for (const [at, row] of rows.entries())
+      pixels.set(
+        Float32Array.from(DIGITS.images.subarray(row * PIXELS, (row + 1) * PIXELS), (level) => level / 255),
+        at * PIXELS,
+      );
+    return {
+      inputs: { shape: [rows.length, SIDE, SIDE, 1], data: pixels },
+      target: { shape: [rows.length], data: Int32Array.from(rows, (row) => DIGITS.labels[row]!) },
+    };
+  });
+}
+
+async function train(trainer: Trainer, batches: readonly TrainingBatch[], from = 0): Promise<number[]> {
+  const losses: number[] = [];
+  for (const [index, batch] of batches.entries())
+    losses.push((await trainer.step(batch, { learningRate: 0.004, step: from + index + 1 })).loss);
+  return losses;
+}
+
+describe('the trainer onnx', () => {
+  it.each<[string, Architecture, Partial<TrainerSpec>]>([
+    ['LeNet', LENET, {}],
+    ['an MLP', MLP, {}],
+    [
+      'an MLP with classes that count unlike, clipping and weight decay',
+      MLP,
+      {
+        classWeights: [3, 1, 1, 0.5, 1, 1, 0, 1, 2, 1],
+        clipping: { norm: 0.5 },
+        optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1 },
+      },
+    ],
+    ['a model with a frozen layer', LENET, { frozen: ['conv2d_1', 'dense_6'] }],
+  ])('gives the loss curve of tfjs over an epoch of digits for %s', async (_name, architecture, changes) => {
+    const spec = specOf(architecture, changes);
+    const [one, other] = [await open(onnx, spec), await open(createTfjsTrainer, spec)];
+    expect([...one.state()]).toEqual([...other.state()]);
+    expect(one.parameterCount).toBe(other.parameterCount);
+    const batches = epochOf(32);
+    expect(batches.at(-1)!.target.data.length).toBe(16);
+    const [found, expected] = [await train(one, batches), await train(other, batches)];
+    for (const [index, loss] of expected.entries()) expect(Math.abs(found[index]! - loss), `step ${index + 1}`).toBeLessThan(1e-3);
+    expect(expected.at(-1)).toBeLessThan(expected[0]! - 0.1);
+    const [measured, reference] = [await one.evaluate(batches[0]!), await other.evaluate(batches[0]!)];
+    expect(Math.abs(measured.loss - reference.loss)).toBeLessThan(1e-3);
+    for (const [at, value] of reference.outputs.entries()) expect(Math.abs(measured.outputs[at]! - value)).toBeLessThan(1e-3);
+    for (const layer of spec.frozen) {
+      const names = [...one.state().keys()].filter((name) => name.startsWith(`weight/${layer}/`));
+      expect(names).toHaveLength(2);
+      const first = (await open(onnx, spec)).state();
+      for (const name of names) expect(one.state().get(name)).toEqual(first.get(name));
+    }
+  });
+
+  it('goes on from a state to the same bits, be it kept by itself, and to the same curve from one of tfjs', async () => {
+    const spec = specOf(LENET);
+    const batches = epochOf(32).slice(0, 6);
+    const [whole, begun, ended] = [await open(onnx, spec), await open(onnx, spec), await open(onnx, spec)];
+    const losses = await train(whole, batches);
+    await train(begun, batches.slice(0, 3));
+    ended.restore(begun.state());
+    expect(await train(ended, batches.slice(3), 3)).toEqual(losses.slice(3));
+    expect([...ended.state()]).toEqual([...whole.state()]);
+    expect(ended.modelFiles([])).toEqual(whole.modelFiles([]));
+
+    const tfjs = await open(createTfjsTrainer, spec);
+    await train(tfjs, batches.slice(0, 3));
+    ended.restore(tfjs.state());
+    for (const [index, loss] of (await train(ended, batches.slice(3), 3)).entries())
+      expect(Math.abs(loss - losses[index + 3]!)).toBeLessThan(1e-3);
+  });
+
+  it('writes the files of the tfjs trainer', async () => {
+    const spec = specOf(LENET);
+    const behind: LayerConfig[] = [{ class_name: 'Rescaling', config: { name: 'scaled', scale: 2, offset: 1 } }];
+    const [one, other] = [await open(onnx, spec), await open(createTfjsTrainer, spec)];
+    expect(one.modelFiles(behind)).toEqual(other.modelFiles(behind));
+  });
+
+  it('refuses a state that lacks a weight', async () => {
+    const trainer = await open(onnx, specOf(MLP));
+    const state = new Map([...trainer.state()].slice(1));
+    expect(() => trainer.restore(state)).toThrow(/no weights "dense_2\/kernel" of the shape \[784, 32\]/);
+  });
+
+  it('is passed over by auto, with the reason, for a model that cannot be trained as one graph', async () => {
+    const mlp = specOf(MLP);
+    const resizing: LayerConfig = { class_name: 'Resizing', config: { name: 'smaller', height: 7, width: 7 } };
+    const resized = { ...mlp, layers: mlp.layers.toSpliced(1, 0, resizing) };
+    const chosen = await open(trainerOf('auto', 1), resized);
+    expect(chosen.engine).toMatch(/^tfjs /);
+    expect(chosen.engineReason).toMatch(/layer "smaller" \(Resizing\): /);
+    await expect(trainerOf('onnx', 1)(resized)).rejects.toMatchObject({ code: 'COMPILE_FAILED' });
+    const graph = await open(trainerOf('auto', 1), specOf(MLP));
+    expect([graph.engine, graph.engineReason]).toEqual(['onnx cpu', undefined]);
+    expect((await open(trainerOf('tfjs', 1), specOf(MLP))).engineReason).toBeUndefined();
+  });
+});
