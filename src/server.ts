@@ -19,6 +19,7 @@ import { createHttpListeners } from './protocols/http/http-listeners.ts';
 import type { ServerPhase } from './protocols/operation/health-routes.ts';
 import { createRegistry } from './registry/registry.ts';
 import type { Registry } from './registry/types.ts';
+import { createGroupingLauncher } from './runners/group.ts';
 import { runnerEnvironment } from './runners/host/environment.ts';
 import { createRunnerLauncher } from './runners/host/launcher.ts';
 import { createLanes } from './scheduler/lanes.ts';
@@ -83,11 +84,12 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     logger,
   });
   const runners = createRunnerLauncher({ ...config.runners, logger, env });
-  const launcher = config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners;
+  const launcher = createGroupingLauncher(config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners);
   const registry = createRegistry({
     models: resolve(config.models),
     repository: config.repository,
     threads: config.runners.threads,
+    instances: config.runners.instances,
     drainMs: config.shutdown.drainMs,
     memory: config.memory,
     maxWaiting: config.scheduler.maxQueueDepth,

@@ -70,6 +70,9 @@ function createDeferredRunner(prepare: () => Promise<{ readonly runner: Runner; 
     get inFlight() {
       return inner?.inFlight ?? 0;
     },
+    get instances() {
+      return inner?.instances ?? [];
+    },
     get concurrency() {
       return inner?.concurrency ?? 1;
     },

@@ -76,6 +76,12 @@ export const configSchema = z.strictObject({
   runners: z
     .strictObject({
       threads: count.default(1).describe('Threads of an engine for one run; more than one is worth it for large models only.'),
+      instances: z
+        .union([count, z.literal('auto')], 'must be a whole number from 1, or auto')
+        .default(1)
+        .describe(
+          'Processes that run each version side by side, for models that do not say; `auto` takes as many as the cores allow beside the server. Each takes the memory of the model again.',
+        ),
       loadTimeoutMs: milliseconds.default(60_000).describe('A runner that has not loaded its model by then is ended, in milliseconds.'),
       heartbeatMs: milliseconds.default(1_000).describe('How often an idle runner is asked whether it lives, in milliseconds.'),
       unresponsiveMs: milliseconds

@@ -30,6 +30,8 @@ function unwrap(schema: z.ZodType): z.ZodType {
 
 function kindOf(schema: z.ZodType, name: string): Setting['kind'] {
   if (schema instanceof z.ZodNumber) return 'number';
+  // A number or a word in its place.
+  if (schema instanceof z.ZodUnion && schema.def.options.some((option) => option instanceof z.ZodNumber)) return 'number';
   if (schema instanceof z.ZodBoolean) return 'boolean';
   if (schema instanceof z.ZodString || schema instanceof z.ZodEnum) return 'text';
   throw new TypeError(`the setting ${name} is a ${schema.def.type}; flags and variables carry text, numbers and booleans only`);

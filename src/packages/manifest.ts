@@ -154,6 +154,8 @@ export const modelManifestSchema = z.strictObject({
   labels: z.record(nameSchema, versionSchema).default({}),
   /** Threads of the engine for one run of this model; the server's setting when left out. */
   threads: z.int().positive().max(1024).optional(),
+  /** Processes that run each version side by side, or `auto` for what the cores allow; the server's setting when left out. */
+  instances: z.union([z.int().positive().max(1024), z.literal('auto')]).optional(),
   /** Loaded at the start and never unloaded to make room; matters where models are loaded on demand. */
   pinned: z.boolean().optional(),
 });

@@ -6,10 +6,11 @@ import type { RunnerLauncher } from '../runners/runner.ts';
 import type { MemoryBudget } from './memory/tenant.ts';
 import { createMutex } from '../concurrency/mutex.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
+import { type Spread, spreadOver } from './placement.ts';
 import { fingerprintFolder, listVersionFolders, type ModelListing } from './scan.ts';
 import { createModelSettings, type ModelSettings } from './settings.ts';
 import type { ModelDescription, ReadyVersion, VersionState } from './types.ts';
-import { createVersion, type LoadSource, type Version } from './version.ts';
+import { createVersion, isSameSource, type LoadSource, type Version } from './version.ts';
 import { NOTHING_SELECTED, retirable, selectVersions, type Selection } from './version-policy.ts';
 
 /** A version has another state or reason than before, or was reloaded. */
@@ -81,6 +82,10 @@ export interface ModelOptions {
   readonly launcher: RunnerLauncher;
   /** Threads of an engine when the model's settings do not say. */
   readonly threads: number;
+  /** Instances of a version when the model's settings do not say. */
+  readonly instances: number | 'auto';
+  /** Cores to spread over. */
+  readonly cores: number;
   readonly settleMs: number;
   readonly drainMs: number;
   readonly now: () => number;
@@ -210,17 +215,22 @@ export function createModel(options: ModelOptions): Model {
     }
   }
 
+  function spread(): Spread {
+    const { threads = options.threads, instances = options.instances } = settings.manifest;
+    return spreadOver({ threads, instances, cores: options.cores });
+  }
+
   /** Loads what has changed. @returns how long until a version may have settled, in milliseconds. */
   function consider(version: Version, fingerprint: string, { atOnce, retry, demand }: RefreshOptions): number {
     const number = version.version;
-    const source: LoadSource = { fingerprint, threads: settings.manifest.threads ?? options.threads };
+    const source: LoadSource = { fingerprint, ...spread() };
     const bring = (): void => {
       if (options.onDemand) version.offer(source);
       if (!options.onDemand || settings.manifest.pinned === true || demand === true || isInUse()) void version.load(source);
     };
     if (version.source?.fingerprint === fingerprint) {
       settling.delete(number);
-      const again = version.source.threads !== source.threads || (retry === true && version.loadFailed);
+      const again = !isSameSource(version.source, source) || (retry === true && version.loadFailed);
       if (again) bring();
       else if (version.onDemand && (demand === true || settings.manifest.pinned === true)) void version.load(version.source);
       return Infinity;

@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import type { Config } from '../config/schema.ts';
@@ -27,6 +28,10 @@ export interface RegistryOptions {
   readonly repository: Config['repository'];
   /** Threads of an engine for one run, for models that do not say. */
   readonly threads: number;
+  /** Instances of a version, for models that do not say. */
+  readonly instances: number | 'auto';
+  /** Cores to spread over; those that the system gives this process by default. */
+  readonly cores?: number;
   readonly memory: Config['memory'];
   /** Requests that may wait for the load of one version; one more is refused. */
   readonly maxWaiting: number;
@@ -81,6 +86,8 @@ export function createRegistry(options: RegistryOptions): Registry {
       folder: join(repository, name),
       launcher: options.launcher,
       threads: options.threads,
+      instances: options.instances,
+      cores: options.cores ?? availableParallelism(),
       settleMs: options.repository.settleMs,
       drainMs,
       now: options.clock ?? (() => performance.now()),

@@ -9,6 +9,7 @@ export async function tryLoad(launcher: RunnerLauncher, budget: MemoryBudget, na
       name,
       key: placement.folder,
       fileBytes: await bytesOfFolder(placement.folder),
+      processes: 1,
       pinned: true,
       inFlight: 0,
       lastUsedAt: 0,

@@ -2,7 +2,7 @@ import type { Signature } from '../tensor/signature.ts';
 import type { VersionManifest, ModelManifest } from '../packages/manifest.ts';
 import type { ModelFormat } from '../packages/formats.ts';
 import type { BudgetDescription } from './memory/tenant.ts';
-import type { Runner, LoadedInfo } from '../runners/runner.ts';
+import type { InstanceDescription, LoadedInfo, Runner } from '../runners/runner.ts';
 
 export type VersionState = 'loading' | 'ready' | 'draining' | 'unloaded' | 'failed';
 
@@ -45,6 +45,10 @@ export interface VersionDescription {
   readonly signature: Signature | undefined;
   readonly manifest: VersionManifest | undefined;
   readonly restarts: number;
+  /** Of the engine in each instance, for one run; undefined while nothing is to be loaded. */
+  readonly threads: number | undefined;
+  /** The processes that run it. */
+  readonly instances: readonly InstanceDescription[];
   /** True while it is not in memory and its next request loads it. */
   readonly onDemand: boolean;
 }

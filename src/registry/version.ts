@@ -5,14 +5,18 @@ import { readVersionFolder } from '../packages/read-version.ts';
 import type { LoadedInfo, Runner, RunnerLauncher, RunnerStatus } from '../runners/runner.ts';
 import type { Lease, MemoryBudget, Tenant } from './memory/tenant.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
+import type { Spread } from './placement.ts';
 import { createInstance, type Instance } from './instance.ts';
 import { bytesOfFolder } from './scan.ts';
 import type { ReadyVersion, VersionDescription, VersionState } from './types.ts';
 
 /** What a version was last loaded from; a difference means that it must be loaded again. */
-export interface LoadSource {
+export interface LoadSource extends Spread {
   readonly fingerprint: string;
-  readonly threads: number;
+}
+
+export function isSameSource(a: LoadSource, b: LoadSource): boolean {
+  return a.fingerprint === b.fingerprint && a.threads === b.threads && a.instances === b.instances;
 }
 
 /** One version of a model: `loading → ready → draining → unloaded`, or `failed`. None of its methods but `demand` rejects. */
@@ -177,8 +181,9 @@ export function createVersion(options: VersionOptions): Version {
   function tenantOf({ source: from }: Attempt, fileBytes: number): Tenant & { instance?: Instance } {
     return {
       name: `${model}/${version}`,
-      key: `${folder} ${from.fingerprint}`,
+      key: `${folder} ${from.fingerprint} ${from.instances}`,
       fileBytes,
+      processes: from.instances,
       get pinned() {
         return !offered || options.isPinned(self);
       },
@@ -220,7 +225,8 @@ export function createVersion(options: VersionOptions): Version {
         signal.throwIfAborted();
         // What still serves is described by its own contents.
         if (current === undefined) contents = { format: read.format, manifest: read.manifest };
-        runner = launcher.launch({ folder, format: read.format, engine: read.manifest.engine, threads: self.source.threads });
+        const { threads, instances } = self.source;
+        runner = launcher.launch({ folder, format: read.format, engine: read.manifest.engine, threads, instances });
         self.runner = runner;
         const launched = runner;
         launched.onStatus((status) => {
@@ -309,7 +315,7 @@ export function createVersion(options: VersionOptions): Version {
     },
     load(next) {
       if (attempt !== undefined) {
-        if (attempt.source.fingerprint === next.fingerprint && attempt.source.threads === next.threads) return attempt.done;
+        if (isSameSource(attempt.source, next)) return attempt.done;
         attempt.givenUp.abort();
       }
       // Only a drain that is under way already: one that comes later waits for this load to be given up.
@@ -362,6 +368,8 @@ export function createVersion(options: VersionOptions): Version {
       signature: current?.info.signature,
       manifest: contents?.manifest,
       restarts: (current?.runner ?? attempt?.runner)?.restarts ?? 0,
+      threads: source?.threads,
+      instances: (current?.runner ?? attempt?.runner)?.instances ?? [],
       onDemand: self.onDemand,
     }),
   };

@@ -13,6 +13,8 @@ export interface Placement {
   /** Engine named by the manifest; the first that can run the format when undefined. */
   readonly engine: EngineName | undefined;
   readonly threads: number;
+  /** Processes that answer as one; 1 when left out. */
+  readonly instances?: number;
   /** What messages call the model; by its folder when left out. */
   readonly label?: string;
 }
@@ -50,6 +52,17 @@ export type RunnerStatus =
   | { readonly state: 'failed'; readonly error: SlipwayError }
   | { readonly state: 'stopped' };
 
+/** One process of a runner. */
+export interface InstanceDescription {
+  readonly state: RunnerStatus['state'];
+  /** Undefined while it has none. */
+  readonly pid: number | undefined;
+  /** Restarts since the runner was made. */
+  readonly restarts: number;
+  /** Runs sent to it and not answered yet. */
+  readonly inFlight: number;
+}
+
 /**
  * A model in a process of its own, kept alive. Crashes fail only the requests that were in the process, with
  * RUNNER_CRASHED; the process is started again with back-off until it crashes too often in a row.
@@ -62,6 +75,8 @@ export interface Runner {
   readonly concurrency: number;
   /** Requests sent to the process and not answered yet. */
   readonly inFlight: number;
+  /** Its processes; one, unless the placement asks for more. */
+  readonly instances: readonly InstanceDescription[];
   /** Called at each change of `status`, after it changed. */
   onStatus(listener: (status: RunnerStatus) => void): void;
   /** Resolves once the model is loaded; rejects with the coded reason when it is failed or stopped first. */

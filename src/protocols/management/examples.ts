@@ -13,8 +13,10 @@ export const VERSION_EXAMPLE: z.infer<typeof versionAnswer> = {
   device: 'cpu',
   engineReason: 'The engine onnx, the only one for the format onnx. ONNX Runtime on its CPU provider.',
   memoryBytes: 86_966_272,
+  threads: 1,
   onDemand: false,
   restarts: 0,
+  instances: [{ state: 'ready', pid: 4_711, restarts: 0, inFlight: 0 }],
   signature: { inputs: [{ name: 'x', dtype: 'FP32', shape: [-1] }], outputs: [{ name: 'y', dtype: 'FP32', shape: [-1] }] },
   manifest: { description: 'Three times as much.' },
   latency: {

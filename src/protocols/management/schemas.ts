@@ -33,9 +33,20 @@ export const versionAnswer = z
     memoryBytes: z
       .int()
       .optional()
-      .describe('What the process that runs the version takes of the memory, measured again every `memory.measureMs`.'),
+      .describe('What the processes that run the version take of the memory, measured again every `memory.measureMs`.'),
+    threads: z.int().optional().describe('Of the engine in each instance, for one run.'),
     onDemand: z.boolean().describe('Not in memory; its next request loads it.'),
-    restarts: z.int().describe('How often the process was started again after a crash.'),
+    restarts: z.int().describe('How often a process was started again after a crash.'),
+    instances: z
+      .array(
+        z.object({
+          state: z.enum(['starting', 'ready', 'restarting', 'failed', 'stopped']),
+          pid: z.int().optional().describe('Of its process, while it is ready.'),
+          restarts: z.int(),
+          inFlight: z.int().describe('Runs sent to it and not answered yet.'),
+        }),
+      )
+      .describe('The processes that run the version side by side. One that crashes leaves the others serving.'),
     signature: signatureSchema.optional(),
     manifest: versionManifestSchema.optional().describe('The version’s slipway.json.'),
     latency: latencyAnswer.optional().describe('Where the time of its requests went; only of one model, once it has answered.'),
@@ -71,7 +82,7 @@ function encodeLatency({ total, phases }: VersionStatistics): z.infer<typeof lat
 
 /** @param statistics of the version; left out in lists. */
 export function encodeVersion(description: VersionDescription, statistics?: VersionStatistics): z.infer<typeof versionAnswer> {
-  const { version, state, reason, format, loaded, onDemand, restarts, signature, manifest } = description;
+  const { version, state, reason, format, loaded, onDemand, restarts, threads, instances, signature, manifest } = description;
   return {
     version,
     state,
@@ -83,9 +94,11 @@ export function encodeVersion(description: VersionDescription, statistics?: Vers
       device: loaded.device,
       engineReason: loaded.reason,
       memoryBytes: loaded.memoryBytes,
+      ...(threads !== undefined && { threads }),
     }),
     onDemand,
     restarts,
+    instances: instances.map(({ pid, ...rest }) => ({ ...rest, ...(pid !== undefined && { pid }) })),
     ...(signature && { signature }),
     ...(manifest && { manifest }),
     ...(statistics !== undefined && statistics.total.count > 0 && { latency: encodeLatency(statistics) }),

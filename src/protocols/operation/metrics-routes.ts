@@ -89,6 +89,17 @@ function modelMetrics(registry: Pick<Registry, 'list' | 'memory'>): Metric[] {
       samples: loaded.map(({ labels, version }) => ({ labels, value: version.restarts })),
     },
     {
+      name: 'slipway_model_instances',
+      help: 'Processes that run the version, by state.',
+      type: 'gauge',
+      samples: loaded.flatMap(({ labels, version }) =>
+        [...Map.groupBy(version.instances, ({ state }) => state)].map(([state, { length }]) => ({
+          labels: { ...labels, state },
+          value: length,
+        })),
+      ),
+    },
+    {
       name: 'slipway_memory_budget_bytes',
       help: 'The setting memory.budgetBytes.',
       type: 'gauge',

@@ -135,15 +135,16 @@ export function createMemoryBudget(options: MemoryBudgetOptions): MemoryBudget {
     }
   }
 
-  function expectedBytes({ key, fileBytes }: Tenant): number {
-    return measured.get(key) ?? fileBytes + overheadBytes;
+  function expectedBytes({ key, fileBytes, processes }: Tenant): number {
+    return measured.get(key) ?? processes * (fileBytes + overheadBytes);
   }
 
   function tryFirst({ tenant }: Waiter, bound: number): 'admitted' | 'waits' | SlipwayError {
     const room = bound - fixedBytes(tenant);
     const known = measured.get(tenant.key);
     if (known !== undefined && known > room) return tooLarge(tenant, known, 'it takes');
-    if (tenant.fileBytes > room) return tooLarge(tenant, tenant.fileBytes, 'its files alone have');
+    const leastBytes = tenant.processes * tenant.fileBytes;
+    if (leastBytes > room) return tooLarge(tenant, leastBytes, 'its files alone have');
     // What was never measured is not refused for a guess.
     const needed = Math.min(expectedBytes(tenant), room);
     for (;;) {
@@ -208,7 +209,7 @@ export function createMemoryBudget(options: MemoryBudgetOptions): MemoryBudget {
     resident.bytes = bytes;
     resident.measure = measure;
     measured.set(tenant.key, bytes);
-    overheadBytes = Math.max(0, bytes - tenant.fileBytes);
+    overheadBytes = Math.max(0, bytes / tenant.processes - tenant.fileBytes);
     if (limit !== undefined && bytes > limit - fixedBytes(tenant)) throw tooLarge(tenant, bytes, 'it takes');
   }
 

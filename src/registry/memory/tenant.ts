@@ -6,6 +6,8 @@ export interface Tenant {
   readonly key: string;
   /** Bytes of its files; no loaded model takes less. */
   readonly fileBytes: number;
+  /** Each of which has its files in memory. */
+  readonly processes: number;
   /** True while it must not leave. */
   readonly pinned: boolean;
   /** Requests that hold it. */

@@ -161,6 +161,10 @@ export function superviseRunner(options: SupervisorOptions): Runner {
     get inFlight() {
       return current?.inFlight ?? 0;
     },
+    get instances() {
+      const pid = status.state === 'ready' ? status.info.pid : undefined;
+      return [{ state: status.state, pid, restarts, inFlight: current?.inFlight ?? 0 }];
+    },
     onStatus(listener) {
       listeners.push(listener);
     },

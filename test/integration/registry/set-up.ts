@@ -41,6 +41,7 @@ export async function setUp(files: Files = {}, options: Partial<RegistryOptions>
     models,
     repository: { watch: true, pollMs: 100, settleMs: 30 },
     threads: 1,
+    instances: 1,
     launcher,
     logger,
     memory: { measureMs: 60_000 },

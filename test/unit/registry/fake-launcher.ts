@@ -97,6 +97,7 @@ function createFakeRunner(placement: Placement, pid: number, onSettled: () => vo
     },
     concurrency: 1,
     inFlight: 0,
+    instances: [],
     onStatus: (listener) => void listeners.push(listener),
     ready: () => loaded.promise,
     memoryBytes: async () => bytesOf(placement),

@@ -46,7 +46,7 @@ async function setUp(text: string, options: { launcher?: RunnerLauncher; loadSlo
   return { version, fake, states, write };
 }
 
-const source = (fingerprint: string, threads = 1) => ({ fingerprint, threads });
+const source = (fingerprint: string, threads = 1) => ({ fingerprint, threads, instances: 1 });
 
 async function launched(fake: FakeLauncher, count: number): Promise<void> {
   await vi.waitFor(() => expect(fake.runners).toHaveLength(count), { timeout: 10_000, interval: 2 });
@@ -58,7 +58,7 @@ describe('createVersion', () => {
     expect([version.state, version.reason, version.answer]).toEqual(['unloaded', 'not loaded yet', undefined]);
     await version.load(source('a', 3));
     expect([version.state, version.reason]).toEqual(['ready', '']);
-    expect(fake.runners[0]?.placement).toMatchObject({ format: 'onnx', engine: undefined, threads: 3 });
+    expect(fake.runners[0]?.placement).toMatchObject({ format: 'onnx', engine: undefined, threads: 3, instances: 1 });
     expect(version.source).toEqual(source('a', 3));
     await version.drain('no longer needed');
     expect([version.state, version.reason, version.answer, version.source]).toEqual(['unloaded', 'no longer needed', undefined, undefined]);
