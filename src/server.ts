@@ -83,7 +83,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     },
     logger,
   });
-  const runners = createRunnerLauncher({ ...config.runners, logger, env });
+  const runners = createRunnerLauncher({ ...config.runners, warmUp: config.warmUp, logger, env });
   const launcher = createGroupingLauncher(config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners);
   const registry = createRegistry({
     models: resolve(config.models),

@@ -104,7 +104,8 @@ export function createCompilingLauncher(launcher: RunnerLauncher, models: Compil
     const note = noteOf(compiled);
     if (compiled.folder !== undefined) {
       const label = labelOf(placement);
-      return { runner: launcher.launch({ ...placement, folder: compiled.folder, format: 'onnx', label }), note };
+      const { folder: recordedFolder } = placement;
+      return { runner: launcher.launch({ ...placement, folder: compiled.folder, recordedFolder, format: 'onnx', label }), note };
     }
     if (placement.engine === 'onnx') throw new SlipwayError('COMPILE_FAILED', `${note} slipway.json asks for the engine onnx.`);
     return { runner: launcher.launch(placement), note };

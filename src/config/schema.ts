@@ -100,6 +100,21 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  warmUp: z
+    .strictObject({
+      mode: z
+        .enum(['auto', 'recorded', 'off'])
+        .default('auto')
+        .describe(
+          'What a model runs before it becomes ready: the requests in `warmup.jsonl` of its version folder; with `auto`, where there is no such file, inputs that are made up from its signature.',
+        ),
+      onFailure: z
+        .enum(['refuse', 'ignore'])
+        .default('refuse')
+        .describe('A version that fails on one of its recorded requests is not served, or is served all the same.'),
+      maxRequests: count.default(1_000).describe('Recorded requests that are run; further ones are left out.'),
+    })
+    .prefault({}),
   memory: z
     .strictObject({
       budgetBytes: bytes

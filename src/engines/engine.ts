@@ -13,6 +13,29 @@ export interface LoadOptions {
   readonly threads: number;
 }
 
+/** How a model is run before its first request. */
+export interface WarmUpOptions {
+  /** `auto` makes inputs up where none are recorded, `recorded` does not. */
+  readonly mode: 'auto' | 'recorded' | 'off';
+  /** What a recorded request that fails does to the load. */
+  readonly onFailure: 'refuse' | 'ignore';
+  /** Recorded requests beyond so many are left out. */
+  readonly maxRequests: number;
+  /** Absolute path of the folder with the recorded requests. */
+  readonly folder: string;
+}
+
+/** What a warm-up did. */
+export interface WarmUpReport {
+  readonly inputs: 'recorded' | 'synthetic';
+  readonly runs: number;
+  /** Time of the first run and of the last one, in milliseconds. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** Why there were no runs. */
+  readonly problem?: string | undefined;
+}
+
 /** A model in memory. One run at a time: the runner that owns it never overlaps two. */
 export interface LoadedModel {
   readonly signature: Signature;
@@ -28,6 +51,10 @@ export interface LoadedModel {
    * @throws SlipwayError INFERENCE_FAILED when the engine refuses or fails.
    */
   run(inputs: NamedTensors, outputs: readonly string[]): Promise<NamedTensors>;
+  /** True when the engine has run it on made-up inputs already. */
+  readonly isTried?: boolean;
+  /** Forgets what runs have left in a model that keeps a state. */
+  reset?(): void;
   dispose(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
 import type { ModelFormat } from '../packages/formats.ts';
-import type { Engine, EngineName, LoadedModel, LoadOptions } from './engine.ts';
+import type { Engine, EngineName, LoadedModel, LoadOptions, WarmUpOptions, WarmUpReport } from './engine.ts';
 
 interface EngineEntry {
   readonly formats: readonly ModelFormat[];
@@ -42,14 +42,23 @@ export function chooseEngine(format: ModelFormat, preferred?: EngineName): Engin
 
 /**
  * Loads a version folder with the engine that fits it.
- * @throws SlipwayError INVALID_MODEL with the file and what is wrong, or ENGINE_UNAVAILABLE.
+ * @throws SlipwayError INVALID_MODEL with the file and what is wrong, ENGINE_UNAVAILABLE, or WARM_UP_FAILED.
  */
 export async function loadModel(
-  options: LoadOptions & { readonly engine?: EngineName | undefined },
-): Promise<{ readonly engine: EngineName; readonly model: LoadedModel }> {
-  const { engine: preferred, ...loadOptions } = options;
+  options: LoadOptions & { readonly engine?: EngineName | undefined; readonly warmUp?: WarmUpOptions | undefined },
+): Promise<{ readonly engine: EngineName; readonly model: LoadedModel; readonly warmUp: WarmUpReport | undefined }> {
+  const { engine: preferred, warmUp: warmUpOptions, ...loadOptions } = options;
   const choice = chooseEngine(loadOptions.format, preferred);
   const engine = await ENGINES[choice.engine].open();
   const model = await engine.load(loadOptions);
-  return { engine: choice.engine, model: { ...model, reason: `${choice.reason} ${model.reason}` } };
+  const loaded = { ...model, reason: `${choice.reason} ${model.reason}` };
+  if (warmUpOptions === undefined) return { engine: choice.engine, model: loaded, warmUp: undefined };
+  // Loaded on demand, like the engines: a runner whose model is not warmed up needs nothing of it.
+  const { warmUp } = await import('./warm-up.ts');
+  try {
+    return { engine: choice.engine, model: loaded, warmUp: await warmUp(loaded, warmUpOptions) };
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
 }

@@ -97,6 +97,10 @@ export const CATALOGUE = {
     kind: 'payload_too_large',
     meaning: 'An uploaded archive unpacks to more bytes or files than the limits allow.',
   },
+  WARM_UP_FAILED: {
+    kind: 'invalid_argument',
+    meaning: 'A recorded request that the version is warmed up with cannot be read, or the model fails on it; the version is not served.',
+  },
   DIGEST_MISMATCH: { kind: 'invalid_argument', meaning: 'A file does not have the SHA-256 that the manifest states.' },
   INVALID_ROW: {
     kind: 'invalid_argument',

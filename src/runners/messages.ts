@@ -1,4 +1,5 @@
 import type { EncodedError } from '../errors/encode.ts';
+import type { WarmUpOptions } from '../engines/engine.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { LoadedInfo, Placement } from './runner.ts';
 
@@ -9,7 +10,7 @@ import type { LoadedInfo, Placement } from './runner.ts';
  */
 
 /** Raised whenever a message or the frame changes; host and child refuse each other when theirs differ. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** One tensor of the body; the tensors lie there in the order of their headers. */
 export interface TensorHeader {
@@ -24,6 +25,7 @@ export interface LoadMessage {
   readonly kind: 'load';
   readonly protocol: number;
   readonly placement: Placement;
+  readonly warmUp: WarmUpOptions;
 }
 
 export interface RunMessage {

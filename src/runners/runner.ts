@@ -1,7 +1,7 @@
 import { basename, dirname } from 'node:path';
 import type { NamedTensors } from '../tensor/tensor.ts';
 import type { Signature } from '../tensor/signature.ts';
-import type { EngineName } from '../engines/engine.ts';
+import type { EngineName, WarmUpReport } from '../engines/engine.ts';
 import type { ModelFormat } from '../packages/formats.ts';
 import type { SlipwayError } from '../errors/slipway-error.ts';
 
@@ -15,6 +15,8 @@ export interface Placement {
   readonly threads: number;
   /** Processes that answer as one; 1 when left out. */
   readonly instances?: number;
+  /** Folder with the recorded requests that it is warmed up with, when it is not `folder`. */
+  readonly recordedFolder?: string;
   /** What messages call the model; by its folder when left out. */
   readonly label?: string;
 }
@@ -34,6 +36,8 @@ export interface LoadedInfo {
   readonly reason: string;
   /** Resident memory of the runner process once the model is loaded, in bytes. */
   readonly memoryBytes: number;
+  /** Undefined when it was not warmed up. */
+  readonly warmUp?: WarmUpReport | undefined;
   readonly pid: number;
 }
 

@@ -122,6 +122,8 @@ export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}
         if (!isActive(chosen.backend)) await activateBackend(chosen.backend, threads);
         return execute(inputs, outputs);
       },
+      isTried: true,
+      ...(loaded.reset && { reset: () => loaded.reset?.() }),
       dispose: async () => loaded.dispose(),
     };
   }

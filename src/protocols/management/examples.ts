@@ -14,6 +14,7 @@ export const VERSION_EXAMPLE: z.infer<typeof versionAnswer> = {
   engineReason: 'The engine onnx, the only one for the format onnx. ONNX Runtime on its CPU provider.',
   memoryBytes: 86_966_272,
   threads: 1,
+  warmUp: { inputs: 'synthetic', runs: 2, firstMs: 1.25, lastMs: 0.25 },
   onDemand: false,
   restarts: 0,
   instances: [{ state: 'ready', pid: 4_711, restarts: 0, inFlight: 0 }],

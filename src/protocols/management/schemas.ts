@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ENGINE_NAMES } from '../../engines/engine.ts';
+import { ENGINE_NAMES, type WarmUpReport } from '../../engines/engine.ts';
 import { MODEL_FORMATS } from '../../packages/formats.ts';
 import type { Histogram } from '../../inference/histogram.ts';
 import { type Phase, PHASES, type VersionStatistics } from '../../inference/statistics.ts';
@@ -35,6 +35,16 @@ export const versionAnswer = z
       .optional()
       .describe('What the processes that run the version take of the memory, measured again every `memory.measureMs`.'),
     threads: z.int().optional().describe('Of the engine in each instance, for one run.'),
+    warmUp: z
+      .object({
+        inputs: z.enum(['recorded', 'synthetic']),
+        runs: z.int(),
+        firstMs: z.number().describe('Time of the first run, in milliseconds.'),
+        lastMs: z.number().describe('Time of the last run, in milliseconds.'),
+        problem: z.string().optional().describe('Why it could not be warmed up.'),
+      })
+      .optional()
+      .describe('What was run before it became ready: requests in its `warmup.jsonl`, or inputs made up from its signature.'),
     onDemand: z.boolean().describe('Not in memory; its next request loads it.'),
     restarts: z.int().describe('How often a process was started again after a crash.'),
     instances: z
@@ -80,6 +90,10 @@ function encodeLatency({ total, phases }: VersionStatistics): z.infer<typeof lat
   return answer;
 }
 
+function encodeWarmUp({ problem, ...report }: WarmUpReport): NonNullable<z.infer<typeof versionAnswer>['warmUp']> {
+  return { ...report, ...(problem !== undefined && { problem }) };
+}
+
 /** @param statistics of the version; left out in lists. */
 export function encodeVersion(description: VersionDescription, statistics?: VersionStatistics): z.infer<typeof versionAnswer> {
   const { version, state, reason, format, loaded, onDemand, restarts, threads, instances, signature, manifest } = description;
@@ -94,6 +108,7 @@ export function encodeVersion(description: VersionDescription, statistics?: Vers
       device: loaded.device,
       engineReason: loaded.reason,
       memoryBytes: loaded.memoryBytes,
+      ...(loaded.warmUp && { warmUp: encodeWarmUp(loaded.warmUp) }),
       ...(threads !== undefined && { threads }),
     }),
     onDemand,

@@ -10,7 +10,8 @@ import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
 import type { ScannedJson } from '../../tensor/json-scanner.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import type { RouteAnswer } from '../http/route.ts';
-import { decodeInputs, decodePredictRequest, preprocessedInputOf, rowsIn, textsIn } from './decode-request.ts';
+import { decodeInputs } from '../../tensor/json-inputs.ts';
+import { decodePredictRequest, preprocessedInputOf, rowsIn, textsIn } from './decode-request.ts';
 import { encodePredictResponse } from './encode-response.ts';
 
 export interface PredictOptions {

@@ -45,6 +45,16 @@ function isPlacement(value: unknown): boolean {
   );
 }
 
+function isWarmUp(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    ['auto', 'recorded', 'off'].includes(value['mode'] as string) &&
+    ['refuse', 'ignore'].includes(value['onFailure'] as string) &&
+    isCount(value['maxRequests']) &&
+    isString(value['folder'])
+  );
+}
+
 function isHostMessage(value: unknown): value is HostMessage {
   if (!isFields(value)) return false;
   switch (value['kind']) {
@@ -65,7 +75,7 @@ function isHostMessage(value: unknown): value is HostMessage {
 /** Checks the header of a frame from the host. @throws Error when it is no message of this protocol. */
 export function readHostMessage(json: unknown): HostMessage {
   if (!isHostMessage(json)) throw new Error('The host sent a message that is not of the runner protocol.');
-  if (json.kind === 'load' && !isPlacement(json.placement))
+  if (json.kind === 'load' && !(isPlacement(json.placement) && isWarmUp(json.warmUp)))
     throw new Error('The host sent a placement that is not of the runner protocol.');
   return json;
 }

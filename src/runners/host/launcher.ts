@@ -5,6 +5,7 @@ import type { Logger } from '../../observability/log.ts';
 import { DEFAULT_MAX_FRAME_BYTES } from '../frames.ts';
 import { labelOf, type RunnerLauncher } from '../runner.ts';
 import { runnerEnvironment } from './environment.ts';
+import type { ProcessSettings } from './process.ts';
 import { superviseRunner } from './supervisor.ts';
 
 export interface RunnerLauncherOptions {
@@ -31,6 +32,8 @@ export interface RunnerLauncherOptions {
   readonly settledAfterMs?: number;
   /** Time that a runner may take to end when asked to, in milliseconds; it is killed then. Default 2 s. */
   readonly stopGraceMs?: number;
+  /** As the settings under `warmUp`; models are not warmed up when left out. */
+  readonly warmUp?: ProcessSettings['warmUp'];
   /** Largest frame to or from a runner, in bytes. Default 2 GiB − 1. */
   readonly maxFrameBytes?: number;
   /** The program that is started; Slipway's own unless a test needs one that misbehaves. */
@@ -45,6 +48,8 @@ export interface RunnerLauncherOptions {
  * 1 MiB left a runner of ONNX Runtime at 130 MB resident instead of 177, without being slower.
  */
 const NODE_FLAGS = ['--max-semi-space-size=1'];
+
+const NO_WARM_UP = { mode: 'off', onFailure: 'refuse', maxRequests: 1 } as const;
 
 /**
  * Processes that must not outlive this one. They end by themselves when their connection does, but one that is stuck
@@ -80,6 +85,7 @@ export function createRunnerLauncher(options: RunnerLauncherOptions): RunnerLaun
     unresponsiveMs: options.unresponsiveMs,
     stopGraceMs: options.stopGraceMs ?? 2_000,
     maxFrameBytes: options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
+    warmUp: options.warmUp ?? NO_WARM_UP,
   };
   return {
     launch: (placement) =>

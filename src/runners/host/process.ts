@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import type { WarmUpOptions } from '../../engines/engine.ts';
 import { hasCode } from '../../errors/has-code.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
@@ -29,6 +30,7 @@ export interface ProcessSettings {
   /** How long a process that was asked to stop may take before it is killed. */
   readonly stopGraceMs: number;
   readonly maxFrameBytes: number;
+  readonly warmUp: Omit<WarmUpOptions, 'folder'>;
 }
 
 /** Why a process does not serve any more. */
@@ -180,7 +182,7 @@ export function startRunnerProcess(options: RunnerProcessOptions): RunnerProcess
     resolveEnded();
   }
 
-  connection.load(placement);
+  connection.load(placement, { ...settings.warmUp, folder: placement.recordedFolder ?? placement.folder });
 
   return {
     get inFlight() {

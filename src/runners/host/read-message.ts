@@ -29,6 +29,15 @@ const loadedSchema = z.object({
   device: z.string(),
   reason: z.string(),
   memoryBytes: z.int().positive(),
+  warmUp: z
+    .object({
+      inputs: z.enum(['recorded', 'synthetic']),
+      runs: z.int().nonnegative(),
+      firstMs: z.number().nonnegative(),
+      lastMs: z.number().nonnegative(),
+      problem: z.string().optional(),
+    })
+    .optional(),
 });
 
 const childMessageSchema = z.discriminatedUnion('kind', [

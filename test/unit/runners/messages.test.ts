@@ -6,11 +6,12 @@ import type { TensorSpec } from '../../../src/tensor/signature.ts';
 
 const tensor = { name: 'x', dtype: 'FP32', shape: [1, 2], bytes: 8 } as const;
 const placement = { folder: '/m/1', format: 'onnx', engine: undefined, threads: 1 } as const;
+const warmUp = { mode: 'auto', onFailure: 'refuse', maxRequests: 5, folder: '/m/1' } as const;
 const spec: TensorSpec = { name: 'x', dtype: 'FP32', shape: [-1, 2] };
 
 const HOST_MESSAGES: HostMessage[] = [
-  { kind: 'load', protocol: PROTOCOL_VERSION, placement },
-  { kind: 'load', protocol: PROTOCOL_VERSION, placement: { ...placement, engine: 'tfjs' } },
+  { kind: 'load', protocol: PROTOCOL_VERSION, placement, warmUp },
+  { kind: 'load', protocol: PROTOCOL_VERSION, placement: { ...placement, engine: 'tfjs' }, warmUp: { ...warmUp, mode: 'off' } },
   { kind: 'run', id: 1, outputs: ['y'], tensors: [tensor] },
   { kind: 'ping', id: 0 },
   { kind: 'stop' },
@@ -27,6 +28,18 @@ const CHILD_MESSAGES: ChildMessage[] = [
       device: 'cpu',
       reason: 'r',
       memoryBytes: 5,
+    },
+  },
+  {
+    kind: 'loaded',
+    info: {
+      signature: { inputs: [], outputs: [] },
+      engine: 'tfjs',
+      backend: 'cpu',
+      device: 'cpu',
+      reason: 'r',
+      memoryBytes: 5,
+      warmUp: { inputs: 'recorded', runs: 2, firstMs: 3.5, lastMs: 0 },
     },
   },
   { kind: 'load-failed', error: { code: 'INVALID_MODEL', message: 'm', details: [{ path: 'p', message: 'd' }] } },
@@ -50,8 +63,9 @@ describe('messages to a runner', () => {
     ['a run with an unknown dtype', { kind: 'run', id: 1, outputs: [], tensors: [{ ...tensor, dtype: 'constructor' }] }],
     ['a run with a broken shape', { kind: 'run', id: 1, outputs: [], tensors: [{ ...tensor, shape: [1.5] }] }],
     ['a run with outputs that are no names', { kind: 'run', id: 1, outputs: [1], tensors: [] }],
-    ['a load of an unknown format', { kind: 'load', protocol: 1, placement: { ...placement, format: 'pickle' } }],
-    ['a load without a folder', { kind: 'load', protocol: 1, placement: { ...placement, folder: undefined } }],
+    ['a load of an unknown format', { kind: 'load', protocol: 1, placement: { ...placement, format: 'pickle' }, warmUp }],
+    ['a load without a folder', { kind: 'load', protocol: 1, placement: { ...placement, folder: undefined }, warmUp }],
+    ['a load without a warm-up', { kind: 'load', protocol: 1, placement }],
   ])('%s is refused', (_name, message) => {
     expect(() => readHostMessage(message)).toThrow(/protocol/);
   });
