@@ -83,7 +83,11 @@ export const configSchema = z.strictObject({
           'Processes that run each version side by side, for models that do not say; `auto` takes as many as the cores allow beside the server. Each takes the memory of the model again.',
         ),
       loadTimeoutMs: milliseconds.default(60_000).describe('A runner that has not loaded its model by then is ended, in milliseconds.'),
-      heartbeatMs: milliseconds.default(1_000).describe('How often an idle runner is asked whether it lives, in milliseconds.'),
+      heartbeatMs: milliseconds
+        .default(1_000)
+        .describe(
+          'A runner that was idle for this long is asked whether it lives, in milliseconds; while it stays idle ever more seldom, up to `runners.unresponsiveMs`.',
+        ),
       unresponsiveMs: milliseconds
         .default(30_000)
         .describe('A runner that answers nothing for this long is ended, in milliseconds; also the longest that one run may take.'),
@@ -127,7 +131,9 @@ export const configSchema = z.strictObject({
         .describe(
           'A model without a request for this long is unloaded, in milliseconds; its next request loads it again. Without it models stay until room is needed.',
         ),
-      measureMs: milliseconds.default(2_000).describe('How often the memory of the runner processes is measured, in milliseconds.'),
+      measureMs: milliseconds
+        .default(2_000)
+        .describe('How often the memory of the runner processes that were used is measured, in milliseconds.'),
     })
     .prefault({}),
   compiler: z

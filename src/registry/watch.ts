@@ -25,7 +25,7 @@ export interface WatchOptions {
 /** Events come in bursts: they are gathered for this long, in milliseconds. */
 const GATHER_MS = 25;
 /** The pause between looks is at least this many times as long as a look, so that thousands of models stay cheap. */
-const POLL_PAUSE_FACTOR = 9;
+const POLL_PAUSE_FACTOR = 49;
 
 /**
  * Each folder that matters is watched by itself. Node's recursive watch would also hold a watcher for each file, does

@@ -73,8 +73,11 @@ describe('a disk', () => {
     const refused = await post(running.address, '/models/slow/predict', '{"inputs":[]}');
     expect(refused.headers.get('retry-after')).not.toBeNull();
     expect(await failureOf(refused)).toMatchObject({ status: 503, code: 'MODEL_NOT_READY' });
-    await pipe.writeFile(weights.subarray(1_000));
+    // Bytes change the pipe's time, so the load may have begun anew by now; then these are for nobody, and the file is.
+    await pipe.writeFile(weights.subarray(1_000)).catch(() => undefined);
     await pipe.close();
+    await writeFile(`${slow}.weights`, weights);
+    await rename(`${slow}.weights`, join(slow, 'weights.bin'));
     await expect.poll(() => versionOf(running, 'slow').state, WAIT).toBe('ready');
     expect([...(await load.stop()).keys()]).toEqual(['200']);
   });

@@ -27,6 +27,8 @@ interface Resident {
   readonly since: number;
   loadMs: number;
   measure: (() => Promise<number>) | undefined;
+  /** Moment of the last measurement. */
+  measuredAt: number;
 }
 
 interface Waiter {
@@ -115,7 +117,7 @@ export function createMemoryBudget(options: MemoryBudgetOptions): MemoryBudget {
   }
 
   function admit({ tenant, admit: admitted }: Waiter, bytes: number): void {
-    const resident: Resident = { tenant, state: 'loading', bytes, since: now(), loadMs: 0, measure: undefined };
+    const resident: Resident = { tenant, state: 'loading', bytes, since: now(), loadMs: 0, measure: undefined, measuredAt: -Infinity };
     residents.add(resident);
     loads += 1;
     thrash.loading(tenant.key);
@@ -171,10 +173,14 @@ export function createMemoryBudget(options: MemoryBudgetOptions): MemoryBudget {
   }
 
   async function measureResident(resident: Resident): Promise<void> {
+    const { tenant, measuredAt } = resident;
+    // Memory does not change while nothing runs, and the system has to walk all of its pages to tell it.
+    if (tenant.inFlight === 0 && tenant.lastUsedAt < measuredAt) return;
+    resident.measuredAt = now();
     const bytes = await resident.measure?.().catch(() => undefined);
     if (bytes === undefined || !residents.has(resident)) return;
     resident.bytes = bytes;
-    measured.set(resident.tenant.key, bytes);
+    measured.set(tenant.key, bytes);
   }
 
   async function measureAll(): Promise<void> {

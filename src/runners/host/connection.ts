@@ -164,6 +164,7 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
         }
         lastId = id;
         pending.set(id, { resolve, reject });
+        heartbeat.wake();
       });
     },
     requestStop() {

@@ -92,7 +92,9 @@ describe('loadConfig', () => {
     const sample = fc.constantFrom(...SETTINGS).chain((setting) => {
       if (setting.kind === 'boolean') return fc.tuple(fc.constant(setting), fc.boolean());
       if (setting.kind === 'number') return fc.tuple(fc.constant(setting), fc.integer({ min: 1, max: 65_535 }));
-      return fc.tuple(fc.constant(setting), setting.path[0] === 'logging' ? fc.constant(setting.default) : fc.string({ minLength: 1 }));
+      // Those of these groups are choices.
+      const isChoice = ['logging', 'warmUp'].includes(setting.path[0]!);
+      return fc.tuple(fc.constant(setting), isChoice ? fc.constant(setting.default) : fc.string({ minLength: 1 }));
     });
     fc.assert(
       fc.property(sample, ([setting, value]) => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createHeartbeat } from '../../../../src/runners/host/heartbeat.ts';
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -27,9 +27,45 @@ describe('heartbeat', () => {
     vi.advanceTimersByTime(500);
     expect(state.pings).toBe(1);
     heartbeat.alive();
-    vi.advanceTimersByTime(100);
+    vi.advanceTimersByTime(300);
     expect(state.pings).toBe(2);
     expect(state.silences).toBe(0);
+  });
+
+  it('pings one that stays idle ever more seldom, and one that has worked as before', () => {
+    const { state, heartbeat } = setUp();
+    heartbeat.start();
+    const answerFor = (ms: number): void => {
+      for (let passed = 0; passed < ms; passed += 50) {
+        const { pings } = state;
+        vi.advanceTimersByTime(50);
+        if (state.pings > pings) heartbeat.alive();
+      }
+    };
+    answerFor(10_000);
+    expect(state.pings).toBeLessThan(16); // 100 + 200 + 400 + 800 ms, then one a second
+    expect(state.pings).toBeGreaterThan(9);
+    const { pings } = state;
+    heartbeat.wake();
+    heartbeat.alive();
+    answerFor(500);
+    expect(state.pings).toBeGreaterThanOrEqual(pings + 2);
+    expect(state.silences).toBe(0);
+  });
+
+  it('notices work that hangs as soon after a long rest', () => {
+    const { state, heartbeat } = setUp();
+    heartbeat.start();
+    for (let passed = 0; passed < 5_000; passed += 50) {
+      vi.advanceTimersByTime(50);
+      heartbeat.alive();
+    }
+    state.busy = true;
+    heartbeat.wake();
+    vi.advanceTimersByTime(1_000);
+    expect(state.silences).toBe(0);
+    vi.advanceTimersByTime(200);
+    expect(state.silences).toBe(1);
   });
 
   it('does not ping a busy runner and ends one that runs too long, once', () => {
