@@ -209,7 +209,7 @@ describe('a process', () => {
   it.runIf(existsSync('/proc/self/task'))(
     'without file handles starts a crashed runner again once there are some, however often it has tried',
     async () => {
-      const args = ['--runners-restart-backoff-ms', '10', '--runners-max-restarts', '1'];
+      const args = ['--runners-restart-backoff-ms', '150', '--runners-max-restarts', '1'];
       const server = await startProcess(['times-three'], { before: 'ulimit -n 100', args });
       const address = await server.address();
       await server.lineWith('ready:');
