@@ -46,7 +46,8 @@ export async function writeCheckpoint<Progress>(path: string, checkpoint: Checkp
     path,
     draft: `${path}.${process.pid}.tmp`,
     async write(file) {
-      await file.writev(encode(checkpoint));
+      // Not writev: it says nothing of what a full disk left out of its one write. This goes on, or tells.
+      for (const part of encode(checkpoint)) await file.writeFile(part);
     },
     syncFolder: true,
     whenFull: 'The disk is full; the checkpoint before this one is kept.',
