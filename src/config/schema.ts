@@ -212,6 +212,9 @@ export const configSchema = z.strictObject({
         .default(3)
         .describe('How often a job whose process has crashed goes on from its last checkpoint by itself.'),
       maxEvents: count.default(10_000).describe('Events that are kept of a job; of more, the oldest go.'),
+      maxEnded: count
+        .default(1_000)
+        .describe('Jobs that are kept once they have ended; of more, those that ended first go, with their checkpoints.'),
       maxMemoryBytes: bytes
         .default(2 * 1024 * 1024 * 1024)
         .describe('Most memory of the process of a job, in bytes; one that takes more fails.'),

@@ -64,6 +64,7 @@ export const CATALOGUE = {
   METHOD_NOT_ALLOWED: { kind: 'method_not_allowed', meaning: 'The route exists, but not with this method.' },
   MODEL_NOT_FOUND: { kind: 'not_found', meaning: 'There is no model of this name in the model repository.' },
   VERSION_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such version, or its version policy leaves it out.' },
+  LINEAGE_NOT_FOUND: { kind: 'not_found', meaning: 'The slipway.json of the version does not say where it comes from.' },
   LABEL_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such label.' },
   VERSION_EXISTS: { kind: 'already_exists', meaning: 'The model has this version already; versions are never overwritten.' },
   MODEL_NOT_READY: {
@@ -137,6 +138,7 @@ export const CATALOGUE = {
     meaning: 'The loss of a training became infinite or no number; the message names the step.',
   },
   JOB_NOT_FOUND: { kind: 'not_found', meaning: 'There is no job of this id.' },
+  JOB_NOT_ENDED: { kind: 'failed_precondition', meaning: 'Only a job that has ended can be deleted; cancel it first.' },
   JOB_NOT_RESUMABLE: { kind: 'failed_precondition', meaning: 'Only a job that was cancelled or has failed can be resumed.' },
   JOB_QUEUE_FULL: { kind: 'overloaded', meaning: 'As many jobs are queued as `jobs.maxQueued` allows; try again after `Retry-After`.' },
   IDEMPOTENCY_CONFLICT: { kind: 'already_exists', meaning: 'The idempotency key belongs to another request already.' },

@@ -31,6 +31,10 @@ export interface JobStore {
   events(id: string, after: number, limit: number): JobEvent[];
   /** Takes away the oldest events of a job, but for those of the type `state`, until `kept` are left. */
   trimEvents(id: string, kept: number): void;
+  /** Takes a job away with its events. */
+  remove(id: string): void;
+  /** Ids of the ended jobs of any kind but for the `kept` that ended last. */
+  endedBefore(kept: number): string[];
   close(): void;
 }
 
@@ -117,6 +121,10 @@ export function openJobStore(path: string): JobStore {
     lastEvent: database.prepare('SELECT coalesce(max(id), 0) AS id FROM events WHERE job = ?'),
     addEvent: database.prepare('INSERT INTO events (job, id, type, at, data) VALUES (?, ?, ?, ?, ?)'),
     events: database.prepare('SELECT * FROM events WHERE job = ? AND id > ? ORDER BY id LIMIT ?'),
+    removeEvents: database.prepare('DELETE FROM events WHERE job = ?'),
+    remove: database.prepare('DELETE FROM jobs WHERE id = ?'),
+    // `ended_at` is null of all others.
+    endedBefore: database.prepare('SELECT id FROM jobs WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, sequence DESC LIMIT -1 OFFSET ?'),
     trim: database.prepare("DELETE FROM events WHERE job = ? AND type <> 'state' AND id <= ?"),
   };
 
@@ -204,6 +212,12 @@ export function openJobStore(path: string): JobStore {
     trimEvents(id, kept) {
       statements.trim.run(id, (statements.lastEvent.get(id)!['id'] as number) - kept);
     },
+    remove: (id) =>
+      atomically(() => {
+        statements.removeEvents.run(id);
+        statements.remove.run(id);
+      }),
+    endedBefore: (kept) => statements.endedBefore.all(kept).map((row) => row['id'] as string),
     close: () => database.close(),
   };
 }

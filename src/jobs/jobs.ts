@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeError } from '../errors/encode.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
@@ -44,6 +44,8 @@ export interface JobsOptions {
   readonly maxRestarts: number;
   /** As the setting `jobs.maxEvents`. */
   readonly maxEvents: number;
+  /** As the setting `jobs.maxEnded`. */
+  readonly maxEnded: number;
   readonly work: Readonly<Record<JobKind, Work>>;
   readonly logger: Logger;
 }
@@ -76,6 +78,11 @@ export interface Jobs {
   /** Queues a job again that was cancelled or failed; it goes on from its last checkpoint. @throws SlipwayError JOB_NOT_FOUND, JOB_NOT_RESUMABLE, JOB_QUEUE_FULL */
   resume(kind: JobKind, id: string): Job;
   /**
+   * Takes away a job that has ended, with its events, its checkpoints and its idempotency key. What it has published stays.
+   * @throws SlipwayError JOB_NOT_FOUND, JOB_NOT_ENDED
+   */
+  remove(kind: JobKind, id: string): Promise<void>;
+  /**
    * What has happened after an event, and then what happens, until the job has ended.
    * @param after id of the last event that is known; 0 for all
    * @throws SlipwayError JOB_NOT_FOUND
@@ -87,7 +94,7 @@ const RECORDS = 'jobs.db';
 /** Events that are read at once. */
 const PAGE = 200;
 
-export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEvents, work, logger }: JobsOptions): Jobs {
+export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEvents, maxEnded, work, logger }: JobsOptions): Jobs {
   let store: JobStore | undefined;
   let isStopping = false;
   const running = new Map<string, { readonly controller: AbortController; readonly ended: Promise<void> }>();
@@ -112,6 +119,26 @@ export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEven
     throw new SlipwayError('JOB_QUEUE_FULL', `${maxQueued} jobs are queued already, the setting jobs.maxQueued.`, { retryAfterMs: 60_000 });
   }
 
+  /** What cannot be removed now is removed at the next start, once its job is no more. */
+  async function removeFolder(id: string): Promise<void> {
+    try {
+      await rm(join(folder, id), { recursive: true, force: true });
+    } catch (error) {
+      logger.warn({ err: error, job: id }, `the folder of the job ${id} could not be removed`);
+    }
+  }
+
+  /** All records go before this returns its promise, so that nobody finds a job whose checkpoint is gone. */
+  async function removeEnded(ids: readonly string[], open: JobStore): Promise<void> {
+    for (const id of ids) open.remove(id);
+    for (const id of ids) await removeFolder(id);
+  }
+
+  async function removeOrphans(open: JobStore): Promise<void> {
+    for (const entry of await readdir(folder, { withFileTypes: true }))
+      if (entry.isDirectory() && open.find(entry.name) === undefined) await removeFolder(entry.name);
+  }
+
   async function perform(job: Job, open: JobStore, signal: AbortSignal): Promise<void> {
     const own = join(folder, job.id);
     try {
@@ -127,7 +154,7 @@ export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEven
         },
       });
       open.move(job.id, 'succeeded', { ...outcome, progress: 1 });
-      await rm(own, { recursive: true, force: true });
+      await removeFolder(job.id);
     } catch (error) {
       const { state } = open.find(job.id)!;
       if (state === 'cancelling') open.move(job.id, 'cancelled', { reason: 'Cancelled by request.' });
@@ -154,10 +181,12 @@ export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEven
       const job = open.move(queued.id, 'running');
       changes.emit(job.id);
       const controller = new AbortController();
-      const ended = perform(job, open, controller.signal).finally(() => {
-        running.delete(job.id);
-        advance();
-      });
+      const ended = perform(job, open, controller.signal)
+        .finally(() => {
+          running.delete(job.id);
+          advance();
+        })
+        .then(() => removeEnded(open.endedBefore(maxEnded), open));
       running.set(job.id, { controller, ended });
     }
   }
@@ -170,6 +199,8 @@ export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEven
       // The server ended without a chance to say so.
       for (const { id } of open.inStates('running')) open.move(id, 'queued', { reason: 'The server ended while the job ran; it goes on.' });
       for (const { id } of open.inStates('cancelling')) open.move(id, 'cancelled', { reason: 'Cancelled by request.' });
+      await removeOrphans(open);
+      await removeEnded(open.endedBefore(maxEnded), open);
       advance();
     },
     async stop() {
@@ -216,6 +247,12 @@ export function createJobs({ folder, maxQueued, maxRunning, maxRestarts, maxEven
       changes.emit(id);
       advance();
       return open.find(id)!;
+    },
+    async remove(kind, id) {
+      const job = describe(kind, id);
+      if (!hasEnded(job))
+        throw new SlipwayError('JOB_NOT_ENDED', `The job "${id}" is ${job.state}; only one that has ended can be deleted.`);
+      await removeEnded([id], records());
     },
     async *events(kind, id, after, signal) {
       describe(kind, id);

@@ -90,11 +90,16 @@ export async function readVersionFolder(folder: string): Promise<VersionFolder> 
     bytes += status.size;
   }
   files.sort();
-  const manifest = (await readManifest(join(root, VERSION_MANIFEST_FILE), versionManifestSchema)) ?? {};
+  const manifest = await readVersionManifest(root);
   const format = await detectFormat(root);
   checkTokenizer(manifest, files);
   await checkDigests(root, manifest, files);
   return { format, manifest, bytes, files };
+}
+
+/** The manifest of a version; an empty one when there is none. @throws SlipwayError INVALID_MANIFEST */
+export async function readVersionManifest(folder: string): Promise<VersionManifest> {
+  return (await readManifest(join(folder, VERSION_MANIFEST_FILE), versionManifestSchema)) ?? {};
 }
 
 /** The settings of a model; the defaults when it has no manifest. @throws SlipwayError INVALID_MANIFEST */

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../src/jobs/job.ts';
 import { failureOf, post } from '../helpers/http.ts';
@@ -329,5 +330,92 @@ describe('training jobs', () => {
     await Promise.all([eventsOf(address, low.id), eventsOf(address, first.id)]);
     const [one, two] = await Promise.all([describeJob(address, first.id), describeJob(address, low.id)]);
     expect(one.endedAt! <= two.startedAt!).toBe(true);
+  });
+
+  it('leave their lineage in the package; a version without one says so', async () => {
+    const { address } = await serverWithWine();
+    const { id } = await submit(address, { ...SPEC, epochs: 1 });
+    await eventsOf(address, id);
+    const dataset = (await (await fetch(`${address}/datasets/wine`)).json()) as { digest: string };
+    const lineage = (await (await fetch(`${address}/models/wine/versions/1/lineage`)).json()) as object;
+    const { metrics } = await describeJob(address, id);
+    expect(lineage).toMatchObject({
+      model: 'wine',
+      version: 1,
+      metrics,
+      lineage: { job: id, slipway: '0.0.0', dataset: { digest: dataset.digest }, spec: { seed: 1, epochs: 1 }, engine: 'onnx cpu' },
+    });
+    const archive = Buffer.from(await (await fetch(`${address}/models/wine/versions/1/package`)).arrayBuffer());
+    expect((await post(address, '/models/copy/versions', archive, 'application/gzip')).status).toBe(201);
+    expect(await (await fetch(`${address}/models/copy/versions/1/lineage`)).json()).toEqual({ ...lineage, model: 'copy' });
+
+    const plain = await runningServer(['times-three']);
+    expect(await failureOf(await fetch(`${plain.address}/models/times-three/versions/1/lineage`))).toMatchObject({
+      status: 404,
+      code: 'LINEAGE_NOT_FOUND',
+    });
+    expect(await failureOf(await fetch(`${plain.address}/models/times-three/versions/7/lineage`))).toMatchObject({
+      status: 404,
+      code: 'VERSION_NOT_FOUND',
+    });
+  });
+
+  it.each([
+    ['time', { maxDurationMs: 1 }, 'JOB_TIMEOUT', /longer than 1 ms, the setting jobs\.maxDurationMs/],
+    ['memory', { maxMemoryBytes: 64 * 1024 * 1024 }, 'JOB_OUT_OF_MEMORY', /memory.*Try a smaller batch or model/],
+  ])('fail with a reason when they take more %s than they may', async (_what, jobs, code, reason) => {
+    const { address } = await serverWithWine({ jobs });
+    const { id } = await submit(address, { ...SPEC, epochs: 100_000 });
+    await eventsOf(address, id);
+    const job = await describeJob(address, id);
+    expect(job).toMatchObject({ state: 'failed', error: { code } });
+    expect(job.reason).toMatch(reason);
+    expect(await (await fetch(`${address}/models`)).json()).toEqual({ models: [] });
+  });
+
+  it('are deleted once they have ended, with their checkpoints; what they published stays', async () => {
+    const { address, state } = await serverWithWine({ jobs: { checkpointMs: 0 } });
+    const remove = async (id: string): Promise<Response> => fetch(`${address}/train-jobs/${id}`, { method: 'DELETE' });
+    const done = await submit(address, { ...SPEC, epochs: 1 }, { 'idempotency-key': 'one' });
+    await eventsOf(address, done.id);
+    const long = await submit(address, { ...SPEC, publish: undefined, epochs: 100_000 });
+    await eventFrom(address, long.id, ({ type }) => type === 'epoch');
+    expect(await failureOf(await remove(long.id))).toMatchObject({ status: 409, code: 'JOB_NOT_ENDED' });
+    await post(address, `/train-jobs/${long.id}/cancel`);
+    await eventsOf(address, long.id);
+    expect(await readdir(join(state, 'jobs', long.id))).toContain('checkpoint.bin');
+    for (const { id } of [done, long]) {
+      expect((await remove(id)).status).toBe(204);
+      expect(await failureOf(await remove(id))).toMatchObject({ status: 404, code: 'JOB_NOT_FOUND' });
+      expect((await fetch(`${address}/train-jobs/${id}/events`)).status).toBe(404);
+    }
+    expect(await readdir(join(state, 'jobs'))).not.toContain(long.id);
+    expect(await (await fetch(`${address}/train-jobs`)).json()).toEqual({ jobs: [] });
+    expect((await fetch(`${address}/models/wine/versions/1`)).status).toBe(200);
+    expect((await submit(address, { ...SPEC, epochs: 1 }, { 'idempotency-key': 'one' })).id).not.toBe(done.id);
+  });
+
+  it('that ended first go when there are more of them than are kept', async () => {
+    const { address, state, server } = await serverWithWine({ jobs: { maxEnded: 2 } });
+    const ids: string[] = [];
+    for (const seed of [1, 2]) {
+      const { id } = await submit(address, { ...SPEC, publish: undefined, epochs: 1, seed });
+      await eventsOf(address, id);
+      ids.unshift(id);
+    }
+    await server.stop();
+    // Left by a server that ended while it deleted a job.
+    await mkdir(join(state, 'jobs', 'gone'));
+    const again = await runningServer([], { state, jobs: { maxEnded: 1 } });
+    const { jobs } = (await (await fetch(`${again.address}/train-jobs`)).json()) as { jobs: Job[] };
+    expect(jobs.map(({ id }) => id)).toEqual(ids.slice(0, 1));
+    expect(await readdir(join(state, 'jobs'))).not.toContain('gone');
+    const third = await submit(again.address, { ...SPEC, publish: undefined, epochs: 1 });
+    await eventsOf(again.address, third.id);
+    // It ended as the second one and is asked for only after the first has gone.
+    await again.server.stop();
+    const last = await runningServer([], { state, jobs: { maxEnded: 5 } });
+    const left = (await (await fetch(`${last.address}/train-jobs`)).json()) as { jobs: Job[] };
+    expect(left.jobs.map(({ id }) => id)).toEqual([third.id]);
   });
 });

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { datasetAnswer, datasetList } from './dataset-schemas.ts';
-import type { modelAnswer, versionAnswer } from './schemas.ts';
+import type { lineageAnswer, modelAnswer, versionAnswer } from './schemas.ts';
 
 /** Answers for the OpenAPI document. */
 export const VERSION_EXAMPLE: z.infer<typeof versionAnswer> = {
@@ -39,6 +39,19 @@ export const MODEL_EXAMPLE: z.infer<typeof modelAnswer> = {
   pinned: false,
   reason: '',
   versions: [VERSION_EXAMPLE],
+};
+
+export const LINEAGE_EXAMPLE: z.infer<typeof lineageAnswer> = {
+  model: 'wine',
+  version: 1,
+  metrics: { accuracy: 1 },
+  lineage: {
+    job: '6f1e7d3a-9a52-4c1d-9e8f-7a100192f7c4',
+    slipway: '0.1.0',
+    dataset: { name: 'wine', digest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' },
+    spec: { dataset: 'wine', target: 'kind', architecture: { kind: 'linear' }, seed: 1 },
+    engine: 'tfjs wasm',
+  },
 };
 
 const DATASET_SUMMARY = {

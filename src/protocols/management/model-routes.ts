@@ -1,13 +1,15 @@
 import type { z } from 'zod';
 import type { InferenceStatistics } from '../../inference/statistics.ts';
+import { readVersionManifest } from '../../packages/read-version.ts';
 import type { Registry } from '../../registry/types.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
 import { parseJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import { checkInput } from '../http/check-input.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
 import { labelParams, modelParams, versionParams } from '../http/path-params.ts';
-import { MODEL_EXAMPLE, VERSION_EXAMPLE } from './examples.ts';
-import { encodeModel, encodeVersion, labelBody, modelAnswer, modelList, versionAnswer } from './schemas.ts';
+import { LINEAGE_EXAMPLE, MODEL_EXAMPLE, VERSION_EXAMPLE } from './examples.ts';
+import { encodeModel, encodeVersion, labelBody, lineageAnswer, modelAnswer, modelList, versionAnswer } from './schemas.ts';
 
 type ModelParams = z.infer<typeof modelParams>;
 type VersionParams = z.infer<typeof versionParams>;
@@ -54,6 +56,24 @@ function describeRoutes(registry: Registry, statistics: InferenceStatistics): Ro
       errors: [400, 404, 500],
       handle: async ({ params: { name, version } }) =>
         json(200, encodeVersion(registry.describeVersion(name, version), statistics.of(name, version))),
+    }),
+    defineRoute<VersionParams>({
+      method: 'GET',
+      path: '/models/{name}/versions/{version}/lineage',
+      operationId: 'describeLineage',
+      tag: 'models',
+      summary: 'Tell where a version comes from: data, code, spec, seed, job.',
+      description:
+        'It lies in the version’s slipway.json, so a package keeps it wherever it is uploaded. LINEAGE_NOT_FOUND when it has none.',
+      params: versionParams,
+      responses: { 200: { description: 'The lineage.', schema: lineageAnswer, example: LINEAGE_EXAMPLE } },
+      errors: [400, 404, 500],
+      handle: async ({ params: { name, version } }) => {
+        // From the folder: a version that is not loaded has a lineage, too.
+        const { metrics, lineage } = await readVersionManifest(registry.folderOf(name, version));
+        if (lineage !== undefined) return json(200, { model: name, version, metrics, lineage });
+        throw new SlipwayError('LINEAGE_NOT_FOUND', `The slipway.json of "${name}" version ${version} does not say where it comes from.`);
+      },
     }),
   ];
 }

@@ -63,6 +63,19 @@ export const versionAnswer = z
   })
   .meta({ id: 'Version' });
 
+export const lineageAnswer = z
+  .object({
+    model: z.string(),
+    version: z.int(),
+    metrics: versionManifestSchema.shape.metrics,
+    lineage: versionManifestSchema.shape.lineage
+      .unwrap()
+      .describe(
+        'As slipway.json has it. What a training job writes: `job`, its id; `slipway`, the version of the code; `dataset` with its digest; `split`, `rows` and `features`; `spec` with every default and the seed; `engine`; `parameters`, `epochs`, `measuredOn`, `confusion`; `weights`, their SHA-256.',
+      ),
+  })
+  .meta({ id: 'Lineage' });
+
 export const modelAnswer = z
   .object({
     name: z.string(),

@@ -95,6 +95,22 @@ export function createTrainJobRoutes({ jobs, datasets, maxBodyBytes, maxJsonDept
       errors: [400, 404, 500, 503],
       handle: async ({ params }) => json(200, encodeJob(jobs.describe('train', params.id))),
     }),
+    defineRoute<JobParams>({
+      method: 'DELETE',
+      path: '/train-jobs/{id}',
+      operationId: 'deleteTrainJob',
+      tag: 'train-jobs',
+      summary: 'Delete a training job that has ended.',
+      description:
+        'Its record, events and checkpoints go, and its idempotency key is free again. The version that it has published stays. JOB_NOT_ENDED for one that has not ended: cancel it first.',
+      params: jobParams,
+      responses: { 204: { description: 'The job is gone.' } },
+      errors: [400, 404, 409, 500, 503],
+      handle: async ({ params }) => {
+        await jobs.remove('train', params.id);
+        return { status: 204 };
+      },
+    }),
     defineRoute<JobParams, EventsQuery>({
       method: 'GET',
       path: '/train-jobs/{id}/events',
