@@ -14,6 +14,7 @@ import { createTrainWork } from './jobs/training/train-work.ts';
 import type { OnInference } from './inference/types.ts';
 import type { Logger } from './observability/log.ts';
 import { createGrpcEndpoints, createHttpEndpoints, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
+import { createClientIdentity } from './protocols/client-identity.ts';
 import { createGrpcListeners } from './protocols/grpc/grpc-listeners.ts';
 import { createHttpListeners } from './protocols/http/http-listeners.ts';
 import type { ServerPhase } from './protocols/operation/health-routes.ts';
@@ -149,8 +150,9 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   const onInference: OnInference = ({ model, version: answering }, decodeMs, encodeMs) =>
     statistics.atEdge(model, answering, decodeMs, encodeMs);
   const { requestArrivalMs, maxBodyBytes } = config.limits;
-  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, onInference });
-  const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: maxBodyBytes, logger, onInference });
+  const clients = createClientIdentity(config.clients);
+  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, clients, onInference });
+  const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: maxBodyBytes, clients, logger, onInference });
 
   async function stop(): Promise<void> {
     phase = 'stopping';

@@ -177,6 +177,31 @@ export const configSchema = z.strictObject({
       defaultPriority: count.default(10).describe('Priority of requests that state none; 1 goes first, then 2 and so on.'),
     })
     .prefault({}),
+  clients: z
+    .strictObject({
+      identifiedBy: z
+        .enum(['address', 'header', 'nothing'])
+        .default('address')
+        .describe(
+          'What tells the clients of predict requests apart, so that they have turns: the address they come from (of IPv6 the first 64 bits), or the header named by `clients.header`; with `nothing` all are one.',
+        ),
+      header: z
+        .string()
+        .regex(/^[A-Za-z0-9-]+$/, 'is no name of a header')
+        .default('x-api-key')
+        .describe(
+          'The header, or key of gRPC’s metadata, that names a client when `clients.identifiedBy` is `header`. It is believed as it comes, so something in front must check it. A request without it is told by its address.',
+        ),
+      trustedProxies: z
+        .number()
+        .int()
+        .min(0)
+        .default(0)
+        .describe(
+          'Proxies in front of the server, each of which adds the address that it was called from to `X-Forwarded-For`: so many entries from the end are believed. With 0 the header is not looked at, and all that comes through a proxy is one client.',
+        ),
+    })
+    .prefault({}),
   datasets: z
     .strictObject({
       maxUploadBytes: bytes.default(64 * 1024 * 1024 * 1024).describe('Largest upload of a dataset, in bytes.'),

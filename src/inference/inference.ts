@@ -19,7 +19,7 @@ export function createInference(options: InferenceOptions): Inference & { close(
 
   async function predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse> {
     const startedAt = performance.now();
-    const { inputs, deadline = Infinity, signal, priority = 0 } = request;
+    const { inputs, client, deadline = Infinity, signal, priority = 0 } = request;
     const outputs = checkOutputs(request.outputs, version.signature);
     checkInputs(inputs, version.signature);
     const release = version.acquire();
@@ -29,8 +29,7 @@ export function createInference(options: InferenceOptions): Inference & { close(
         outputs,
         deadline: Math.min(deadline, startedAt + requestTimeoutMs),
         priority: priority === 0 ? defaultPriority : priority,
-        // The queue gives clients turns, but no protocol tells them apart yet: all are one.
-        client: '',
+        client,
         signal,
       });
       return {

@@ -2,16 +2,22 @@ import type { NamedTensors } from '../tensor/tensor.ts';
 import type { Cancellation } from '../scheduler/types.ts';
 import type { ModelReference, Patience, ReadyVersion } from '../registry/types.ts';
 
-/** What every protocol turns its bytes into. */
-export interface InferenceRequest {
-  readonly reference: ModelReference;
-  readonly inputs: NamedTensors;
-  /** Names of the wanted outputs; all of them when undefined. */
-  readonly outputs: readonly string[] | undefined;
+/** Whoever sent a request, and how long they wait for its answer. */
+export interface Caller {
+  /** A name that tells clients apart, for turns and quotas; empty when they are all one. */
+  readonly client: string;
   /** Moment by which the answer must be there, on the `performance.now()` clock; the server's limit when undefined. */
   readonly deadline: number | undefined;
   /** Aborted when the client goes away. */
   readonly signal: Cancellation | undefined;
+}
+
+/** What every protocol turns its bytes into. */
+export interface InferenceRequest extends Caller {
+  readonly reference: ModelReference;
+  readonly inputs: NamedTensors;
+  /** Names of the wanted outputs; all of them when undefined. */
+  readonly outputs: readonly string[] | undefined;
   /** 1 goes first, then 2 and so on; the server's default when undefined or 0. */
   readonly priority?: number | undefined;
 }

@@ -58,7 +58,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const shape = describeBatchShape(signature);
   const cost = createCostLine(now);
   const load = createRunnerLoad(cost, () => runner.concurrency, now);
-  const joining = createJoining(shape, settings, (parts, outputs) => runner.run(parts, outputs));
+  const joining = createJoining(shape, settings, (parts, outputs) =>
+    run(
+      parts,
+      outputs,
+      parts.reduce((size, inputs) => size + shape.sizeOf(inputs, shape.rowsOf(inputs)), 0),
+    ),
+  );
   const waiting = createWaiting<Entry>();
   const admission = createAdmission({ waiting, load, targetSize, settings, now });
   const decisions = createDecisions();
@@ -189,6 +195,20 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     atEndOfTurn(dispatch);
   }
 
+  /** Every run goes through here, trials and repetitions too, so that the runner is never thought to be less busy than it is. */
+  async function run(parts: readonly NamedTensors[], outputs: readonly string[], size: number): Promise<RunResult> {
+    const ended = load.begin(size);
+    let computeMs: number | undefined;
+    try {
+      const result = await runner.run(parts, outputs);
+      computeMs = result.computeNs / 1e6;
+      return result;
+    } finally {
+      ended(computeMs, waiting.count > 0);
+      planDispatch();
+    }
+  }
+
   async function runBatch(entries: readonly Entry[], reason: string): Promise<void> {
     const time = now();
     const [head] = entries;
@@ -211,23 +231,18 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       reason,
     };
     decisions.add(decision);
-    const ended = load.begin(size);
     let result: RunResult;
     try {
-      result = await runner.run(
+      result = await run(
         entries.map(({ work }) => work.inputs),
         head!.work.outputs,
+        size,
       );
     } catch (error) {
-      ended(undefined, waiting.count > 0);
       onRunFailed(entries, toSlipwayError(error));
-      planDispatch();
       return;
     }
-    const computeMs = result.computeNs / 1e6;
-    decision.computeMs = computeMs;
-    ended(computeMs, waiting.count > 0);
-    planDispatch();
+    decision.computeMs = result.computeNs / 1e6;
     deliver(entries, rows, result, time);
   }
 
@@ -272,7 +287,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (entry.settled) continue;
       const sentAt = now();
       try {
-        const { outputs, computeNs } = await runner.run([entry.work.inputs], entry.work.outputs);
+        const { outputs, computeNs } = await run([entry.work.inputs], entry.work.outputs, entry.size);
         answer(entry, { outputs, queueMs: sentAt - entry.submittedAt, computeMs: computeNs / 1e6, batchRows: entry.rows, leads: true });
       } catch (error) {
         failed += 1;

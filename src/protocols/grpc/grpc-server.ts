@@ -7,6 +7,7 @@ import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import { reflectionFiles } from './reflection-files.ts';
+import type { ClientIdentity } from '../client-identity.ts';
 import { type BytesMethod, handleStream, handleUnary, type InFlight, type MethodOptions } from './handlers.ts';
 import type { GrpcService, Method } from './service.ts';
 
@@ -14,6 +15,7 @@ export interface GrpcServerOptions {
   readonly services: readonly GrpcService[];
   /** Largest message of a client, in bytes, also once it is decompressed; larger ones get RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
+  readonly clients: ClientIdentity;
   readonly logger: Logger;
   readonly onInference?: OnInference;
 }
@@ -99,7 +101,7 @@ function createInFlight(): InFlight & { idle(): Promise<void> } {
 }
 
 /** A gRPC server over services, with health (grpc.health.v1) and reflection (v1 and v1alpha). */
-export function createGrpcServer({ services, maxMessageBytes, logger, onInference }: GrpcServerOptions): GrpcServer {
+export function createGrpcServer({ services, maxMessageBytes, clients, logger, onInference }: GrpcServerOptions): GrpcServer {
   const inFlight = createInFlight();
   const server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': -1 });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -107,7 +109,7 @@ export function createGrpcServer({ services, maxMessageBytes, logger, onInferenc
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   let stopping: Promise<void> | undefined;
 
-  for (const service of services) addService(server, service, { inFlight, logger, onInference });
+  for (const service of services) addService(server, service, { inFlight, clients, logger, onInference });
   health.addToServer(server);
   const reflected: PackageDefinition = Object.assign({}, ...services.map(({ definition }) => definition), loadSync(healthProto));
   new ReflectionService(reflectionFiles(reflected)).addToServer(server);

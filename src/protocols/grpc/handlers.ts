@@ -1,7 +1,8 @@
 import type { handleBidiStreamingCall, handleUnaryCall, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import { toSlipwayError } from '../../errors/slipway-error.ts';
-import type { InferenceTimes, OnInference } from '../../inference/types.ts';
+import type { Caller, InferenceTimes, OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { ClientIdentity } from '../client-identity.ts';
 import type { CallContext } from './service.ts';
 import { encodeStatus } from './status.ts';
 
@@ -20,19 +21,31 @@ const STREAM_CONCURRENCY = 32;
 type AnyCall = ServerUnaryCall<Buffer, object> | ServerDuplexStream<Buffer, object>;
 
 interface OpenCall {
-  readonly context: Omit<CallContext, 'answered'>;
+  readonly caller: Caller & { readonly signal: AbortSignal };
   /** Ends the watch for a cancellation, which gRPC also reports of a call that has just been answered. */
   done(): void;
 }
 
-function openCall(call: AnyCall): OpenCall {
+/** The name that a call's client has. A peer is an address and a port. */
+function clientOf(clients: ClientIdentity, call: AnyCall): string {
+  const peer = call.getPeer();
+  const headers: Record<string, string> = {};
+  for (const name of clients.headers) headers[name] = call.metadata.get(name).join(',');
+  return clients.of(peer.slice(0, Math.max(0, peer.lastIndexOf(':'))), headers);
+}
+
+function openCall(call: AnyCall, clients: ClientIdentity): OpenCall {
   const controller = new AbortController();
   const onCancelled = (): void => controller.abort();
   if (call.cancelled) controller.abort();
   else call.once('cancelled', onCancelled);
   const deadline = Number(call.getDeadline());
   return {
-    context: { deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(), signal: controller.signal },
+    caller: {
+      client: clientOf(clients, call),
+      deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(),
+      signal: controller.signal,
+    },
     done: () => call.off('cancelled', onCancelled),
   };
 }
@@ -40,6 +53,7 @@ function openCall(call: AnyCall): OpenCall {
 /** What the methods of a server share. */
 export interface MethodOptions {
   readonly inFlight: InFlight;
+  readonly clients: ClientIdentity;
   readonly logger: Logger;
   readonly onInference?: OnInference | undefined;
 }
@@ -48,13 +62,13 @@ export interface MethodOptions {
 async function answerTimed(
   method: BytesMethod,
   request: Buffer,
-  context: OpenCall['context'],
+  caller: OpenCall['caller'],
   onInference: OnInference | undefined,
 ): Promise<object> {
   const receivedAt = performance.now();
   let inference: InferenceTimes | undefined;
   const answered = (times: InferenceTimes): void => void (inference = times);
-  const answer = await method(request, { ...context, answered });
+  const answer = await method(request, { ...caller, answered });
   if (inference !== undefined && onInference !== undefined) {
     const { startedAt, totalMs } = inference.times;
     onInference(inference, startedAt - receivedAt, performance.now() - startedAt - totalMs);
@@ -66,13 +80,13 @@ async function answerTimed(
 export function handleUnary(
   path: string,
   method: BytesMethod,
-  { inFlight, logger, onInference }: MethodOptions,
+  { inFlight, clients, logger, onInference }: MethodOptions,
 ): handleUnaryCall<Buffer, object> {
   async function answer(call: ServerUnaryCall<Buffer, object>, callback: sendUnaryData<object>): Promise<void> {
     inFlight.begin();
-    const { context, done } = openCall(call);
+    const { caller, done } = openCall(call, clients);
     try {
-      callback(null, await answerTimed(method, call.request, context, onInference));
+      callback(null, await answerTimed(method, call.request, caller, onInference));
     } catch (error) {
       const coded = toSlipwayError(error);
       if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: path }, coded.message);
@@ -92,10 +106,10 @@ export function handleUnary(
 export function handleStream(
   path: string,
   method: BytesMethod,
-  { inFlight, logger, onInference }: MethodOptions,
+  { inFlight, clients, logger, onInference }: MethodOptions,
 ): handleBidiStreamingCall<Buffer, object> {
   return (call) => {
-    const { context } = openCall(call);
+    const { caller } = openCall(call, clients);
     let waiting = 0;
     let blocked: Promise<void> | undefined;
     let last: Promise<void> = Promise.resolve();
@@ -107,7 +121,7 @@ export function handleStream(
       if (call.write(message)) return;
       blocked = new Promise((resolve) => {
         call.once('drain', resolve);
-        context.signal.addEventListener('abort', () => resolve(), { once: true });
+        caller.signal.addEventListener('abort', () => resolve(), { once: true });
       });
     }
 
@@ -116,7 +130,7 @@ export function handleStream(
       waiting += 1;
       if (waiting === STREAM_CONCURRENCY) call.pause();
       // Begun at once, so that requests overlap; its rejection is handled where it is waited for, in order.
-      const answer = answerTimed(method, request, context, onInference);
+      const answer = answerTimed(method, request, caller, onInference);
       answer.catch(() => undefined);
       last = last
         .then(() => respond(answer))

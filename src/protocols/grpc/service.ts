@@ -1,10 +1,8 @@
 import type { PackageDefinition } from '@grpc/proto-loader';
-import type { InferenceTimes } from '../../inference/types.ts';
+import type { Caller, InferenceTimes } from '../../inference/types.ts';
 
 /** What a method knows of its call beside the request. */
-export interface CallContext {
-  /** The client's deadline on the `performance.now()` clock; undefined when it has none. */
-  readonly deadline: number | undefined;
+export interface CallContext extends Caller {
   /** Aborted when the client cancels the call or goes away. */
   readonly signal: AbortSignal;
   /** To be called before the answer is encoded, so that the time of that and of decoding is counted. */

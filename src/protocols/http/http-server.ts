@@ -4,6 +4,8 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { ClientIdentity } from '../client-identity.ts';
+import { callerOf, type HeadCaller } from './caller.ts';
 import { checkInput } from './check-input.ts';
 import { collectBody } from './collect-body.ts';
 import { toCodedError } from './error-body.ts';
@@ -19,7 +21,14 @@ export interface HttpServerOptions {
   readonly requestArrivalMs: number;
   /** At least one; the first answers for paths that have no protocol's prefix. */
   readonly protocols: readonly HttpProtocol[];
+  readonly clients: ClientIdentity;
   readonly onInference?: OnInference;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: HeadCaller;
+  }
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -116,7 +125,13 @@ function sendInference(request: FastifyRequest, reply: FastifyReply, answer: Rou
   return reply;
 }
 
-function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Lingering, onInference: OnInference | undefined): void {
+interface RouteParts {
+  readonly lingering: Lingering;
+  readonly clients: ClientIdentity;
+  readonly onInference: OnInference | undefined;
+}
+
+function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, clients, onInference }: RouteParts): void {
   const types = Object.keys(route.body?.content ?? {});
   // Most requests have no query, and what its schema makes of that is always the same.
   const withoutQuery = route.query?.safeParse({});
@@ -131,6 +146,7 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Linge
     ...(route.body?.kind === 'bytes' && { bodyLimit: route.body.maxBytes }),
     onRequest: (request, reply, done) => {
       checkBodyHeaders(route, types, request);
+      request.caller = callerOf(clients, request.raw);
       askForBody(request.raw, reply.raw);
       done();
     },
@@ -138,7 +154,7 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, lingering: Linge
       const receivedAt = performance.now();
       const params = route.params === undefined ? undefined : checkInput(route.params, request.params, '');
       const body = Buffer.isBuffer(request.body) ? request.body : EMPTY;
-      const answer = await route.handle(new RequestContext(request.raw, reply.raw, body, params, queryOf(request)));
+      const answer = await route.handle(new RequestContext(request.raw, reply.raw, request.caller, body, params, queryOf(request)));
       const isLast = lingering.beforeAnswer(request.raw, reply.raw);
       if (answer.inference !== undefined) {
         const { startedAt, queueMs, computeMs, totalMs } = answer.inference.times;
@@ -160,7 +176,7 @@ export interface HttpServer {
 }
 
 /** A Fastify server over protocols. It reads bodies as bytes; each protocol answers errors in its own shape. */
-export function createHttpServer({ logger, protocols, requestArrivalMs, onInference }: HttpServerOptions): HttpServer {
+export function createHttpServer({ logger, protocols, requestArrivalMs, clients, onInference }: HttpServerOptions): HttpServer {
   const lingering = createLingering();
   const app = fastify({
     logger: false,
@@ -184,6 +200,8 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, onInfere
       sendError(error, request, reply);
     },
   });
+
+  app.decorateRequest('caller');
 
   // To Fastify a QUERY without a type is an error of its own, even where nothing takes QUERY. Like every method that no
   // route has, it is for the handler below.
@@ -234,19 +252,20 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, onInfere
   });
 
   const routes = protocols.flatMap((protocol) => protocol.routes);
+  const parts = { lingering, clients, onInference };
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
       collectBody(payload, request.routeOptions.bodyLimit ?? 0),
     );
-    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, lingering, onInference);
+    for (const route of routes) if (route.body?.kind !== 'stream') addRoute(scope, route, parts);
     done();
   });
   // Streams are for their routes to read, and what is sent to no route is not read at all.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, parsed) => parsed(null));
   app.register((scope, _options, done) => {
-    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route, lingering, onInference);
+    for (const route of routes) if (route.body?.kind === 'stream') addRoute(scope, route, parts);
     done();
   });
   return { app, announceClose: lingering.announceEnd };

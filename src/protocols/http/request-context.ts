@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Caller } from '../../inference/types.ts';
 import type { Cancellation } from '../../scheduler/types.ts';
+import type { HeadCaller } from './caller.ts';
 import type { RouteContext } from './route.ts';
 import { openBody } from './unread-body.ts';
 
@@ -49,8 +51,10 @@ export class RequestContext implements RouteContext<unknown, unknown> {
   readonly headers: IncomingHttpHeaders;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #caller: HeadCaller;
 
-  constructor(request: IncomingMessage, response: ServerResponse, body: Buffer, params: unknown, query: unknown) {
+  constructor(request: IncomingMessage, response: ServerResponse, caller: HeadCaller, body: Buffer, params: unknown, query: unknown) {
+    this.#caller = caller;
     this.params = params;
     this.query = query;
     this.body = body;
@@ -71,7 +75,8 @@ export class RequestContext implements RouteContext<unknown, unknown> {
     return signalOf(this.#response);
   }
 
-  get cancellation(): Cancellation {
-    return cancellationOf(this.#response);
+  get caller(): Caller {
+    const { client, deadline } = this.#caller;
+    return { client, deadline, signal: cancellationOf(this.#response) };
   }
 }

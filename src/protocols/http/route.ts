@@ -2,8 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { ErrorKind } from '../../errors/catalogue.ts';
-import type { InferenceTimes } from '../../inference/types.ts';
-import type { Cancellation } from '../../scheduler/types.ts';
+import type { Caller, InferenceTimes } from '../../inference/types.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 
 /** What a route reads. `bytes` is read whole, up to its limit; `stream` is handed over as it arrives. */
@@ -46,10 +45,10 @@ export interface RouteContext<Params, Query> {
   readonly headers: IncomingHttpHeaders;
   /** Media type of the body in lower case without parameters; empty when the client sent none. */
   readonly mediaType: string;
-  /** Aborted when the client goes away before its answer. For what needs an AbortSignal; else there is `cancellation`. */
+  /** Aborted when the client goes away before its answer. For what needs an AbortSignal; else there is `caller`. */
   readonly signal: AbortSignal;
-  /** The same for the data plane, at a fraction of the cost. Made when it is first asked for. */
-  readonly cancellation: Cancellation;
+  /** For the data plane. Its signal costs a fraction of the other; it is made when the caller is asked for. */
+  readonly caller: Caller;
 }
 
 /**

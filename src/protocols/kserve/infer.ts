@@ -1,7 +1,6 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Inference, InferenceTimes } from '../../inference/types.ts';
+import type { Caller, Inference, InferenceTimes } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
-import type { Cancellation } from '../../scheduler/types.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import { classifyOutput, labelsOf } from './classification.ts';
 
@@ -22,13 +21,6 @@ export interface InferRequest {
   readonly priority: number | undefined;
 }
 
-export interface InferContext {
-  /** Moment by which the client wants the answer, on the `performance.now()` clock. */
-  readonly deadline: number | undefined;
-  /** Aborted when the client goes away. */
-  readonly signal: Cancellation | undefined;
-}
-
 export interface InferAnswer extends InferenceTimes {
   readonly outputs: NamedTensors;
 }
@@ -37,7 +29,7 @@ export interface InferAnswer extends InferenceTimes {
 export interface Infer {
   /** The version that will answer. @throws SlipwayError as `Inference.resolve` */
   resolve(reference: ModelReference): ReadyVersion | Promise<ReadyVersion>;
-  run(version: ReadyVersion, request: InferRequest, context: InferContext): Promise<InferAnswer>;
+  run(version: ReadyVersion, request: InferRequest, caller: Caller): Promise<InferAnswer>;
 }
 
 /** @throws SlipwayError INVALID_REQUEST when an output is asked for twice: its parameters would contradict each other. */
@@ -78,7 +70,7 @@ function classified(version: ReadyVersion, requested: readonly RequestedOutput[]
 export function createInfer(inference: Inference): Infer {
   return {
     resolve: (reference) => inference.resolve(reference),
-    async run(version, { inputs, outputs, timeoutUs, priority }, { deadline = Infinity, signal }) {
+    async run(version, { inputs, outputs, timeoutUs, priority }, { client, deadline = Infinity, signal }) {
       checkRequestedOnce(outputs);
       // Triton takes 0 for no timeout, and its clients send it.
       const timeout = timeoutUs === undefined || timeoutUs === 0 ? Infinity : performance.now() + timeoutUs / 1_000;
@@ -86,6 +78,7 @@ export function createInfer(inference: Inference): Infer {
       const response = await inference.predict(version, {
         inputs,
         outputs: outputs.length === 0 ? undefined : outputs.map(({ name }) => name),
+        client,
         deadline: earliest === Infinity ? undefined : earliest,
         signal,
         priority,

@@ -36,10 +36,10 @@ export function createPredictRoutes({ predict, maxBodyBytes, maxJsonDepth }: Pre
 
   async function handle(
     path: SaidReference,
-    { body: bytes, query, mediaType, cancellation }: RouteContext<unknown, z.infer<typeof predictQuery>>,
+    { body: bytes, query, mediaType, caller }: RouteContext<unknown, z.infer<typeof predictQuery>>,
   ): Promise<RouteAnswer> {
-    if (mediaType.startsWith('image/')) return predict.fromImage(bytes, [path, query], cancellation);
-    return predict.fromJson(parseJson(bytes, { maxDepth: maxJsonDepth }), [path, query], cancellation);
+    if (mediaType.startsWith('image/')) return predict.fromImage(bytes, [path, query], caller);
+    return predict.fromJson(parseJson(bytes, { maxDepth: maxJsonDepth }), [path, query], caller);
   }
 
   return [

@@ -1,6 +1,5 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Inference } from '../../inference/types.ts';
-import type { Cancellation } from '../../scheduler/types.ts';
+import type { Caller, Inference } from '../../inference/types.ts';
 import type { TextPreprocessing } from '../../packages/manifest.ts';
 import { preprocessImage } from '../../preprocessing/image.ts';
 import { preprocessTable, type TableRow } from '../../preprocessing/table.ts';
@@ -32,8 +31,8 @@ export interface Predict {
    * @param body as parsed; its envelope and its tensors are read here.
    * @param said what other parts of the request say of the model.
    */
-  fromJson(body: ScannedJson, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer>;
-  fromImage(image: Buffer, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer>;
+  fromJson(body: ScannedJson, said: readonly SaidReference[], caller: Caller): Promise<RouteAnswer>;
+  fromImage(image: Buffer, said: readonly SaidReference[], caller: Caller): Promise<RouteAnswer>;
 }
 
 function checkAgrees(field: keyof SaidReference, one: string | number, other: string | number): void {
@@ -95,10 +94,11 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     });
   }
 
-  async function fromJson(body: ScannedJson, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer> {
+  async function fromJson(body: ScannedJson, said: readonly SaidReference[], caller: Caller): Promise<RouteAnswer> {
     const { envelope, inputs } = decodePredictRequest(body);
     const { timeoutMs, priority } = envelope.parameters ?? {};
-    const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+    const { client, signal } = caller;
+    const deadline = timeoutMs === undefined ? caller.deadline : Math.min(caller.deadline ?? Infinity, performance.now() + timeoutMs);
     const version = await inference.resolve(mergeReference([...said, envelope]), deadline === undefined ? {} : { deadline });
     const { preprocessing, classification } = version.manifest;
     const texts = preprocessing?.kind === 'text' ? textsIn(inputs) : undefined;
@@ -106,7 +106,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     if (preprocessing?.kind !== 'text' || texts === undefined) {
       const tensors = inputsOf(inputs, version);
       return encodePredictResponse(
-        await inference.predict(version, { inputs: tensors, outputs, deadline, signal, priority }),
+        await inference.predict(version, { inputs: tensors, outputs, client, deadline, signal, priority }),
         classification,
       );
     }
@@ -115,7 +115,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     try {
       const tensors = await inputsOfTexts(texts, version, preprocessing);
       return encodePredictResponse(
-        await inference.predict(version, { inputs: tensors, outputs, deadline, signal, priority }),
+        await inference.predict(version, { inputs: tensors, outputs, client, deadline, signal, priority }),
         classification,
       );
     } finally {
@@ -123,7 +123,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     }
   }
 
-  async function fromImage(body: Buffer, said: readonly SaidReference[], signal: Cancellation): Promise<RouteAnswer> {
+  async function fromImage(body: Buffer, said: readonly SaidReference[], caller: Caller): Promise<RouteAnswer> {
     const version = await inference.resolve(mergeReference(said));
     const { preprocessing, classification } = version.manifest;
     if (preprocessing?.kind !== 'image') {
@@ -139,8 +139,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
       const response = await inference.predict(version, {
         inputs: new Map([[preprocessedInputOf(version), image]]),
         outputs: undefined,
-        deadline: undefined,
-        signal,
+        ...caller,
       });
       return encodePredictResponse(response, classification);
     } finally {

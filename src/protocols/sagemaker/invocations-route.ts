@@ -65,9 +65,9 @@ export function createInvocationsRoute({
     version: ReadyVersion,
     inputs: NamedTensors,
     format: PredictFormat,
-    { headers, cancellation: signal }: RouteContext<unknown, unknown>,
+    { headers, caller }: RouteContext<unknown, unknown>,
   ): Promise<RouteAnswer> {
-    const response = await inference.predict(version, { inputs, outputs: undefined, deadline: undefined, signal });
+    const response = await inference.predict(version, { inputs, outputs: undefined, ...caller });
     const { outputs } = response;
     const [only, ...more] = outputs.values();
     const wantsCsv = headers.accept?.trimStart().startsWith('text/csv') === true;
@@ -99,7 +99,7 @@ export function createInvocationsRoute({
     const body = parseJson(bytes, { maxDepth: maxJsonDepth, nonFinite: true });
     if (isJsonObject(body) && NATIVE_FIELDS.some((name) => Object.hasOwn(body, name))) {
       const named = target ?? (Object.hasOwn(body, 'model') ? undefined : fallback());
-      return predict.fromJson(body, [{ model: named }], context.cancellation);
+      return predict.fromJson(body, [{ model: named }], context.caller);
     }
     const fields = fieldsOf(body);
     const format = formatOf(fields);
@@ -144,7 +144,7 @@ export function createInvocationsRoute({
       const bytes = await decodeBody(context.body, context.headers['content-encoding'], maxBodyBytes);
       if (context.mediaType === 'text/csv') return fromCsv(bytes, target, context);
       if (context.mediaType.startsWith('image/') || context.mediaType === 'application/x-image') {
-        return predict.fromImage(bytes, [{ model: target ?? fallback() }], context.cancellation);
+        return predict.fromImage(bytes, [{ model: target ?? fallback() }], context.caller);
       }
       return fromJson(bytes, target, context);
     },

@@ -1,7 +1,6 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Inference, InferenceResponse, InferenceTimes } from '../../inference/types.ts';
+import type { Caller, Inference, InferenceResponse, InferenceTimes } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion, Registry, VersionDescription, VersionState } from '../../registry/types.ts';
-import type { Cancellation } from '../../scheduler/types.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import { type Example, examplesToInputs } from './examples.ts';
 import { classesOf, type ScoredClass, scoredOutput, valuesOf } from './results.ts';
@@ -16,13 +15,6 @@ export const SIGNATURE_DEF = 'signature_def';
 export interface ServingOptions {
   readonly inference: Inference;
   readonly registry: Registry;
-}
-
-export interface CallContext {
-  /** On the `performance.now()` clock; the server's limit when undefined. */
-  readonly deadline: number | undefined;
-  /** Aborted when the client goes away. */
-  readonly signal: Cancellation | undefined;
 }
 
 /** The state of a version in TensorFlow Serving's terms; `message` is empty unless it failed. */
@@ -43,11 +35,11 @@ export interface Serving {
   /** @throws SlipwayError as `Inference.resolve`; SIGNATURE_NOT_FOUND */
   resolve(reference: ModelReference, signatureName: string): Promise<ReadyVersion>;
   /** @param outputs all when empty. */
-  predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], context: CallContext): Promise<InferenceResponse>;
+  predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], caller: Caller): Promise<InferenceResponse>;
   /** The scores of all classes. @throws SlipwayError OUTPUT_MISMATCH when the model has none, and as `predict` */
-  classify(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<Results<ScoredClass[][]>>;
+  classify(version: ReadyVersion, examples: readonly Example[], caller: Caller): Promise<Results<ScoredClass[][]>>;
   /** One value for each example. @throws SlipwayError as `classify` */
-  regress(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<Results<Float32Array | Float64Array>>;
+  regress(version: ReadyVersion, examples: readonly Example[], caller: Caller): Promise<Results<Float32Array | Float64Array>>;
   /** Of one version, or of all. @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND, LABEL_NOT_FOUND */
   status(reference: ModelReference): readonly VersionStatus[];
 }
@@ -69,18 +61,13 @@ function versionStatus({ version, state, reason, onDemand }: VersionDescription)
 }
 
 export function createServing({ inference, registry }: ServingOptions): Serving {
-  function predict(
-    version: ReadyVersion,
-    inputs: NamedTensors,
-    outputs: readonly string[],
-    context: CallContext,
-  ): Promise<InferenceResponse> {
-    return inference.predict(version, { inputs, outputs: outputs.length === 0 ? undefined : outputs, ...context });
+  function predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], caller: Caller): Promise<InferenceResponse> {
+    return inference.predict(version, { inputs, outputs: outputs.length === 0 ? undefined : outputs, ...caller });
   }
 
-  async function scores(version: ReadyVersion, examples: readonly Example[], context: CallContext): Promise<[InferenceResponse, string]> {
+  async function scores(version: ReadyVersion, examples: readonly Example[], caller: Caller): Promise<[InferenceResponse, string]> {
     const output = scoredOutput(version);
-    return [await predict(version, examplesToInputs(examples, version.signature), [output], context), output];
+    return [await predict(version, examplesToInputs(examples, version.signature), [output], caller), output];
   }
 
   return {
@@ -95,12 +82,12 @@ export function createServing({ inference, registry }: ServingOptions): Serving 
       return version;
     },
     predict,
-    async classify(version, examples, context) {
-      const [inference, output] = await scores(version, examples, context);
+    async classify(version, examples, caller) {
+      const [inference, output] = await scores(version, examples, caller);
       return { results: classesOf(inference, output, version.manifest.classification?.labels), inference };
     },
-    async regress(version, examples, context) {
-      const [inference, output] = await scores(version, examples, context);
+    async regress(version, examples, caller) {
+      const [inference, output] = await scores(version, examples, caller);
       return { results: valuesOf(inference, output), inference };
     },
     status({ model, version, label }) {

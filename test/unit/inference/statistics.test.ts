@@ -52,7 +52,7 @@ describe('statistics of inference', () => {
       },
     };
     const inference = withStatistics(fakeInference, statistics);
-    const request = { outputs: undefined, deadline: undefined, signal: undefined };
+    const request = { outputs: undefined, client: '', deadline: undefined, signal: new AbortController().signal };
     await inference.predict(version, { ...request, inputs: new Map([['x', fp32([1, 2, 3, 4, 5, 6], [3, 2])]]) });
     await expect(inference.predict(version, { ...request, inputs: new Map() })).rejects.toThrow('no inputs');
     expect(statistics.of('m', 1)).toMatchObject({ inferenceCount: 3, success: { count: 1 }, fail: { count: 1 } });

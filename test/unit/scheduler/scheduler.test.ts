@@ -255,6 +255,37 @@ describe('createScheduler', () => {
     expect(valuesOf(await answers[2]!)).toEqual([10, 12]);
   });
 
+  it('sends nothing beside a trial or the repetition of a failed batch that keeps the runner busy', async () => {
+    const { submit, runs, endTurn, scheduler } = setUp();
+    const first = [submit([1, 2]), submit([3, 4]), submit([5, 6])];
+    await endTurn();
+    await runs[0]!.finish(100);
+    await endTurn();
+    expect(runs.map(({ parts }) => parts.length)).toEqual([3]);
+    expect(scheduler.describe().queue).toMatchObject({ depth: 2, inFlight: 1 });
+    await runs[0]!.finish(100);
+    await endTurn();
+    expect(runs.map(({ numbers }) => numbers)).toEqual([[3, 4, 5, 6]]);
+    await runs[0]!.fail(new SlipwayError('INFERENCE_FAILED', 'index out of range'));
+    const later = submit([7, 8]);
+    await endTurn();
+    expect(runs.map(({ numbers }) => numbers)).toEqual([[3, 4]]);
+    await runs[0]!.finish(100);
+    await endTurn();
+    expect(runs.map(({ numbers }) => numbers)).toEqual([[5, 6]]);
+    await runs[0]!.finish(100);
+    await endTurn();
+    expect(runs.map(({ numbers }) => numbers)).toEqual([[7, 8]]);
+    await runs[0]!.finish();
+    expect((await Promise.all([...first, later])).map(valuesOf)).toEqual([
+      [2, 4],
+      [6, 8],
+      [10, 12],
+      [14, 16],
+    ]);
+    expect(scheduler.describe().queue).toMatchObject({ depth: 0, inFlight: 0 });
+  });
+
   it('takes no batch apart whose output has lost its rows, and joins no more then', async () => {
     const { submit, runs, endTurn, learn, scheduler } = setUp();
     await learn();

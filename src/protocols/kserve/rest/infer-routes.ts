@@ -30,16 +30,13 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
   const { infer } = openInference;
   const readHead = createInferHeadReader(maxJsonDepth);
 
-  async function handle(
-    reference: ModelReference,
-    { body, headers, cancellation: signal }: RouteContext<unknown, unknown>,
-  ): Promise<RouteAnswer> {
+  async function handle(reference: ModelReference, { body, headers, caller }: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const plain = await decodeBody(body, headers['content-encoding'], maxBodyBytes);
     const version = await infer.resolve(reference);
     const { json, binary } = splitBody(plain, headers['inference-header-content-length']);
     const request = json === undefined ? decodeRawRequest(binary, version.signature) : decodeInferRequest(readHead(json), binary);
     checkOutputForms(request, version.signature);
-    const answer = await infer.run(version, request, { deadline: undefined, signal });
+    const answer = await infer.run(version, request, caller);
     return compressAnswer(encodeInferAnswer(answer, request), headers['accept-encoding']);
   }
 

@@ -89,21 +89,19 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   const read = async ({ body, headers }: RouteContext<unknown, unknown>): Promise<ReturnType<typeof readBody>> =>
     readBody(await decodeBody(body, headers['content-encoding'], maxBodyBytes), maxJsonDepth);
 
-  const contextOf = ({ cancellation: signal }: RouteContext<unknown, unknown>) => ({ deadline: undefined, signal });
-
   async function predict(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const format = formatOf(fields);
     const version = await serving.resolve(reference, signatureName);
     const inputs = decodePredict(fields, format, version.signature);
-    const response = await serving.predict(version, inputs, [], contextOf(context));
+    const response = await serving.predict(version, inputs, [], context.caller);
     return compressAnswer(jsonAnswer(encodePredict(response.outputs, format), response), context.headers['accept-encoding']);
   }
 
   async function classify(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const version = await serving.resolve(reference, signatureName);
-    const { results, inference } = await serving.classify(version, decodeExamples(fields), contextOf(context));
+    const { results, inference } = await serving.classify(version, decodeExamples(fields), context.caller);
     const texts = results.map(
       (classes) => `[${classes.map(({ label, score }) => `[${JSON.stringify(label)},${scoreText(score)}]`).join(',')}]`,
     );
@@ -113,7 +111,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   async function regress(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const version = await serving.resolve(reference, signatureName);
-    const { results, inference } = await serving.regress(version, decodeExamples(fields), contextOf(context));
+    const { results, inference } = await serving.regress(version, decodeExamples(fields), context.caller);
     return jsonAnswer(`{"results":[${Array.from(results, scoreText).join(',')}]}`, inference);
   }
 
