@@ -7,6 +7,7 @@ import type { Config } from './config/schema.ts';
 import { createDatasetCatalog } from './datasets/catalog.ts';
 import { createUploadStore } from './datasets/uploads.ts';
 import { createInference } from './inference/inference.ts';
+import { createQuotas } from './inference/quotas.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import { runJobProcess } from './jobs/job-process.ts';
 import { createJobs } from './jobs/jobs.ts';
@@ -133,7 +134,10 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
   });
   const statistics = createInferenceStatistics();
   const lanes = createLanes(config.scheduler);
-  const inference = withStatistics(createInference({ registry, lanes, ...config.scheduler }), statistics);
+  const inference = withStatistics(
+    createInference({ registry, lanes, quotas: createQuotas(config.clients), ...config.scheduler }),
+    statistics,
+  );
   const parts: ProtocolParts = {
     config,
     registry,

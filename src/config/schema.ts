@@ -200,6 +200,20 @@ export const configSchema = z.strictObject({
         .describe(
           'Proxies in front of the server, each of which adds the address that it was called from to `X-Forwarded-For`: so many entries from the end are believed. With 0 the header is not looked at, and all that comes through a proxy is one client.',
         ),
+      requestsPerSecond: z
+        .number()
+        .positive()
+        .optional()
+        .describe(
+          'Predict requests a second that one client may send in the long run; what is over it gets 429 with `Retry-After`. Without it there is no bound.',
+        ),
+      burst: count.optional().describe('Requests that one client may send at once after a rest. Without it those of a second, at least 1.'),
+      maxConcurrent: count
+        .optional()
+        .describe('Predict requests of one client that are under way at once; what is over it gets 429. Without it there is no bound.'),
+      maxClients: count
+        .default(10_000)
+        .describe('Clients whose use is remembered for the quotas; beyond that the one that was idle for longest begins anew.'),
     })
     .prefault({}),
   datasets: z

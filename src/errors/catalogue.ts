@@ -13,6 +13,7 @@ export const ERROR_KINDS = [
   'unsupported_media_type',
   'method_not_allowed',
   'unsupported',
+  'quota_exceeded',
   'overloaded',
   'deadline_exceeded',
   'cancelled',
@@ -165,6 +166,10 @@ export const CATALOGUE = {
   RUNNER_UNRESPONSIVE: {
     kind: 'unavailable',
     meaning: 'The process that runs the model stopped answering and was ended; the request may be sent again.',
+  },
+  QUOTA_EXCEEDED: {
+    kind: 'quota_exceeded',
+    meaning: 'The client is over what the settings under `clients` allow one client; try again after `Retry-After`.',
   },
   QUEUE_FULL: { kind: 'overloaded', meaning: 'The queue of the model is full; try again after `Retry-After`.' },
   DEADLINE_UNREACHABLE: {

@@ -10,6 +10,7 @@ export const GRPC_STATUS = {
   already_exists: 6, // ALREADY_EXISTS
   permission_denied: 7, // PERMISSION_DENIED
   payload_too_large: 8, // RESOURCE_EXHAUSTED
+  quota_exceeded: 8, // RESOURCE_EXHAUSTED
   failed_precondition: 9, // FAILED_PRECONDITION
   method_not_allowed: 12, // UNIMPLEMENTED
   unsupported: 12, // UNIMPLEMENTED

@@ -11,6 +11,7 @@ export const HTTP_STATUS = {
   failed_precondition: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  quota_exceeded: 429,
   cancelled: 499,
   internal: 500,
   unsupported: 501,

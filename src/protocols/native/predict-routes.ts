@@ -31,7 +31,7 @@ export function createPredictRoutes({ predict, maxBodyBytes, maxJsonDepth }: Pre
     query: predictQuery,
     body,
     responses: { 200: { description: 'The outputs of the model.', schema: predictResponse, example: ANSWER_EXAMPLE } },
-    errors: [400, 404, 409, 413, 415, 499, 500, 501, 503, 504],
+    errors: [400, 404, 409, 413, 415, 429, 499, 500, 501, 503, 504],
   } as const;
 
   async function handle(

@@ -12,6 +12,7 @@ export const ERROR_EXAMPLES: Readonly<Record<ErrorKind, readonly [code: ErrorCod
   unsupported_media_type: ['UNSUPPORTED_MEDIA_TYPE', 'This route does not read text/plain; send one of: application/json.'],
   method_not_allowed: ['METHOD_NOT_ALLOWED', '/predict does not take GET; it takes POST.'],
   unsupported: ['ENGINE_UNAVAILABLE', 'saved_model.pb: a SavedModel needs the native TensorFlow engine, which this server does not have.'],
+  quota_exceeded: ['QUOTA_EXCEEDED', 'This client is over its 100 requests a second.'],
   overloaded: ['QUEUE_FULL', 'The queue of this model is full (1000 requests wait).'],
   deadline_exceeded: ['DEADLINE_EXCEEDED', 'The request was not answered within its time.'],
   cancelled: ['REQUEST_CANCELLED', 'The client went away before the answer.'],

@@ -101,7 +101,7 @@ function errorResponse(status: number, protocol: HttpProtocol, writer: SchemaWri
   const request = { requestId: 'f609a4d3d26d-12', method: 'POST', path: '/' };
   const example =
     code === undefined ? undefined : (JSON.parse(protocol.encodeError(new SlipwayError(code, message!), request).body) as unknown);
-  const retry = status === 503;
+  const retry = status === 503 || status === 429;
   return {
     description: `An error of the kind ${kinds.map((kind) => kind.replaceAll('_', ' ')).join(' or ')}.`,
     ...(retry && { headers: { 'retry-after': { description: 'Seconds after which to try again.', schema: { type: 'integer' } } } }),

@@ -138,7 +138,7 @@ export function createInvocationsRoute({
         example: { predictions: [3, 6, 9] },
       },
     },
-    errors: [400, 404, 409, 413, 415, 499, 500, 501, 503, 504],
+    errors: [400, 404, 409, 413, 415, 429, 499, 500, 501, 503, 504],
     async handle(context) {
       const target = targetOf(context.headers[TARGET_MODEL]);
       const bytes = await decodeBody(context.body, context.headers['content-encoding'], maxBodyBytes);

@@ -19,6 +19,7 @@ export const V2_STATUS = {
   method_not_allowed: 405,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  quota_exceeded: 429,
   cancelled: 499,
   internal: 500,
   unsupported: 501,

@@ -58,7 +58,7 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
     tag: 'kserve',
     body,
     responses: { 200: { description: 'The outputs of the model.', schema: inferAnswer, example: ANSWER_EXAMPLE } },
-    errors: [400, 404, 413, 415, 499, 500, 501, 503],
+    errors: [400, 404, 413, 415, 429, 499, 500, 501, 503],
   } as const;
 
   return [

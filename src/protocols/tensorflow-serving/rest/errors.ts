@@ -19,6 +19,7 @@ const TENSORFLOW_STATUS = {
   already_exists: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  quota_exceeded: 429,
   cancelled: 499,
   internal: 500,
   unsupported: 501,

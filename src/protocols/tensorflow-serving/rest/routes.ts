@@ -47,7 +47,7 @@ function routesOf(
   return REFERENCES.map(({ path, params, suffix }) =>
     defineRoute<PathParams>({
       tag: 'tensorflow-serving',
-      errors: shared.method === 'GET' ? [400, 404, 500, 503] : [400, 404, 413, 415, 499, 500, 501, 503, 504],
+      errors: shared.method === 'GET' ? [400, 404, 500, 503] : [400, 404, 413, 415, 429, 499, 500, 501, 503, 504],
       ...shared,
       path: `${path}${after}`,
       operationId: `${shared.operationId}${suffix}`,
