@@ -39,7 +39,7 @@ function tokens(seed: number): Tensor {
   return { dtype: 'FP32', shape: [BATCH, TIME], data };
 }
 
-/** Two steps by the graph and two by tfjs; each weight must be the same afterwards, and have changed. */
+/** Two steps by the graph and two by tfjs: the losses and, afterwards, all weights must be the same. */
 async function expectSameSteps(model: tfl.LayersModel, x: Tensor, target: Tensor): Promise<void> {
   const { session, input } = await openTraining(model, { loss: 'mean-squared-error', optimizer: SGD });
   const rate = 0.1;
