@@ -8,7 +8,7 @@ export const nameSchema = z
 /** A version is a positive integer; as a folder name it has no leading zero. */
 export const versionSchema = z.int().positive();
 
-const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex');
+export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex');
 
 /** How to make the input tensor from an image file. Values are scaled first (value × scale), then normalised. */
 const imagePreprocessingSchema = z.strictObject({

@@ -10,6 +10,7 @@ import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { entryParts, invalidEntry } from './entry-names.ts';
 import { createEntryWriter, type EntryWriter, type Unpacked, type UnpackLimits } from './entry-writer.ts';
 import { createByteBudget } from './limit-bytes.ts';
+import { readSlip, SLIP_MAGIC } from './slip.ts';
 import { readZipEntries } from './zip.ts';
 
 async function unpackTar(source: Readable, writer: EntryWriter): Promise<void> {
@@ -73,7 +74,8 @@ async function unpackAny(source: AsyncIterable<Uint8Array>, folder: string, limi
     await inflating;
   } else if (head.toString('latin1', 0, 2) === 'PK') await readZipEntries(limited, `${folder}.zip`, writer);
   else if (head.toString('latin1', TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5) === 'ustar') await unpackTar(limited, writer);
-  else throw new SlipwayError('INVALID_ARCHIVE', 'The body is not a tar, tar.gz or zip archive.');
+  else if (head.toString('latin1', 0, SLIP_MAGIC.length) === SLIP_MAGIC) await readSlip(limited, writer);
+  else throw new SlipwayError('INVALID_ARCHIVE', 'The body is not a tar, tar.gz, zip or slip archive.');
   await counting;
 }
 
@@ -100,8 +102,8 @@ function toArchiveError(error: unknown): unknown {
 }
 
 /**
- * Unpacks a tar, tar.gz or zip archive into a new folder. On any error nothing is left of it.
- * @throws SlipwayError INVALID_ARCHIVE, ARCHIVE_TOO_LARGE, BODY_TOO_LARGE, STORAGE_FULL
+ * Unpacks a tar, tar.gz, zip or slip archive into a new folder. On any error nothing is left of it.
+ * @throws SlipwayError INVALID_ARCHIVE, DIGEST_MISMATCH, ARCHIVE_TOO_LARGE, BODY_TOO_LARGE, STORAGE_FULL
  */
 export async function unpackArchive(source: AsyncIterable<Uint8Array>, folder: string, limits: UnpackLimits): Promise<Unpacked> {
   await mkdir(folder, { recursive: true });

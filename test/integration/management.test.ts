@@ -139,6 +139,19 @@ describe('packages', () => {
     const packed = await download.bytes();
     expect(await (await fetch(`${address}/models/triple/versions/1/package`)).bytes()).toEqual(packed);
     const again = await post(address, '/models/triple/versions', packed, 'application/gzip');
+    const slip = await fetch(`${address}/models/triple/versions/1/package?format=slip`);
+    expect(slip.headers.get('content-disposition')).toBe('attachment; filename="triple-1.slip"');
+    const sealed = await slip.bytes();
+    const copied = await post(address, '/models/copy/versions', sealed, 'application/octet-stream');
+    expect(await copied.json()).toMatchObject({ version: 1, state: 'ready', manifest: { description: 'Three times as much.' } });
+    expect(await (await fetch(`${address}/models/copy/versions/1/package?format=slip`)).bytes()).toEqual(sealed);
+    sealed[sealed.length - 1]! ^= 1;
+    expect(await failureOf(await post(address, '/models/copy/versions', sealed, 'application/octet-stream'))).toMatchObject({
+      status: 400,
+      code: 'DIGEST_MISMATCH',
+      message: expect.stringContaining('slipway.json'),
+    });
+    expect((await fetch(`${address}/models/copy/versions/1`, { method: 'DELETE' })).ok).toBe(true);
     expect(await again.json()).toMatchObject({ version: 2, state: 'ready' });
     expect((await post(address, '/models/triple/versions?version=5', new Uint8Array(await timesThree()), 'application/onnx')).status).toBe(
       201,

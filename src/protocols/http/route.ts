@@ -16,7 +16,8 @@ export interface BodyDefinition {
 
 export interface ResponseDefinition {
   readonly description: string;
-  readonly contentType?: string;
+  /** One, or each that an answer may have. */
+  readonly contentType?: string | string[];
   readonly schema?: z.ZodType;
   readonly example?: unknown;
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,13 +1,18 @@
 import { z } from 'zod';
 import type { CompiledModels } from '../../compilation/compiled-models.ts';
 import { onnxPackage } from '../../compilation/onnx-package.ts';
-import { packFiles, packVersion } from '../../packages/pack.ts';
+import { filesOf, packFiles, packVersion } from '../../packages/pack.ts';
+import { packSlip } from '../../packages/slip.ts';
 import type { Registry } from '../../registry/types.ts';
 import { versionParams } from '../http/path-params.ts';
 import { defineRoute, type RouteDefinition } from '../http/route.ts';
 
 const packageQuery = z.strictObject({
-  format: z.enum(['onnx']).optional().meta({ description: 'Have the model as ONNX: a TF.js layers model is compiled.', example: 'onnx' }),
+  format: z.enum(['onnx', 'slip']).optional().meta({
+    description:
+      '`onnx`: have the model as ONNX; a TF.js layers model is compiled. `slip`: one file in which the SHA-256 of each file is verified when it is uploaded.',
+    example: 'slip',
+  }),
 });
 
 type PackageQuery = z.infer<typeof packageQuery>;
@@ -22,13 +27,21 @@ export function createPackageRoutes(registry: Registry, models: CompiledModels):
       tag: 'models',
       summary: 'Download a version as one archive.',
       description:
-        'A gzipped tar that can be uploaded again. The same files always give the same bytes. With `format=onnx` it holds model.onnx (and model.onnx.data when that is over 2 GiB) in place of a TF.js layers model; COMPILE_FAILED says which layer stands in the way.',
+        'An archive that can be uploaded again, a gzipped tar where nothing else is asked for. The same files always give the same bytes. With `format=onnx` it holds model.onnx (and model.onnx.data when that is over 2 GiB) in place of a TF.js layers model; COMPILE_FAILED says which layer stands in the way. With `format=slip` it is one file with the SHA-256 of each file in it; an upload in which a byte has changed is refused with the name of the file.',
       params: versionParams,
       query: packageQuery,
-      responses: { 200: { description: 'The archive.', contentType: 'application/gzip' } },
+      responses: { 200: { description: 'The archive.', contentType: ['application/gzip', 'application/octet-stream'] } },
       errors: [400, 404, 500, 501],
       async handle({ params: { name, version }, query: { format } }) {
         const folder = registry.folderOf(name, version);
+        if (format === 'slip') {
+          return {
+            status: 200,
+            contentType: 'application/octet-stream',
+            headers: { 'content-disposition': `attachment; filename="${name}-${version}.slip"` },
+            payload: packSlip(await filesOf(folder)),
+          };
+        }
         const payload = format === 'onnx' ? packFiles(await onnxPackage(folder, models)) : packVersion(folder);
         const suffix = format === undefined ? '' : `-${format}`;
         return {

@@ -75,21 +75,18 @@ function requestBodyOf(body: BodyDefinition, writer: SchemaWriter): Json {
 
 function responseOf(response: ResponseDefinition, writer: SchemaWriter): Json {
   const { description, schema, contentType, example, headers } = response;
-  const type = contentType ?? (schema === undefined ? undefined : 'application/json');
+  const types = contentType ?? (schema === undefined ? undefined : 'application/json');
+  const content = {
+    // Without a schema it is any content of its type; OpenAPI 3.1 describes bytes so.
+    ...(schema && { schema: writer.write(schema, 'output') }),
+    ...(example !== undefined && { example }),
+  };
   return {
     description,
     ...(headers && {
       headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' } }])),
     }),
-    ...(type !== undefined && {
-      content: {
-        [type]: {
-          // Without a schema it is any content of its type; OpenAPI 3.1 describes bytes so.
-          ...(schema && { schema: writer.write(schema, 'output') }),
-          ...(example !== undefined && { example }),
-        },
-      },
-    }),
+    ...(types !== undefined && { content: Object.fromEntries([types].flat().map((type) => [type, content])) }),
   };
 }
 
