@@ -201,6 +201,7 @@ describe('training jobs', () => {
     [{ features: ['alcohol', 'kind'] }, 400, 'UNSUITABLE_DATA', /"kind" is the target/],
     [{ architecture: { kind: 'mlpp' } }, 400, 'INVALID_REQUEST', /architecture/],
     [{ optimizer: { kind: 'adam', learningRate: 0 } }, 400, 'INVALID_REQUEST', /optimizer.learningRate/],
+    [{ publish: { model: 'wine', if: { metric: 'acuracy', atLeast: 0.9 } } }, 400, 'INVALID_REQUEST', /publish\.if\.metric: .*accuracy/],
     [{ epoch: 3 }, 400, 'INVALID_REQUEST', /epoch: is no field here/],
   ])('refuse %j before the queue', async (change, status, code, message) => {
     const { address } = await serverWithWine();
@@ -358,6 +359,15 @@ describe('training jobs', () => {
       status: 404,
       code: 'VERSION_NOT_FOUND',
     });
+  });
+
+  it('say when the metric of their condition is not one of their task', async () => {
+    const { address } = await serverWithWine();
+    const { id } = await submit(address, { ...SPEC, epochs: 1, publish: { model: 'wine', if: { metric: 'rmse', atMost: 1 } } });
+    await eventsOf(address, id);
+    expect((await describeJob(address, id)).reason).toBe(
+      'Not published: there is no metric "rmse"; there are loss, accuracy, precision, recall, f1.',
+    );
   });
 
   it.each([

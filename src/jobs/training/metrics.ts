@@ -1,10 +1,15 @@
 import type { TargetSpec } from '../../datasets/dataset.ts';
 
+/** Names of what is measured: of classes those up to `f1`, of numbers `loss` and the others. */
+export const METRICS = ['loss', 'accuracy', 'precision', 'recall', 'f1', 'mae', 'rmse', 'r2'] as const;
+
+type Metrics = Partial<Record<(typeof METRICS)[number], number>>;
+
 /** Adds up what the examples of a pass show. Plain data inside, so that a checkpoint can keep it. */
 export interface Meter {
   /** @param outputs probabilities [N, classes] or values [N, width]; @param loss mean of these N examples */
   add(outputs: Float32Array, target: Float32Array | Int32Array, size: number, loss: number): void;
-  metrics(): Record<string, number>;
+  metrics(): Metrics;
   state(): MeterState;
 }
 
@@ -27,7 +32,7 @@ function ratio(part: number, whole: number): number {
 }
 
 /** Macro averages count each class alike (over the classes that there are examples of). */
-function classMetrics(confusion: readonly number[], classes: number): Record<string, number> {
+function classMetrics(confusion: readonly number[], classes: number): Metrics {
   let right = 0;
   let total = 0;
   const scores = { precision: 0, recall: 0, f1: 0 };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { nameSchema } from '../../packages/manifest.ts';
 import { LOSSES, TRAINING_ENGINES } from '../../engines/training/trainer.ts';
 import { architectureSchema } from './architectures/schema.ts';
+import { METRICS } from './metrics.ts';
 
 const rate = z.number().positive().max(1_000);
 const share = z.number().min(0).max(1);
@@ -148,7 +149,7 @@ export const trainSpecSchema = z.strictObject({
       label: nameSchema.optional().describe('Label for the new version.'),
       if: z
         .strictObject({
-          metric: z.string().min(1),
+          metric: z.enum(METRICS),
           atLeast: z.number().optional(),
           atMost: z.number().optional(),
         })
