@@ -77,7 +77,7 @@ export function onnxTrainer(threads: number): CreateTrainer {
       [STEP.weights, exampleWeights(batch, spec)],
     ];
 
-    /** The arrays by the names of a trainer's state, with the inputs of the graph that they are. */
+    /** The arrays by the names of the model's files, with the inputs of the graph that they are. */
     const weightValues = (): Map<string, Values> => {
       const arrays = session.state();
       return new Map(
