@@ -65,9 +65,11 @@ describe('layers of transformers in tfjs', () => {
   });
 
   it('begin with the same weights for the same seeds, and can be trained', async () => {
+    // What dropout leaves out is drawn from the seed, too: by chance it may leave out all that the queries change.
+    const seededBlock = { ...block, seed: 3 };
     const [model, again] = [
-      await build(embedding, layer('TransformerEncoder', block)),
-      await build(embedding, layer('TransformerEncoder', block)),
+      await build(embedding, layer('TransformerEncoder', seededBlock)),
+      await build(embedding, layer('TransformerEncoder', seededBlock)),
     ];
     const numbers = (each: LayersModel): number[][] => each.getWeights().map((weight) => [...weight.dataSync()]);
     expect(numbers(model)).toEqual(numbers(again));
