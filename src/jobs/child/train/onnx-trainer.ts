@@ -1,4 +1,5 @@
 import { compileTrainingStep } from '../../../compiler/compile-training.ts';
+import { float } from '../../../compiler/graph/tensors.ts';
 import { encodeOnnx } from '../../../compiler/onnx/encode-onnx.ts';
 import { slotName, STEP } from '../../../compiler/training/training-step.ts';
 import { openTrainingSession } from '../../../engines/onnx/training-session.ts';
@@ -24,13 +25,6 @@ function exampleWeights({ target: { shape, data } }: TrainingBatch, { loss, clas
   return { dtype: 'FP32', shape: sizes, data: weights };
 }
 
-/** A scalar, as the graph takes it. */
-const scalar = (dtype: 'FP32' | 'FP64', value: number): Tensor => ({
-  dtype,
-  shape: [],
-  data: dtype === 'FP32' ? Float32Array.of(value) : Float64Array.of(value),
-});
-
 function resultOf(outputs: NamedTensors): StepResult {
   return { loss: outputs.get(STEP.loss)!.data[0] as number, outputs: outputs.get(STEP.outputs)!.data as Float32Array };
 }
@@ -49,7 +43,6 @@ export function onnxTrainer(threads: number): CreateTrainer {
     const stored = new Map(
       initial.map(({ name, values }) => [name, { name, shape: values.shape, tensor: (): Tensor => toTensor(values) }]),
     );
-    const trained = new Set(initial.filter((weight) => weight.trained).map(({ name }) => name));
     const { graph, evaluation, state, fixed, weights } = compileTrainingStep(
       { class_name: 'Sequential', config: { name: 'model', layers: spec.layers } },
       stored,
@@ -90,11 +83,15 @@ export function onnxTrainer(threads: number): CreateTrainer {
 
     return {
       engine: 'onnx cpu',
-      parameterCount: initial.reduce((sum, { name, values }) => sum + (trained.has(name) ? values.data.length : 0), 0),
+      parameterCount: initial.reduce((sum, { values, trained }) => sum + (trained ? values.data.length : 0), 0),
       step: async (batch, { learningRate, step }) =>
         resultOf(
           await session.step(
-            new Map([...inputsOf(batch), [STEP.rate, scalar('FP32', learningRate)], [STEP.step, scalar('FP64', step)]]),
+            new Map<string, Tensor>([
+              ...inputsOf(batch),
+              [STEP.rate, float(learningRate)],
+              [STEP.step, { dtype: 'FP64', shape: [], data: Float64Array.of(step) }],
+            ]),
             RESULT,
           ),
         ),
