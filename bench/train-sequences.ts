@@ -4,8 +4,6 @@
  * A profile by ONNX Runtime tells where the graph's time goes.
  * Usage: node bench/train-sequences.ts [rounds=5] [batch=64]; PYTHON names a Python with torch.
  */
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { compileTrainingStep } from '../src/compiler/compile-training.ts';
 import { float } from '../src/compiler/graph/tensors.ts';
 import { encodeOnnx } from '../src/compiler/onnx/encode-onnx.ts';
@@ -17,6 +15,7 @@ import type { WeightSpec } from '../src/packages/tfjs/model-file.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
 import { BENCH_MODELS } from './lib/layers-models.ts';
 import { profileOperators } from './lib/operator-profile.ts';
+import { pytorchStepMs, WITHOUT_PYTORCH } from './lib/pytorch.ts';
 import { median } from './lib/statistics.ts';
 
 const [rounds, batch] = [Number(process.argv[2] ?? 5), Number(process.argv[3] ?? 64)];
@@ -26,15 +25,7 @@ const CLASSES = 10;
 /** Operators of the profile that are told. */
 const TOLD = 8;
 
-function pytorch(name: string): number | undefined {
-  const program = fileURLToPath(new URL('./lib/sequences_torch.py', import.meta.url));
-  const ran = spawnSync(process.env['PYTHON'] ?? 'python3', [program, name, String(batch), String(STEPS), String(THREADS)], {
-    encoding: 'utf8',
-  });
-  return ran.status === 0 ? Number(ran.stdout) : undefined;
-}
-
-for (const name of ['lstm', 'transformer']) {
+for (const name of ['lstm', 'transformer'] as const) {
   const { title, make, shape, example } = BENCH_MODELS[name]!;
   let compiled: ReturnType<typeof compileTrainingStep> | undefined;
   let compiling = 0;
@@ -76,7 +67,7 @@ for (const name of ['lstm', 'transformer']) {
     for (const each of batches) await session.step(each, [STEP.loss]);
     // The first round warms up.
     if (round > 0) ours.push((performance.now() - begun) / STEPS);
-    const other = pytorch(name);
+    const other = pytorchStepMs(name, { batch, steps: STEPS, threads: THREADS });
     if (other !== undefined && round > 0) theirs.push(other);
   }
   await session.dispose();
@@ -84,9 +75,7 @@ for (const name of ['lstm', 'transformer']) {
   console.log(`${title}; batch ${batch}, ${THREADS} threads: ${nodes}`);
   const other = theirs.length === 0 ? undefined : median(theirs);
   const beside =
-    other === undefined
-      ? 'PyTorch was not measured: there is no Python with torch (name one by PYTHON)'
-      : `PyTorch ${other.toFixed(1)} ms; ${(other / median(ours)).toFixed(2)}× PyTorch's rate`;
+    other === undefined ? WITHOUT_PYTORCH : `PyTorch ${other.toFixed(1)} ms; ${(other / median(ours)).toFixed(2)}× PyTorch's rate`;
   console.log(`  a step: ${median(ours).toFixed(1)} ms; ${beside}`);
   const feeds = new Map([...inputs(1), ...state.map(({ name: input, initial }) => [input, initial] as const)]);
   for (const { operator, nodes: many, milliseconds, share } of (await profileOperators(model, feeds, { threads: THREADS })).slice(0, TOLD))

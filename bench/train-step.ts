@@ -2,11 +2,10 @@
  * Training steps of LeNet-5 by the tfjs trainer against PyTorch, in turn.
  * Usage: node bench/train-step.ts [rounds=3] [batch=64]; PYTHON names a Python with torch.
  */
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { createTfjsTrainer } from '../src/engines/tfjs/training/tfjs-trainer.ts';
 import { layersOf } from '../src/jobs/training/architectures/layers-of.ts';
 import { createRandom } from '../src/datasets/random.ts';
+import { pytorchStepMs, WITHOUT_PYTORCH } from './lib/pytorch.ts';
 import { median } from './lib/statistics.ts';
 
 const rounds = Number(process.argv[2] ?? 3);
@@ -44,12 +43,10 @@ async function slipway(): Promise<number> {
   return (batchSize * STEPS * 1_000) / (performance.now() - begun);
 }
 
+/** Images per second. */
 function pytorch(): number | undefined {
-  const program = fileURLToPath(new URL('./lib/lenet_torch.py', import.meta.url));
-  const ran = spawnSync(process.env['PYTHON'] ?? 'python3', [program, String(batchSize), String(STEPS * 5), String(THREADS)], {
-    encoding: 'utf8',
-  });
-  return ran.status === 0 ? Number(ran.stdout) : undefined;
+  const stepMs = pytorchStepMs('lenet', { batch: batchSize, steps: STEPS * 5, threads: THREADS });
+  return stepMs === undefined ? undefined : (batchSize * 1_000) / stepMs;
 }
 
 await slipway();
@@ -61,7 +58,7 @@ for (let round = 0; round < rounds; round += 1) {
   if (other !== undefined) theirs.push(other);
 }
 console.log(`${trainer.engine}: ${median(own).toFixed(0)} images/s at batch ${batchSize} (median of ${rounds})`);
-if (theirs.length === 0) console.log('PyTorch was not measured: there is no Python with torch (name one by PYTHON)');
+if (theirs.length === 0) console.log(WITHOUT_PYTORCH);
 else {
   const ratio = median(own.map((value, index) => value / theirs[index]!));
   console.log(`PyTorch, ${THREADS} threads: ${median(theirs).toFixed(0)} images/s; ratio ${ratio.toFixed(3)}`);

@@ -1,5 +1,5 @@
-"""Steps of the LSTM classifier or the Transformer encoder of layers-models.ts in PyTorch on random sequences: prints
-milliseconds of a step. Usage: sequences_torch.py lstm|transformer BATCH STEPS THREADS"""
+"""Training steps in PyTorch with Adam on random examples: LeNet-5, or the LSTM classifier or the Transformer encoder of
+layers-models.ts. Prints milliseconds of a step. Usage: torch_steps.py lenet|lstm|transformer BATCH STEPS THREADS"""
 import sys
 import time
 
@@ -34,8 +34,19 @@ class Transformer(nn.Module):
         return self.dense(self.encoder(self.words(x) + self.places.weight).mean(1))
 
 
-model = Lstm() if name == "lstm" else Transformer()
-x = torch.rand(batch, TIME, FEATURES) if name == "lstm" else torch.randint(0, WORDS, (batch, TIME))
+def lenet():
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, CLASSES),
+    )
+
+
+make, examples = {
+    "lenet": (lenet, lambda: torch.rand(batch, 1, 28, 28)),
+    "lstm": (Lstm, lambda: torch.rand(batch, TIME, FEATURES)),
+    "transformer": (Transformer, lambda: torch.randint(0, WORDS, (batch, TIME))),
+}[name]
+model, x = make(), examples()
 labels = torch.randint(0, CLASSES, (batch,))
 optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
 
