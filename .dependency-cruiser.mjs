@@ -139,6 +139,13 @@ export default {
       to: { path: '^src/server\\.ts$' },
     },
     {
+      name: 'the-server-knows-no-command',
+      comment: 'What is typed after `slipway` uses the parts of the program; none of them knows it.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(cli/|main\\.ts$)' },
+      to: { path: '^src/cli/' },
+    },
+    {
       name: 'the-server-needs-nothing-beside-src',
       comment: 'Tests, scripts and measurements are not in the image; neither are development dependencies.',
       severity: 'error',

@@ -2,8 +2,16 @@
 // Plain JavaScript on purpose: compiled code, types already stripped, is kept between starts, but only for files that
 // are loaded after this call. A TypeScript entry would load Node's type stripper at every start (18 MB, 40 ms).
 import { existsSync } from 'node:fs';
-import { enableCompileCache, registerHooks } from 'node:module';
+import * as nodeModules from 'node:module';
 
+const { enableCompileCache, registerHooks } = nodeModules;
+if (registerHooks === undefined) {
+  process.stderr.write(
+    `slipway: needs Node 24; this is ${process.version}. In a checkout, npm start and npx slipway take the one that npm ci has brought.\n`,
+  );
+  // oxlint-disable-next-line no-restricted-properties -- nothing of src can be loaded here
+  process.exit(1);
+}
 enableCompileCache();
 
 // zod comes with its messages in fifty languages and loads them all: 10 MB and 30 ms of a start for what is never used.

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Output } from './cli/command.ts';
 import { ConfigError, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { messageOf } from './errors/slipway-error.ts';
@@ -8,12 +9,14 @@ import { createServer } from './server.ts';
 /** Exit statuses: 2 for a bad setting, as command-line tools do; 1 for a server that could not start. */
 const EXIT_USAGE = 2;
 const EXIT_FAILURE = 1;
+/** As shells have it for a program that Ctrl-C has ended. */
+const EXIT_INTERRUPTED = 130;
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
 
-function readConfig(): Config | undefined {
+function readConfig(argv: readonly string[]): Config | undefined {
   try {
-    const loaded = loadConfig({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8'), version });
+    const loaded = loadConfig({ argv, env: process.env, readFile: (path) => readFileSync(path, 'utf8'), version });
     if (loaded.kind === 'run') return loaded.config;
     process.stdout.write(`${loaded.text}\n`);
   } catch (error) {
@@ -43,8 +46,8 @@ function onParentGone(act: () => void): void {
 }
 
 /** The process around the server: settings, log, signals and exit statuses. */
-async function run(): Promise<void> {
-  const config = readConfig();
+async function serve(argv: readonly string[]): Promise<void> {
+  const config = readConfig(argv);
   if (config === undefined) return;
   const logger = await createLogger(config.logging, { isTTY: process.stdout.isTTY });
   const server = createServer(config, { logger, env: process.env, version });
@@ -83,4 +86,40 @@ async function run(): Promise<void> {
   }
 }
 
-await run();
+function outputOf(stream: NodeJS.WriteStream): Output {
+  return {
+    write: (text) => void stream.write(text),
+    // For a pipe Node leaves both out, whatever its types say.
+    isTTY: (stream as Partial<NodeJS.WriteStream>).isTTY ?? false,
+    get columns() {
+      return (stream as Partial<NodeJS.WriteStream>).columns ?? 80;
+    },
+  };
+}
+
+/** The process around every other command. It ends by itself when all is written. */
+async function runAlone(argv: readonly string[]): Promise<void> {
+  const { COMMANDS } = await import('./cli/commands.ts');
+  const { runCommand } = await import('./cli/run-command.ts');
+  const interrupted = new AbortController();
+  const interrupt = (): void => {
+    if (interrupted.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    interrupted.abort();
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  process.exitCode = await runCommand(argv, COMMANDS, {
+    out: outputOf(process.stdout),
+    err: outputOf(process.stderr),
+    env: process.env,
+    interrupted: interrupted.signal,
+  });
+  process.off('SIGINT', interrupt);
+  process.off('SIGTERM', interrupt);
+}
+
+const argv = process.argv.slice(2);
+const [first = '--'] = argv;
+if (first === 'serve') await serve(argv.slice(1));
+else if (first.startsWith('-')) await serve(argv);
+else await runAlone(argv);

@@ -13,7 +13,9 @@ export function helpText(): string {
   ];
   const width = Math.max(...rows.map(([flag]) => flag.length)) + 2;
   return [
-    'Usage: slipway [--setting value | --setting=value | --switch | --no-switch …]',
+    'Usage: slipway [serve] [--setting value | --setting=value | --switch | --no-switch …]',
+    '',
+    'Starts the server. slipway help lists the other commands.',
     '',
     'Settings come from a file (--config or SLIPWAY_CONFIG), then the environment, then flags; the later one holds.',
     'A flag --limits-max-body-bytes is SLIPWAY_LIMITS_MAX_BODY_BYTES in the environment',

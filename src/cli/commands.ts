@@ -1,0 +1,10 @@
+import type { CommandEntry } from './run-command.ts';
+
+/** The words after `slipway`, as `slipway help` lists them. Without one, and for `serve`, the server starts. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'package',
+    summary: 'verify packages of models',
+    load: async () => (await import('./package/package-command.ts')).packageCommand,
+  },
+];
