@@ -11,6 +11,7 @@ import { createQuotas } from './inference/quotas.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import { runJobProcess } from './jobs/job-process.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createPublishOnce } from './jobs/publish.ts';
 import { createTrainWork } from './jobs/training/train-work.ts';
 import type { OnInference } from './inference/types.ts';
 import type { Logger } from './observability/log.ts';
@@ -122,8 +123,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     work: {
       train: createTrainWork({
         datasets,
-        registry,
-        incomingFolder: incomingFolderOf(config),
+        publish: createPublishOnce(registry, incomingFolderOf(config)),
         process: { ...config.jobs, env: runnerEnvironment(env, undefined), group: 'jobs' },
         checkpointMs: config.jobs.checkpointMs,
         threads: config.jobs.threads,

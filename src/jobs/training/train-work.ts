@@ -1,20 +1,15 @@
-import { randomUUID } from 'node:crypto';
-import { cp, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { DatasetDescription } from '../../datasets/dataset.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Registry } from '../../registry/types.ts';
 import { type JobProcessSettings, runJobProcess } from '../job-process.ts';
 import type { Work } from '../jobs.ts';
+import type { PublishOnce } from '../publish.ts';
 import type { TrainRequest, TrainResult } from './run-training.ts';
 import type { TrainSpec } from './spec.ts';
 
 export interface TrainWorkOptions {
   readonly datasets: DatasetCatalog;
-  readonly registry: Registry;
-  /** On the file system of the model repository, so that publishing is one rename. */
-  readonly incomingFolder: string;
+  readonly publish: PublishOnce;
   readonly process: JobProcessSettings;
   /** As the setting `jobs.checkpointMs`. */
   readonly checkpointMs: number;
@@ -22,11 +17,6 @@ export interface TrainWorkOptions {
   readonly threads: number;
   /** Slipway's own. */
   readonly version: string;
-}
-
-export interface PublishedVersion {
-  readonly model: string;
-  readonly version: number;
 }
 
 /** Columns that are taken for the target when none is named. */
@@ -76,38 +66,7 @@ function refusal({ publish }: TrainSpec, { metrics, measuredOn }: TrainResult): 
 }
 
 /** Trains in a process of its own and publishes what comes of it. */
-export function createTrainWork({ datasets, registry, incomingFolder, process, checkpointMs, threads, version }: TrainWorkOptions): Work {
-  /** The version that this job has published already: the server may have ended right after that. */
-  function publishedBy(jobId: string, model: string): PublishedVersion | undefined {
-    const found = registry
-      .list()
-      .find(({ name }) => name === model)
-      ?.versions.find(({ manifest }) => manifest?.lineage?.['job'] === jobId);
-    return found && { model, version: found.version };
-  }
-
-  async function publish(
-    jobId: string,
-    { publish: wanted }: TrainSpec,
-    { packageFolder }: TrainResult,
-  ): Promise<PublishedVersion | undefined> {
-    if (wanted === undefined) return undefined;
-    const { model, label } = wanted;
-    let published = publishedBy(jobId, model);
-    if (published === undefined) {
-      const folder = join(incomingFolder, randomUUID());
-      await mkdir(incomingFolder, { recursive: true });
-      try {
-        await cp(packageFolder, folder, { recursive: true });
-        published = { model, version: (await registry.publish(model, undefined, folder)).version };
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
-    }
-    if (label !== undefined) await registry.setLabel(model, label, published.version);
-    return published;
-  }
-
+export function createTrainWork({ datasets, publish, process, checkpointMs, threads, version }: TrainWorkOptions): Work {
   return async ({ id, spec }, { folder, signal, report }) => {
     const trained = spec as TrainRequest['spec'];
     const request: TrainRequest = {
@@ -127,9 +86,10 @@ export function createTrainWork({ datasets, registry, incomingFolder, process, c
       onEvent: ({ type, data, progress, metrics }) =>
         report(type, data, { ...(progress !== undefined && { progress }), ...(metrics !== undefined && { metrics }) }),
     })) as TrainResult;
-    const { packageFolder: _folder, ...shown } = result;
+    const { packageFolder, ...shown } = result;
     const refused = refusal(trained, result);
-    const published = refused === undefined ? await publish(id, trained, result) : undefined;
+    const wanted = refused === undefined ? trained.publish : undefined;
+    const published = wanted && (await publish({ jobId: id, model: wanted.model, label: wanted.label, packageFolder }));
     report('result', { ...shown, published }, { metrics: result.metrics });
     return { result: { ...shown, published }, reason: refused === undefined ? '' : `Not published: ${refused}.` };
   };

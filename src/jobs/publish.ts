@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto';
+import { cp, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Registry } from '../registry/types.ts';
+
+export interface PublishedVersion {
+  readonly model: string;
+  readonly version: number;
+}
+
+export interface PublishRequest {
+  /** The manifest of the package names it in its lineage, as `job`. */
+  readonly jobId: string;
+  readonly model: string;
+  /** Is pointed at the version. */
+  readonly label: string | undefined;
+  /** A version folder; it is copied. */
+  readonly packageFolder: string;
+}
+
+/** Publishes what a job has made, once. @throws SlipwayError as `Registry.publish` and `setLabel` */
+export type PublishOnce = (request: PublishRequest) => Promise<PublishedVersion>;
+
+/** @param incomingFolder on the file system of the model repository, so that publishing is one rename */
+export function createPublishOnce(registry: Registry, incomingFolder: string): PublishOnce {
+  /** The version that this job has published already: the server may have ended right after that. */
+  function publishedBy(jobId: string, model: string): PublishedVersion | undefined {
+    const found = registry
+      .list()
+      .find(({ name }) => name === model)
+      ?.versions.find(({ manifest }) => manifest?.lineage?.['job'] === jobId);
+    return found && { model, version: found.version };
+  }
+
+  return async ({ jobId, model, label, packageFolder }) => {
+    let published = publishedBy(jobId, model);
+    if (published === undefined) {
+      const folder = join(incomingFolder, randomUUID());
+      await mkdir(incomingFolder, { recursive: true });
+      try {
+        await cp(packageFolder, folder, { recursive: true });
+        published = { model, version: (await registry.publish(model, undefined, folder)).version };
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+    if (label !== undefined) await registry.setLabel(model, label, published.version);
+    return published;
+  };
+}
