@@ -3,7 +3,7 @@
  * what it can know. `npm run check:layers` holds the code to it.
  */
 const core =
-  '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency|jobs|protobuf|compiler|compilation)/';
+  '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency|jobs|protobuf|compiler|compilation|optimization)/';
 
 export default {
   forbidden: [
@@ -43,6 +43,16 @@ export default {
       severity: 'error',
       from: { path: '^src/compiler/' },
       to: { path: '^src/', pathNot: '^src/(compiler|tensor|errors|packages|protobuf|engines/training)/' },
+    },
+    {
+      name: 'optimization-knows-models-only',
+      comment: 'It makes models out of models. Who runs them, to measure ranges and variants, hands that in.',
+      severity: 'error',
+      from: { path: '^src/optimization/' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/(optimization|compiler|tensor|errors|packages|protobuf|preprocessing|datasets|engines/(engine\\.ts|training/))',
+      },
     },
     {
       name: 'compilation-knows-no-compiler',

@@ -17,6 +17,8 @@ export const FIXED32 = 5;
 export class WireReader {
   readonly #bytes: Buffer;
   #offset = 0;
+  /** Where the field begins that `next` has come to, with its tag. */
+  #start = 0;
   /** Number and wire type of the field that `next` has come to. */
   field = 0;
   wireType = 0;
@@ -35,6 +37,7 @@ export class WireReader {
   /** Goes to the next field; false at the end of the message. */
   next(): boolean {
     if (this.atEnd) return false;
+    this.#start = this.#offset;
     this.readVarint();
     this.field = this.low >>> 3;
     this.wireType = this.low & 7;
@@ -100,6 +103,11 @@ export class WireReader {
   /** A signed 64-bit integer; a bigint beyond 2^53. */
   int64(): number | bigint {
     this.expect(VARINT);
+    return this.packedInt64();
+  }
+
+  /** The next signed integer in the content of a packed field, which is read as a message. */
+  packedInt64(): number | bigint {
     this.readVarint();
     const value = this.number();
     return Number.isSafeInteger(value) ? value : BigInt.asIntN(64, this.#big());
@@ -121,6 +129,18 @@ export class WireReader {
   /** The varint that was read last as a signed integer; beyond 2^53 a double close to it. */
   number(): number {
     return this.high * 2 ** 32 + (this.low >>> 0);
+  }
+
+  /** A 32-bit float. */
+  float(): number {
+    this.expect(FIXED32);
+    return this.take(4).readFloatLE();
+  }
+
+  /** The field as it lies in the message, with its tag; a view. Goes past it. */
+  whole(): Buffer {
+    this.skip();
+    return this.#bytes.subarray(this.#start, this.#offset);
   }
 
   /** Goes past a field that is of no interest. */

@@ -16,6 +16,10 @@ export class WireWriter {
     return this.#parts;
   }
 
+  get byteLength(): number {
+    return this.#length;
+  }
+
   /** The whole message. */
   finish(): Buffer {
     return Buffer.concat(this.#parts, this.#length);
@@ -29,8 +33,14 @@ export class WireWriter {
     return this.bytes(field, Buffer.from(value, 'utf8'));
   }
 
-  /** A whole number that a double holds exactly. */
-  int(field: number, value: number): this {
+  /** Whole fields, with their tags. */
+  fields(fields: readonly Uint8Array[]): this {
+    for (const field of fields) this.#raw(field);
+    return this;
+  }
+
+  /** A whole number: one that a double holds exactly, or a 64-bit one as a bigint. */
+  int(field: number, value: number | bigint): this {
     return this.#tag(field, VARINT).#varint(value);
   }
 
@@ -49,7 +59,7 @@ export class WireWriter {
   }
 
   /** Varints in one packed field; 64-bit integers as bigints or numbers. */
-  packedVarints(field: number, values: ArrayLike<number> | ArrayLike<bigint>): this {
+  packedVarints(field: number, values: ArrayLike<number | bigint>): this {
     let bytes = Buffer.allocUnsafe(values.length * 2 + VARINT_ROOM);
     let at = 0;
     for (let index = 0; index < values.length; index += 1) {
@@ -63,7 +73,7 @@ export class WireWriter {
     return this.#varint(field * 8 + wireType);
   }
 
-  #varint(value: number): this {
+  #varint(value: number | bigint): this {
     const bytes = Buffer.allocUnsafe(VARINT_ROOM);
     return this.#raw(bytes.subarray(0, writeVarint(bytes, 0, value)));
   }

@@ -11,7 +11,7 @@ const IR_VERSION = 8;
 const OPSET_VERSION = 18;
 
 /** Protobuf messages end at 2 GiB; weights that would go beyond leave room for the nodes. */
-const MOST_WEIGHT_BYTES = 2 ** 31 - 2 ** 26;
+export const MOST_WEIGHT_BYTES = 2 ** 31 - 2 ** 26;
 
 export const EXTERNAL_DATA_FILE = 'model.onnx.data';
 

@@ -15,7 +15,7 @@ export interface ExternalData {
 const ALIGNMENT = 4096;
 
 /** Shorter tensors stay in the model file: ONNX Runtime reads shapes and axes before it opens other files. */
-const LEAST_EXTERNAL_BYTES = 1024;
+export const LEAST_EXTERNAL_BYTES = 1024;
 
 /** The bytes of numbers; little-endian, as every machine is that Node runs on. A view, no copy. */
 function bytesOf(data: NumericData): Uint8Array {
@@ -24,6 +24,20 @@ function bytesOf(data: NumericData): Uint8Array {
 
 function entry(key: string, value: string): WireWriter {
   return new WireWriter().string(STRING_ENTRY.key, key).string(STRING_ENTRY.value, value);
+}
+
+/** Where in a file of weights a tensor starts that comes after `byteLength` bytes. */
+export function nextOffset(byteLength: number): number {
+  return Math.ceil(byteLength / ALIGNMENT) * ALIGNMENT;
+}
+
+/** Says in a TensorProto that its elements are in another file. */
+export function addReference(message: WireWriter, file: string, offset: number, byteLength: number): WireWriter {
+  return message
+    .message(TENSOR.externalData, entry('location', file))
+    .message(TENSOR.externalData, entry('offset', String(offset)))
+    .message(TENSOR.externalData, entry('length', String(byteLength)))
+    .int(TENSOR.dataLocation, EXTERNAL);
 }
 
 /** A TensorProto. Its values are written as they lie in memory, into the message or to the external data. */
@@ -35,12 +49,8 @@ export function encodeTensor(name: string, { dtype, shape, data }: Tensor, exter
   }
   const bytes = bytesOf(data as NumericData);
   if (external === undefined || bytes.byteLength < LEAST_EXTERNAL_BYTES) return message.bytes(TENSOR.rawData, bytes);
-  const offset = Math.ceil(external.byteLength / ALIGNMENT) * ALIGNMENT;
+  const offset = nextOffset(external.byteLength);
   external.parts.push(new Uint8Array(offset - external.byteLength), bytes);
   external.byteLength = offset + bytes.byteLength;
-  return message
-    .message(TENSOR.externalData, entry('location', external.file))
-    .message(TENSOR.externalData, entry('offset', String(offset)))
-    .message(TENSOR.externalData, entry('length', String(bytes.byteLength)))
-    .int(TENSOR.dataLocation, EXTERNAL);
+  return addReference(message, external.file, offset, bytes.byteLength);
 }

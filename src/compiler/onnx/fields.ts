@@ -7,10 +7,36 @@ import type { DType } from '../../tensor/dtype.ts';
 
 export const MODEL = { irVersion: 1, producerName: 2, graph: 7, opsetImport: 8 } as const;
 export const OPSET = { domain: 1, version: 2 } as const;
-export const GRAPH = { node: 1, name: 2, initializer: 5, input: 11, output: 12 } as const;
-export const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5 } as const;
-export const ATTRIBUTE = { name: 1, float: 2, int: 3, string: 4, graph: 6, floats: 7, ints: 8, strings: 9, type: 20 } as const;
-export const TENSOR = { dims: 1, dataType: 2, stringData: 6, name: 8, rawData: 9, externalData: 13, dataLocation: 14 } as const;
+export const GRAPH = { node: 1, name: 2, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const;
+export const NODE = { input: 1, output: 2, name: 3, opType: 4, attribute: 5, domain: 7 } as const;
+export const ATTRIBUTE = {
+  name: 1,
+  float: 2,
+  int: 3,
+  string: 4,
+  tensor: 5,
+  graph: 6,
+  floats: 7,
+  ints: 8,
+  strings: 9,
+  tensors: 10,
+  graphs: 11,
+  type: 20,
+} as const;
+export const TENSOR = {
+  dims: 1,
+  dataType: 2,
+  floatData: 4,
+  int32Data: 5,
+  stringData: 6,
+  int64Data: 7,
+  name: 8,
+  rawData: 9,
+  doubleData: 10,
+  uint64Data: 11,
+  externalData: 13,
+  dataLocation: 14,
+} as const;
 export const STRING_ENTRY = { key: 1, value: 2 } as const;
 export const VALUE = { name: 1, type: 2 } as const;
 export const TYPE = { tensor: 1 } as const;
@@ -19,7 +45,7 @@ export const SHAPE = { dimension: 1 } as const;
 export const DIMENSION = { value: 1, symbol: 2 } as const;
 
 /** AttributeProto.AttributeType. */
-export const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
+export const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
 
 /** TensorProto.DataLocation. */
 export const EXTERNAL = 1;

@@ -1,6 +1,6 @@
-import { readFile, realpath } from 'node:fs/promises';
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import { fileInside } from '../file-inside.ts';
 import { MODEL_FILE, type ModelFile, type WeightSpec } from './model-file.ts';
 
 /** Bytes of one value on disk. Strings carry their own lengths. */
@@ -16,27 +16,8 @@ function invalid(message: string, cause?: unknown): SlipwayError {
   return new SlipwayError('INVALID_MODEL', message, { cause });
 }
 
-/** Shards come from uploads too, so a path must never lead out of the version folder, by its text or by a link. */
-async function resolveShard(folder: string, path: string): Promise<string> {
-  const refuse = (problem: string): SlipwayError => invalid(`${MODEL_FILE} names the weight file "${path}", which ${problem}.`);
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) throw refuse('is a URL; weight files must lie beside it');
-  if (path.includes('\0')) throw refuse('is no file name');
-  if (isAbsolute(path) || /^[a-z]:/i.test(path)) throw refuse('is an absolute path; weight files must lie beside it');
-  if (path.split(/[/\\]/).includes('..')) throw refuse('leads out of the version folder');
-  let file: string;
-  try {
-    file = await realpath(join(folder, path));
-  } catch (error) {
-    throw invalid(`The weight file "${path}" is missing or cannot be read; ${MODEL_FILE} names it.`, error);
-  }
-  const inside = relative(await realpath(folder), file);
-  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))
-    throw refuse('is a link that leads out of the version folder');
-  return file;
-}
-
 async function readShard(folder: string, path: string): Promise<ArrayBuffer> {
-  const file = await resolveShard(folder, path);
+  const file = await fileInside(folder, path, { what: 'weight file', namedBy: MODEL_FILE });
   try {
     const bytes = await readFile(file);
     // tfjs takes whole ArrayBuffers; a small Buffer may be a slice of Node's pool.
