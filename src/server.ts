@@ -46,6 +46,11 @@ export interface ServerEnvironment {
   readonly env: Readonly<NodeJS.ProcessEnv>;
   /** Slipway's own, for protocols that say it. */
   readonly version: string;
+  /**
+   * False when other servers may work on the same models: what uploads have left in the repository is then not removed at
+   * the start, for it may be on its way. Default true.
+   */
+  readonly isAlone?: boolean;
 }
 
 /** What a person wants to know first: which models answer, on which engine and device, and which do not. */
@@ -67,7 +72,7 @@ function readyLine(registry: Registry): string {
 /**
  * Builds every part and hands them to each other.
  */
-export function createServer(config: Config, { logger, env, version }: ServerEnvironment): Server {
+export function createServer(config: Config, { logger, env, version, isAlone = true }: ServerEnvironment): Server {
   let phase: ServerPhase = 'starting';
   let addresses: readonly string[] = [];
   let stopping: Promise<void> | undefined;
@@ -186,7 +191,7 @@ export function createServer(config: Config, { logger, env, version }: ServerEnv
     registry,
     async start() {
       // What an upload cut short by a crash has left.
-      await rm(incomingFolderOf(config), { recursive: true, force: true });
+      if (isAlone) await rm(incomingFolderOf(config), { recursive: true, force: true });
       await mkdir(resolve(config.models), { recursive: true });
       await datasets.start();
       await uploads.start();

@@ -7,4 +7,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'verify packages of models',
     load: async () => (await import('./package/package-command.ts')).packageCommand,
   },
+  {
+    name: 'train',
+    summary: 'train a model, here or on a server',
+    load: async () => (await import('./train/train-command.ts')).trainCommand,
+  },
 ];

@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { basename } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from '../../errors/slipway-error.ts';
+import { packFiles, filesOf } from '../../packages/pack.ts';
+import { type JobEvent, parseEventStream } from './event-stream.ts';
+
+/** What a server answered instead of what was asked for, or that there is none. */
+class ApiError extends Error {
+  /** The code of the error; undefined when no server answered. */
+  readonly code: string | undefined;
+
+  constructor(message: string, code?: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** A training job, as far as it is shown. */
+export interface TrainJob {
+  readonly id: string;
+  readonly state: 'queued' | 'running' | 'cancelling' | 'cancelled' | 'failed' | 'succeeded';
+  readonly reason: string;
+  readonly error?: { readonly code: string };
+  readonly spec: { readonly epochs: number };
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly result?: {
+    readonly published?: { readonly model: string; readonly version: number };
+    readonly engine: string;
+    readonly measuredOn: string;
+  };
+}
+
+export interface StoredDataset {
+  readonly name: string;
+  readonly rows: number;
+  readonly digest: string;
+}
+
+/** The routes of a server that training needs. Every function throws `ApiError`. */
+export interface TrainingApi {
+  submit(spec: unknown): Promise<TrainJob>;
+  describe(id: string): Promise<TrainJob>;
+  cancel(id: string): Promise<TrainJob>;
+  /** All that has happened to a job, and then what happens, until it has ended; connects again when the connection breaks. */
+  events(id: string, signal: AbortSignal): AsyncIterable<JobEvent>;
+  /**
+   * Makes a dataset of a file, or of the images in a folder. One with the same content that is there already is taken as
+   * it is; another one of that name stays, and the new one has the beginning of its digest in its name.
+   */
+  upload(path: string, name: string, onSent: (bytes: number, total: number | undefined) => void): Promise<StoredDataset>;
+}
+
+export interface ApiOptions {
+  /** E.g. `http://localhost:8080`. */
+  readonly server: string;
+  /** Sent with each request, e.g. for a proxy in front of the server. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface Sent {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Readable | string;
+  readonly signal?: AbortSignal;
+}
+
+/** Tries in a row to get a broken stream of events back, and the wait before each, in milliseconds. */
+const RECONNECT_TRIES = 30;
+const RECONNECT_MS = 1_000;
+
+/** What is sent of a path: a file as it is, a folder as an archive. */
+async function contentOf(path: string): Promise<{ readonly file: string; readonly bytes: number | undefined; open(): Readable }> {
+  const status = await stat(path);
+  if (status.isFile()) return { file: basename(path), bytes: status.size, open: () => createReadStream(path) };
+  return { file: `${basename(path)}.tar.gz`, bytes: undefined, open: () => packFiles(filesOf(path)) };
+}
+
+async function* counted(content: Readable, onCount: (bytes: number) => void): AsyncIterable<Buffer> {
+  let bytes = 0;
+  for await (const chunk of content) {
+    yield chunk as Buffer;
+    onCount((bytes += (chunk as Buffer).length));
+  }
+}
+
+export function createApi({ server, headers: always }: ApiOptions): TrainingApi {
+  async function send(path: string, { method = 'GET', headers, body, signal }: Sent = {}): Promise<IncomingMessage> {
+    const url = new URL(server.replace(/\/$/, '') + path);
+    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, { method, headers: { ...always, ...headers }, signal });
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve).once('error', reject);
+    });
+    // A server that refuses a body answers before it has come as a whole; what then breaks is of no interest.
+    if (typeof body === 'object') pipeline(body, request).catch(() => {});
+    else request.end(body);
+    const answer = await answered.catch((error: unknown) => {
+      signal?.throwIfAborted();
+      const { code } = error as NodeJS.ErrnoException;
+      throw new ApiError(`There is no answer from ${server}: ${messageOf(error) || (code ?? 'the connection failed')}.`);
+    });
+    if (answer.statusCode! < 300) return answer;
+    throw await errorOf(answer);
+  }
+
+  async function errorOf(answer: IncomingMessage): Promise<ApiError> {
+    const text = (await buffer(answer)).toString();
+    try {
+      const { error } = JSON.parse(text) as { error: { code: string; message: string } };
+      return new ApiError(`${error.code}: ${error.message}`, error.code);
+    } catch {
+      return new ApiError(`${server} answered with the status ${answer.statusCode}; is it a Slipway server?`);
+    }
+  }
+
+  async function json<T>(path: string, sent?: Sent): Promise<T> {
+    return JSON.parse((await buffer(await send(path, sent))).toString()) as T;
+  }
+
+  async function find(name: string): Promise<StoredDataset | undefined> {
+    try {
+      return await json<StoredDataset>(`/datasets/${encodeURIComponent(name)}`);
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'DATASET_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  return {
+    submit: (spec) => json('/train-jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(spec) }),
+    describe: (id) => json(`/train-jobs/${encodeURIComponent(id)}`),
+    cancel: (id) => json(`/train-jobs/${encodeURIComponent(id)}/cancel`, { method: 'POST' }),
+    async *events(id, signal) {
+      let last = 0;
+      for (let tries = 0; ;) {
+        try {
+          const headers = { 'last-event-id': String(last) };
+          const stream = await send(`/train-jobs/${encodeURIComponent(id)}/events`, { headers, signal });
+          for await (const event of parseEventStream(stream)) {
+            last = event.id;
+            tries = 0;
+            yield event;
+          }
+          // A server that stops ends the stream as well, and the job goes on after its next start.
+          const { state } = await json<TrainJob>(`/train-jobs/${encodeURIComponent(id)}`);
+          if (state === 'succeeded' || state === 'failed' || state === 'cancelled') return;
+        } catch (error) {
+          if (signal.aborted) return;
+          const answered = error instanceof ApiError && error.code !== undefined && error.code !== 'SHUTTING_DOWN';
+          if (answered || tries >= RECONNECT_TRIES) throw error;
+        }
+        tries += 1;
+        await delay(RECONNECT_MS, undefined, { signal }).catch(() => {});
+      }
+    },
+    async upload(path, name, onSent) {
+      const { file, bytes, open } = await contentOf(path);
+      const hash = createHash('sha256');
+      for await (const chunk of open()) hash.update(chunk as Buffer);
+      const digest = hash.digest('hex');
+      let known = await find(name);
+      let free = name;
+      if (known !== undefined && known.digest !== digest) {
+        free = `${name}-${digest.slice(0, 8)}`;
+        known = await find(free);
+      }
+      if (known !== undefined) return known;
+      return json(`/datasets?name=${encodeURIComponent(free)}&file=${encodeURIComponent(file)}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream', ...(bytes !== undefined && { 'content-length': String(bytes) }) },
+        body: Readable.from(
+          counted(open(), (sent) => onSent(sent, bytes)),
+          { objectMode: false },
+        ),
+      });
+    },
+  };
+}
