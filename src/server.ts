@@ -128,6 +128,7 @@ export function createServer(config: Config, { logger, env, version, isAlone = t
     work: {
       train: createTrainWork({
         datasets,
+        registry,
         publish: createPublishOnce(registry, incomingFolderOf(config)),
         process: { ...config.jobs, env: runnerEnvironment(env, undefined), group: 'jobs' },
         checkpointMs: config.jobs.checkpointMs,

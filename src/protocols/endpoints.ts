@@ -86,7 +86,7 @@ function nativeProtocol(
       maxBytes: config.datasets.maxUploadBytes,
     }),
     ...createResumableUploadRoutes(uploads, config.datasets.maxUploadBytes),
-    ...createTrainJobRoutes({ jobs, datasets, ...limits }),
+    ...createTrainJobRoutes({ jobs, datasets, registry, ...limits }),
   ];
   return {
     tags: {

@@ -1,7 +1,7 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { TextPreprocessing, TokenizerSpec } from '../../packages/manifest.ts';
 import { createTokenizer, splitText } from '../../preprocessing/tokenizer.ts';
-import type { InputSpec, Preparation, PreparationRequest } from '../dataset.ts';
+import type { InputSpec, Preparation, PreparationRequest, TextRequest } from '../dataset.ts';
 import type { StoredColumn } from '../records/layout.ts';
 import type { TextSource } from '../derived/tokens.ts';
 import type { RecordFile } from '../records/record-file.ts';
@@ -60,6 +60,15 @@ async function trainVocabulary(kind: 'characters' | 'words', size: number, texts
   return mostFrequent(counts, size);
 }
 
+async function tokenizerOf(
+  asked: NonNullable<TextRequest['tokenizer']>,
+  vocabularySize: number,
+  texts: () => AsyncIterable<string>,
+): Promise<TokenizerSpec> {
+  if (typeof asked !== 'object') return { kind: asked, vocabulary: await trainVocabulary(asked, vocabularySize, texts()) };
+  return 'json' in asked ? { kind: 'file', file: TOKENIZER_FILE } : { kind: asked.kind, vocabulary: [...asked.vocabulary] };
+}
+
 /** What is needed to make tokens of a column. @throws SlipwayError INVALID_MANIFEST */
 export async function textSource(
   { description, columns }: StoredDescription,
@@ -82,11 +91,8 @@ export async function measureTexts(
   const isContinued = request.task === 'next-token';
   const { tokenizer: asked = isContinued ? 'characters' : 'words', vocabularySize = DEFAULT_VOCABULARY, maxLength } = request.text ?? {};
   const texts = (): AsyncGenerator<string> => trainingTexts(file, column, assignment);
-  const isGiven = typeof asked === 'object';
-  const spec: TokenizerSpec = isGiven
-    ? { kind: 'file', file: TOKENIZER_FILE }
-    : { kind: asked, vocabulary: await trainVocabulary(asked, vocabularySize, texts()) };
-  const files: Record<string, string> = isGiven ? { [TOKENIZER_FILE]: asked.json } : {};
+  const spec = await tokenizerOf(asked, vocabularySize, texts);
+  const files: Record<string, string> = typeof asked === 'object' && 'json' in asked ? { [TOKENIZER_FILE]: asked.json } : {};
   const tokenizer = await createTokenizer(spec, async () => files[TOKENIZER_FILE]!);
   let length = maxLength ?? (isContinued ? DEFAULT_CONTEXT : 1);
   if (maxLength === undefined && !isContinued) {

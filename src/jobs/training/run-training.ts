@@ -7,6 +7,9 @@ import type { CreateTrainer, LayerConfig, TrainerSpec } from '../../engines/trai
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { VersionManifest } from '../../packages/manifest.ts';
 import { layersOf } from './architectures/layers-of.ts';
+import type { Architecture } from './architectures/schema.ts';
+import { openFineTuning } from './fine-tuning/fine-tuning.ts';
+import type { TunedLayers } from './fine-tuning/tuned-layers.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import type { TrainSpec } from './spec.ts';
 import { type EpochMetrics, evaluate, type ProgressReport, train, type TrainingProgress } from './train.ts';
@@ -16,6 +19,8 @@ export interface TrainRequest {
   readonly jobId: string;
   readonly spec: TrainSpec & { readonly target: string };
   readonly datasetFolder: string;
+  /** Where the version lies that is trained further, when there is one: a copy of the job's own. */
+  readonly parentFolder: string | undefined;
   /** The job's own folder: the checkpoint lies there, and at the end the package. */
   readonly folder: string;
   readonly checkpointMs: number;
@@ -78,19 +83,20 @@ function classWeightsOf(spec: TrainSpec, target: TargetSpec): readonly number[] 
   return target.labels.map((label) => classWeights[label] ?? 1);
 }
 
-function trainerSpecOf(spec: TrainSpec, { target, inputs }: Preparation): TrainerSpec {
+function trainerSpecOf(spec: TrainSpec, { target, inputs }: Preparation, tuned: TunedLayers | undefined): TrainerSpec {
   const byDefault = target.kind === 'class' ? 'cross-entropy' : 'mean-squared-error';
   const loss = spec.loss ?? byDefault;
   if ((loss === 'cross-entropy') !== (target.kind === 'class'))
     throw new SlipwayError('UNSUITABLE_DATA', `The loss ${loss} does not fit the target "${spec.target}"; take ${byDefault}.`);
   const { learningRate: _rate, ...optimizer } = spec.optimizer;
+  const architecture = tuned === undefined ? spec.architecture : { kind: 'layers', layers: tuned.layers };
   return {
-    layers: layersOf(spec.architecture, inputs[0]!, target, spec.seed),
+    layers: layersOf(architecture as Architecture, inputs[0]!, target, spec.seed),
     loss,
     optimizer,
     clipping: spec.clipping,
     classWeights: classWeightsOf(spec, target),
-    frozen: [],
+    frozen: tuned?.frozen ?? [],
     seed: spec.seed,
   };
 }
@@ -119,20 +125,26 @@ export async function runTraining(
   const { spec, folder, jobId } = request;
   const { target, task, features, split, image, scaling, unknownCategories } = spec;
   const dataset = openDataset(request.datasetFolder);
-  const preparation = await dataset.prepare({ target, task, features, split, image, scaling, unknownCategories } as never);
+  const tuning = request.parentFolder === undefined ? undefined : await openFineTuning(spec.architecture as never, request.parentFolder);
+  const asked = { target, task, features, split, image, scaling, unknownCategories, ...tuning?.request };
+  const found = await dataset.prepare(asked as never);
+  const preparation = tuning?.adopt(found) ?? found;
   signal.throwIfAborted();
-  const trainerSpec = trainerSpecOf(spec, preparation);
+  const tuned = tuning?.layers(preparation);
+  const trainerSpec = trainerSpecOf(spec, preparation, tuned);
   const trainer = await createTrainer(trainerSpec);
   const examples = await dataset.open(preparation, { signal });
   try {
     const { engine, engineReason, parameterCount: parameters } = trainer;
     reporter.prepared(preparation, { layers: trainerSpec.layers, parameters, engine, engineReason });
     const path = join(folder, CHECKPOINT_FILE);
+    const checkpoint = await readCheckpoint<TrainingProgress>(path);
+    if (checkpoint === undefined && tuned !== undefined) tuning!.begin(trainer, tuned);
     const history = await train({
       trainer,
       examples,
       spec,
-      checkpoint: await readCheckpoint<TrainingProgress>(path),
+      checkpoint,
       saveCheckpoint: (checkpoint) => writeCheckpoint(path, checkpoint),
       checkpointMs: request.checkpointMs,
       onProgress: reporter.progress,
@@ -162,6 +174,7 @@ export async function runTraining(
         JSON.stringify({
           job: jobId,
           slipway: request.version,
+          parent: tuning?.parent,
           dataset: preparation.dataset,
           split: preparation.split,
           rows: preparation.rows,

@@ -3,12 +3,15 @@ import type { DatasetDescription } from '../../datasets/dataset.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type JobProcessSettings, runJobProcess } from '../job-process.ts';
 import type { Work } from '../jobs.ts';
+import type { Registry } from '../../registry/types.ts';
 import type { PublishOnce } from '../publish.ts';
+import { copyParent, resolveParent } from './fine-tuning/resolve-parent.ts';
 import type { TrainRequest, TrainResult } from './run-training.ts';
 import type { TrainSpec } from './spec.ts';
 
 export interface TrainWorkOptions {
   readonly datasets: DatasetCatalog;
+  readonly registry: Registry;
   readonly publish: PublishOnce;
   readonly process: JobProcessSettings;
   /** As the setting `jobs.checkpointMs`. */
@@ -28,10 +31,14 @@ function unsuitable(path: string, message: string): SlipwayError {
 
 /**
  * Fills in what a spec leaves out, and refuses before the queue what the description of the dataset shows to be wrong.
- * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA
+ * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA, and as `resolveParent`
  */
-export function resolveSpec(spec: TrainSpec, datasets: DatasetCatalog): TrainSpec & { readonly target: string } {
-  const { columns, rows, name, splitColumn } = datasets.describe(spec.dataset);
+export async function resolveSpec(
+  spec: TrainSpec,
+  { datasets, registry }: Pick<TrainWorkOptions, 'datasets' | 'registry'>,
+): Promise<TrainSpec & { readonly target: string }> {
+  const dataset = datasets.describe(spec.dataset);
+  const { columns, rows, name, splitColumn } = dataset;
   const usable = columns.filter((column) => column.name !== splitColumn);
   const target = spec.target ?? TARGET_NAMES.find((each) => usable.some((column) => column.name === each)) ?? usable.at(-1)!.name;
   const columnOf = (wanted: string, path: string): DatasetDescription['columns'][number] => {
@@ -52,7 +59,9 @@ export function resolveSpec(spec: TrainSpec, datasets: DatasetCatalog): TrainSpe
       'target',
       `The target "${target}" has one class only, "${String(column.values[0]!.value)}"; there is nothing to tell apart.`,
     );
-  return { ...spec, target };
+  const { architecture } = spec;
+  if (architecture.kind !== 'version') return { ...spec, target };
+  return { ...spec, target, architecture: await resolveParent(architecture, spec, dataset, registry) };
 }
 
 /** What keeps a result from being published; undefined when nothing does. */
@@ -66,13 +75,14 @@ function refusal({ publish }: TrainSpec, { metrics, measuredOn }: TrainResult): 
 }
 
 /** Trains in a process of its own and publishes what comes of it. */
-export function createTrainWork({ datasets, publish, process, checkpointMs, threads, version }: TrainWorkOptions): Work {
+export function createTrainWork({ datasets, registry, publish, process, checkpointMs, threads, version }: TrainWorkOptions): Work {
   return async ({ id, spec }, { folder, signal, report }) => {
     const trained = spec as TrainRequest['spec'];
     const request: TrainRequest = {
       jobId: id,
       spec: trained,
       datasetFolder: datasets.folderOf(trained.dataset),
+      parentFolder: await copyParent(trained.architecture, registry, folder),
       folder,
       checkpointMs,
       threads,

@@ -1,5 +1,6 @@
 import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
+import type { Registry } from '../../registry/types.ts';
 import { trainSpecSchema } from '../../jobs/training/spec.ts';
 import { resolveSpec } from '../../jobs/training/train-work.ts';
 import type { RouteDefinition } from '../http/route.ts';
@@ -10,10 +11,11 @@ import { TRAIN_JOB_EXAMPLE, TRAIN_SPEC_EXAMPLE } from './train-job-examples.ts';
 export interface TrainJobRouteOptions extends JobRouteLimits {
   readonly jobs: Jobs;
   readonly datasets: DatasetCatalog;
+  readonly registry: Registry;
 }
 
 /** `/train-jobs`: training as a job. */
-export function createTrainJobRoutes({ jobs, datasets, maxBodyBytes, maxJsonDepth }: TrainJobRouteOptions): RouteDefinition[] {
+export function createTrainJobRoutes({ jobs, datasets, registry, maxBodyBytes, maxJsonDepth }: TrainJobRouteOptions): RouteDefinition[] {
   return createJobRoutes({
     jobs,
     kind: 'train',
@@ -32,6 +34,6 @@ export function createTrainJobRoutes({ jobs, datasets, maxBodyBytes, maxJsonDept
     events: '`prepared` (what the data became), `progress` (loss, examples per second, time left), `epoch` (metrics) and `result`',
     kept: 'What it has reached stays in its last checkpoint.',
     resumed: 'It goes on from its last checkpoint and comes to the same result as one that was never interrupted.',
-    prepare: async (spec) => ({ spec: resolveSpec(spec, datasets), priority: spec.priority }),
+    prepare: async (spec) => ({ spec: await resolveSpec(spec, { datasets, registry }), priority: spec.priority }),
   });
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameSchema, versionSchema } from '../../../packages/manifest.ts';
 
 const units = z.int().min(1).max(100_000);
 const dropout = z.number().min(0).lt(1).default(0).describe('Share of values that training leaves out behind each hidden layer.');
@@ -8,7 +9,7 @@ const activation = z.enum(['relu', 'tanh', 'sigmoid', 'elu', 'selu', 'linear']).
  * Keras layers that may be given. All of them compute the same at each run once they are given their seeds; layers that
  * carry code (Lambda) or draw what cannot be repeated are not among them.
  */
-const LAYER_KINDS = [
+export const LAYER_KINDS = [
   'InputLayer',
   'Dense',
   'Activation',
@@ -56,7 +57,7 @@ const recurrent = {
   dropout,
 };
 
-/** A named family with its parameters, or layers as Keras writes them. */
+/** A named family with its parameters, layers as Keras writes them, or a version that is to be trained further. */
 export const architectureSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('linear') }).describe('One dense layer.'),
   z
@@ -84,6 +85,24 @@ export const architectureSchema = z.discriminatedUnion('kind', [
     .describe(
       'Layers of a Keras Sequential model. The size of the input and the seeds are filled in; for classes the last activation is softmax.',
     ),
+  z
+    .strictObject({
+      kind: z.literal('version'),
+      model: nameSchema.describe('Name of a model here.'),
+      version: versionSchema.optional().describe('The latest one when left out.'),
+      frozen: z
+        .union([z.literal('all-but-last'), z.array(z.string().min(1)).max(1_000)], 'must be "all-but-last" or names of layers')
+        .default([])
+        .describe('Layers whose weights stay as they are.'),
+    })
+    .describe(
+      'Fine-tuning: the layers and weights of a version. It reads its input as it did; the last layer is a new one when the classes are others.',
+    ),
 ]);
 
-export type Architecture = z.infer<typeof architectureSchema>;
+type Given = z.infer<typeof architectureSchema>;
+
+/** Layers that begin with weights of their own. */
+export type Architecture = Exclude<Given, { kind: 'version' }>;
+/** Those of a version, with its weights. */
+export type VersionArchitecture = Extract<Given, { kind: 'version' }>;

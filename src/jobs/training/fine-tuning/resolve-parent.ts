@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { cp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DatasetDescription } from '../../../datasets/dataset.ts';
+import { SlipwayError } from '../../../errors/slipway-error.ts';
+import type { Registry } from '../../../registry/types.ts';
+import type { TrainSpec } from '../spec.ts';
+import type { VersionArchitecture } from '../architectures/schema.ts';
+import { checkReads } from './adopt.ts';
+import { readParent } from './parent.ts';
+import { checkFrozen } from './tuned-layers.ts';
+
+/** Fields of a spec that say how an input is read, which a version says itself. */
+const READING = ['features', 'image', 'scaling', 'unknownCategories'] as const;
+
+/**
+ * Fills in which version is trained further, and refuses what can be seen to be wrong before the job is queued.
+ * @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND, INVALID_ARCHITECTURE, UNSUITABLE_DATA, INVALID_REQUEST
+ */
+export async function resolveParent(
+  architecture: VersionArchitecture,
+  spec: TrainSpec,
+  { columns }: DatasetDescription,
+  registry: Registry,
+): Promise<VersionArchitecture> {
+  const { model } = architecture;
+  const version = architecture.version ?? registry.describe(model).versions.at(-1)?.version;
+  if (version === undefined) throw new SlipwayError('VERSION_NOT_FOUND', `The model "${model}" has no version.`);
+  const parent = await readParent(registry.folderOf(model, version), { model, version });
+  const said = parent.preprocessing === undefined ? undefined : READING.find((field) => spec[field] !== undefined);
+  if (said !== undefined) {
+    const message = `Version ${version} of "${model}" says itself how it reads its input; leave out "${said}".`;
+    throw new SlipwayError('INVALID_REQUEST', message, { details: [{ path: said, message }] });
+  }
+  checkReads(parent, columns);
+  checkFrozen(architecture, parent);
+  return { ...architecture, version };
+}
+
+/** Copies a version into a job's folder, as a whole or not at all: it may be deleted while the job is interrupted. */
+export async function copyParent(architecture: TrainSpec['architecture'], registry: Registry, folder: string): Promise<string | undefined> {
+  if (architecture.kind !== 'version') return undefined;
+  const target = join(folder, 'parent');
+  if (existsSync(target)) return target;
+  const draft = `${target}.tmp`;
+  await rm(draft, { recursive: true, force: true });
+  await cp(registry.folderOf(architecture.model, architecture.version!), draft, { recursive: true });
+  await rename(draft, target);
+  return target;
+}
