@@ -138,6 +138,10 @@ export const CATALOGUE = {
     kind: 'failed_precondition',
     meaning: 'The loss of a training became infinite or no number; the message names the step.',
   },
+  TECHNIQUE_INAPPLICABLE: {
+    kind: 'failed_precondition',
+    meaning: 'A technique of an optimization job cannot be used on this model; the row of the variant says why.',
+  },
   JOB_NOT_FOUND: { kind: 'not_found', meaning: 'There is no job of this id.' },
   JOB_NOT_ENDED: { kind: 'failed_precondition', meaning: 'Only a job that has ended can be deleted; cancel it first.' },
   JOB_NOT_RESUMABLE: { kind: 'failed_precondition', meaning: 'Only a job that was cancelled or has failed can be resumed.' },

@@ -1,7 +1,7 @@
 import type { Registry, ReadyVersion } from '../registry/types.ts';
 import type { Lanes } from '../scheduler/lanes.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
-import { checkInputs, checkOutputs } from './check-inputs.ts';
+import { checkInputs, checkOutputs } from '../tensor/check-inputs.ts';
 import type { Quotas } from './quotas.ts';
 import type { Inference, InferenceRequest, InferenceResponse } from './types.ts';
 

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { DATA_TYPE, TENSOR } from '../../compiler/onnx/fields.ts';
 import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, WireReader } from '../../protobuf/wire-reader.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
-import { decodeBinaryTensor } from '../../tensor/binary.ts';
+import { decodeBinaryTensor, encodeBinaryTensor } from '../../tensor/binary.ts';
 import { type DType, type FixedDType, type NumericData, STORAGE } from '../../tensor/dtype.ts';
 import { elementCount } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -121,4 +121,9 @@ export function tensorOf(tensor: OnnxTensor): Tensor {
     if (error instanceof SlipwayError && error.code === 'INVALID_MODEL') throw error;
     throw invalidModel(`has a damaged tensor: ${messageOf(error).replace(/\.$/, '')}`, error);
   }
+}
+/** A tensor of these elements, which are not copied. */
+export function makeTensor(name: string, tensor: Tensor & { readonly dtype: FixedDType }): OnnxTensor {
+  const { dtype, shape } = tensor;
+  return { name, dataType: DATA_TYPE[dtype], shape, content: { kind: 'raw', bytes: encodeBinaryTensor(tensor) }, rest: [] };
 }

@@ -1,7 +1,7 @@
 import { type ErrorDetail, SlipwayError } from '../errors/slipway-error.ts';
-import type { Signature, TensorSpec } from '../tensor/signature.ts';
-import { formatShape } from '../tensor/shape.ts';
-import type { NamedTensors, Tensor } from '../tensor/tensor.ts';
+import type { Signature, TensorSpec } from './signature.ts';
+import { formatShape } from './shape.ts';
+import type { NamedTensors, Tensor } from './tensor.ts';
 
 function fits(shape: readonly number[], spec: TensorSpec): boolean {
   if (spec.shape === null) return true;

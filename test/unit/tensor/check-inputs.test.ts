@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkInputs, checkOutputs } from '../../../src/inference/check-inputs.ts';
+import { checkInputs, checkOutputs } from '../../../src/tensor/check-inputs.ts';
 import type { Signature } from '../../../src/tensor/signature.ts';
 import type { Tensor } from '../../../src/tensor/tensor.ts';
 

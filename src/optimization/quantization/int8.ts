@@ -1,0 +1,238 @@
+import type { Tensor } from '../../tensor/tensor.ts';
+import { foldConstants, modernizeFormat } from '../onnx-model/constants.ts';
+import { foldIntoConvolutions } from '../onnx-model/fold-into-conv.ts';
+import { freshNames, indexGraph, removeUnused } from '../onnx-model/graph-index.ts';
+import { biasedProducts, mergeBias } from '../onnx-model/merge-bias.ts';
+import type { OnnxGraph, OnnxModel, OnnxNode } from '../onnx-model/model.ts';
+import { intAttribute, makeNode } from '../onnx-model/node.ts';
+import { readOnnxModel } from '../onnx-model/read-model.ts';
+import { contentBytes, makeTensor, tensorOf } from '../onnx-model/tensor-content.ts';
+import { writeOnnxModel } from '../onnx-model/write-model.ts';
+import { type CalibrationOptions, measureRanges, measureRanks } from './calibrate.ts';
+import type { CalibrationMethod } from './histogram.ts';
+import { type Int8Plan, planInt8, WEIGHTED_OPERATORS, type WeightedNode, type WeightedOperator } from './int8-plan.ts';
+import { type Affine, int32Bias, int8Weights, leastScalesFor, type Range, toUint8, uint8Affine } from './scales.ts';
+import { type CalibratedInput, inapplicable, type TechniqueReport } from './technique.ts';
+
+export interface Int8Options {
+  /** How ranges of values are chosen. Default `minmax`. */
+  readonly calibration?: CalibrationMethod;
+  /** Percent of the values that `percentile` keeps. Default 99.99. */
+  readonly percentile?: number;
+  /** A scale for each channel of the weights, or one for each tensor. Default true. */
+  readonly perChannel?: boolean;
+  /**
+   * 7 bits for weights: processors without VNNI add two products in 16 bits and cut off what does not fit. Default false.
+   */
+  readonly reduceRange?: boolean;
+  /**
+   * Operators with weights that compute with integers. Default all: Conv, Gemm and MatMul. Convolutions of few channels are
+   * faster as floats.
+   */
+  readonly operators?: readonly WeightedOperator[];
+}
+
+/** The first operator set whose QuantizeLinear knows axes. */
+const LEAST_OPSET = 13;
+const MOST = { full: 127, reduced: 63 } as const;
+
+type NumericTensor = Parameters<typeof makeTensor>[1];
+
+/** Adds to a graph what its integers need: tensors and the nodes that make them floats again. */
+function createWriter(graph: OnnxGraph) {
+  const fresh = freshNames(graph);
+  const zeros = new Map<number | undefined, string>();
+  const add = (wanted: string, tensor: NumericTensor): string => {
+    const name = fresh(wanted);
+    graph.initializers.set(name, makeTensor(name, tensor));
+    return name;
+  };
+  return {
+    fresh,
+    add,
+    /** A zero point of zeros, one for all weights of as many channels. */
+    zero(count: number | undefined): string {
+      const known = zeros.get(count);
+      if (known !== undefined) return known;
+      const shape = count === undefined ? [] : [count];
+      const name = add('zero', { dtype: 'INT8', shape, data: new Int8Array(count ?? 1) });
+      zeros.set(count, name);
+      return name;
+    },
+  };
+}
+
+type Writer = ReturnType<typeof createWriter>;
+
+interface Step {
+  readonly scale: string;
+  readonly zeroPoint: string;
+  readonly affine: Affine;
+}
+
+/** The weights and the bias of a node as integers, with the nodes that make them floats. */
+function quantizeWeights(
+  graph: OnnxGraph,
+  writer: Writer,
+  { node, weight, bias, axis }: WeightedNode,
+  inputScale: number,
+  { perChannel = true, reduceRange = false }: Int8Options,
+): OnnxNode[] {
+  const tensor = tensorOf(graph.initializers.get(weight)!);
+  const biasValues = bias === undefined ? undefined : (tensorOf(graph.initializers.get(bias)!).data as Float32Array);
+  const own = perChannel ? axis : undefined;
+  let leastScales = biasValues && leastScalesFor(biasValues, inputScale);
+  if (leastScales !== undefined && own === undefined)
+    leastScales = Float64Array.of(leastScales.reduce((most, each) => Math.max(most, each), 0));
+  const { data, scales } = int8Weights(tensor, {
+    axis: own,
+    most: reduceRange ? MOST.reduced : MOST.full,
+    ...(leastScales !== undefined && { leastScales }),
+  });
+  const scaleShape = own === undefined ? [] : [scales.length];
+  const attributes = own === undefined ? {} : { axis: intAttribute(own) };
+  const names = [
+    writer.add(`${weight}:int8`, { dtype: 'INT8', shape: tensor.shape, data }),
+    writer.add(`${weight}:scale`, { dtype: 'FP32', shape: scaleShape, data: scales }),
+    writer.zero(own === undefined ? undefined : scales.length),
+  ];
+  const nodes = [makeNode('DequantizeLinear', names, [writer.fresh(`${weight}:float`)], attributes)];
+  node.inputs[1] = nodes[0]!.outputs[0]!;
+  if (biasValues === undefined) return nodes;
+  const quantized = int32Bias(biasValues, inputScale, scales);
+  const count = biasValues.length;
+  const biasNames = [
+    writer.add(`${bias}:int32`, { dtype: 'INT32', shape: [count], data: quantized.data }),
+    writer.add(`${bias}:scale`, { dtype: 'FP32', shape: [count], data: quantized.scales }),
+  ];
+  nodes.push(makeNode('DequantizeLinear', biasNames, [writer.fresh(`${bias}:float`)], { axis: intAttribute(0) }));
+  node.inputs[2] = nodes[1]!.outputs[0]!;
+  return nodes;
+}
+
+/** A constant that is added to or multiplied with a value, as uint8. */
+function quantizeConstant(graph: OnnxGraph, writer: Writer, name: string): OnnxNode {
+  const { shape, data } = tensorOf(graph.initializers.get(name)!) as Tensor & { readonly data: Float32Array };
+  let [min, max] = [0, 0];
+  for (const value of data) [min, max] = [Math.min(min, value), Math.max(max, value)];
+  const affine = uint8Affine({ min, max });
+  const names = [
+    writer.add(`${name}:uint8`, { dtype: 'UINT8', shape, data: toUint8(data, affine) }),
+    writer.add(`${name}:scale`, { dtype: 'FP32', shape: [], data: Float32Array.of(affine.scale) }),
+    writer.add(`${name}:zero`, { dtype: 'UINT8', shape: [], data: Uint8Array.of(affine.zeroPoint) }),
+  ];
+  return makeNode('DequantizeLinear', names, [writer.fresh(`${name}:float`)]);
+}
+
+function rewrite(graph: OnnxGraph, plan: Int8Plan, ranges: ReadonlyMap<string, Range>, options: Int8Options): void {
+  const index = indexGraph(graph);
+  const writer = createWriter(graph);
+  const steps = new Map<string, Step>();
+  for (const owner of new Set(plan.values.values())) {
+    const affine = uint8Affine(ranges.get(owner)!);
+    steps.set(owner, {
+      affine,
+      scale: writer.add(`${owner}:scale`, { dtype: 'FP32', shape: [], data: Float32Array.of(affine.scale) }),
+      zeroPoint: writer.add(`${owner}:zero`, { dtype: 'UINT8', shape: [], data: Uint8Array.of(affine.zeroPoint) }),
+    });
+  }
+  const stepOf = (name: string): Step => steps.get(plan.values.get(name)!)!;
+
+  const nodes: OnnxNode[] = [];
+  /** What nodes of integers take in place of a value whose maker computes with floats. */
+  const replaced = new Map<string, string>();
+  const quantize = (from: string, to: string, name: string): void => {
+    const { scale, zeroPoint } = stepOf(name);
+    const integers = writer.fresh(`${name}:uint8`);
+    nodes.push(makeNode('QuantizeLinear', [from, scale, zeroPoint], [integers]));
+    nodes.push(makeNode('DequantizeLinear', [integers, scale, zeroPoint], [to]));
+  };
+  const quantizeBeside = (name: string): void => {
+    const float = writer.fresh(`${name}:float`);
+    quantize(name, float, name);
+    replaced.set(name, float);
+  };
+  for (const name of plan.constants) {
+    const node = quantizeConstant(graph, writer, name);
+    nodes.push(node);
+    replaced.set(name, node.outputs[0]!);
+  }
+  for (const name of plan.values.keys()) if (index.makerOf(name) === undefined) quantizeBeside(name);
+
+  const weighted = new Map(plan.weighted.map((each) => [each.node, each]));
+  const lastOf = new Map([...plan.absorbed].map(([cut, node]) => [node, cut]));
+  for (const node of graph.nodes) {
+    if (plan.absorbed.has(node)) continue;
+    const isInteger = plan.nodes.has(node);
+    const each = weighted.get(node);
+    if (each !== undefined) nodes.push(...quantizeWeights(graph, writer, each, stepOf(node.inputs[0]!).affine.scale, options));
+    if (isInteger) node.inputs = node.inputs.map((name) => replaced.get(name) ?? name);
+    const outputs = lastOf.get(node)?.outputs ?? node.outputs;
+    nodes.push(node);
+    for (const [at, name] of outputs.entries()) {
+      if (!plan.values.has(name)) continue;
+      if (isInteger) {
+        // The name stays with the value that others take, which is now the one from integers.
+        node.outputs[at] = writer.fresh(`${name}:raw`);
+        quantize(node.outputs[at], name, name);
+      } else quantizeBeside(name);
+    }
+  }
+  graph.nodes = nodes;
+  removeUnused(graph);
+}
+
+function countByOperator(nodes: Iterable<OnnxNode>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { op } of nodes) counts[op] = (counts[op] ?? 0) + 1;
+  return counts;
+}
+
+function weightBytesOf({ graph }: OnnxModel): number {
+  return [...graph.initializers.values()].reduce((total, { content }) => total + contentBytes(content), 0);
+}
+
+/**
+ * Weights of convolutions and products of matrices as int8, values between operators as uint8, as QuantizeLinear and
+ * DequantizeLinear around the operators; ONNX Runtime computes them with integers (QLinearConv, QLinearMatMul, QGemm, …).
+ * Batch normalizations are taken into convolutions before.
+ * @throws SlipwayError TECHNIQUE_INAPPLICABLE when nothing in the model can be quantized, or there is no calibration data;
+ *   INPUT_MISMATCH when that does not fit the model; INVALID_MODEL.
+ */
+export async function int8(input: CalibratedInput, options: Int8Options = {}): Promise<TechniqueReport> {
+  const model = await readOnnxModel(input.folder);
+  const { graph, opsets } = model;
+  const opset = opsets.get('') ?? 0;
+  if (opset < LEAST_OPSET) {
+    throw inapplicable(`The model is of the ONNX operator set ${opset}; int8 needs ${LEAST_OPSET} or later. Export it anew.`);
+  }
+  const before = weightBytesOf(model);
+  modernizeFormat(model);
+  foldConstants(graph);
+  foldIntoConvolutions(graph);
+  // ONNX Runtime makes a Gemm of these too, and would then lack its bias as integers.
+  const products = biasedProducts(graph);
+  if (products.length > 0) {
+    const ranks = await measureRanks(model, [...new Set(products.map(({ product }) => product.inputs[0]!))], input);
+    mergeBias(
+      graph,
+      products.filter(({ product }) => ranks.get(product.inputs[0]!) === 2),
+    );
+  }
+  const plan = planInt8(graph, options.operators ?? WEIGHTED_OPERATORS);
+  if (plan.weighted.length === 0) {
+    throw inapplicable(
+      `The model has no convolution and no product with constant FP32 weights to quantize${plan.unchanged.map((text) => `; ${text}`).join('')}.`,
+    );
+  }
+  const calibration: CalibrationOptions = { method: options.calibration ?? 'minmax', percentile: options.percentile ?? 99.99 };
+  const ranges = await measureRanges(model, [...new Set(plan.values.values())], input, calibration);
+  rewrite(graph, plan, ranges, options);
+  const files = await writeOnnxModel(model, input.target);
+  return {
+    files,
+    changed: countByOperator(plan.nodes),
+    unchanged: plan.unchanged,
+    weightBytes: { before, after: weightBytesOf(model) },
+  };
+}
