@@ -95,6 +95,8 @@ const textPreprocessingSchema = z.strictObject({
   kind: z.literal('text'),
   /** The input that takes the ids; may be left out when the model has one input. */
   input: z.string().optional(),
+  /** The name of the text in rows such as `{"text": "…"}`; `text` when left out. */
+  column: z.string().optional(),
   /** An input that takes 1 for each token and 0 for padding. */
   attentionMask: z.string().optional(),
   /** An input that takes the kind of each token, which is 0. */

@@ -13,6 +13,7 @@ import { POSITION_LAYERS } from './positions.ts';
 import { PREPROCESSING_LAYERS } from './preprocessing.ts';
 import { RECURRENT_LAYERS } from './recurrent.ts';
 import { REGULARIZATION_LAYERS } from './regularization.ts';
+import { SEQUENCE_POOLING_LAYERS } from './sequence-pooling.ts';
 import { SPACE_LAYERS } from './space.ts';
 import { TRANSFORMER_LAYERS } from './transformer.ts';
 import { WRAPPER_LAYERS } from './wrappers.ts';
@@ -33,6 +34,7 @@ export const LAYERS: Readonly<Record<string, LowerLayer>> = {
   ...PREPROCESSING_LAYERS,
   ...RECURRENT_LAYERS,
   ...REGULARIZATION_LAYERS,
+  ...SEQUENCE_POOLING_LAYERS,
   ...SPACE_LAYERS,
   ...TRANSFORMER_LAYERS,
   ...WRAPPER_LAYERS,

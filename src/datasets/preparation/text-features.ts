@@ -103,7 +103,15 @@ export async function measureTexts(
   }
   return {
     input: { name: TOKENS_INPUT, dtype: 'INT32', shape: [length], vocabularySize: tokenizer.vocabularySize },
-    preprocessing: { kind: 'text', input: TOKENS_INPUT, tokenizer: spec, maxLength: length, padTo: 'maxLength', padId: 0 },
+    preprocessing: {
+      kind: 'text',
+      input: TOKENS_INPUT,
+      column: column.name,
+      tokenizer: spec,
+      maxLength: length,
+      padTo: 'maxLength',
+      padId: 0,
+    },
     files,
   };
 }

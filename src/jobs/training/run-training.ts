@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Preparation, Split, TargetSpec } from '../../datasets/dataset.ts';
+import type { Preparation, PreparationRequest, Split, TargetSpec } from '../../datasets/dataset.ts';
 import { openDataset } from '../../datasets/open-dataset.ts';
 import type { CreateTrainer, LayerConfig, TrainerSpec } from '../../engines/training/trainer.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
@@ -101,6 +101,31 @@ function trainerSpecOf(spec: TrainSpec, { target, inputs }: Preparation, tuned: 
   };
 }
 
+/** What the job asks of the dataset. */
+function preparationRequestOf({
+  target,
+  task,
+  features,
+  split,
+  image,
+  text,
+  scaling,
+  unknownCategories,
+}: TrainRequest['spec']): PreparationRequest {
+  const { tokenizer } = text ?? {};
+  const given = typeof tokenizer === 'object' && typeof tokenizer.json === 'object' ? { json: JSON.stringify(tokenizer.json) } : tokenizer;
+  return {
+    target,
+    task,
+    features,
+    split,
+    image,
+    text: text && { ...text, tokenizer: given },
+    scaling,
+    unknownCategories,
+  } as PreparationRequest;
+}
+
 /** Values were trained at mean 0 and deviation 1; the version gives them in their own units. */
 function outputLayers(target: TargetSpec): LayerConfig[] {
   if (target.kind !== 'number') return [];
@@ -123,11 +148,9 @@ export async function runTraining(
   signal: AbortSignal,
 ): Promise<TrainResult> {
   const { spec, folder, jobId } = request;
-  const { target, task, features, split, image, scaling, unknownCategories } = spec;
   const dataset = openDataset(request.datasetFolder);
   const tuning = request.parentFolder === undefined ? undefined : await openFineTuning(spec.architecture as never, request.parentFolder);
-  const asked = { target, task, features, split, image, scaling, unknownCategories, ...tuning?.request };
-  const found = await dataset.prepare(asked as never);
+  const found = await dataset.prepare({ ...preparationRequestOf(spec), ...tuning?.request });
   const preparation = tuning?.adopt(found) ?? found;
   signal.throwIfAborted();
   const tuned = tuning?.layers(preparation);
@@ -162,11 +185,11 @@ export async function runTraining(
       counts: classes.map((_label, row) => counts.slice(row * classes.length, (row + 1) * classes.length)),
     };
 
-    const files = trainer.modelFiles(outputLayers(preparation.target));
+    const files = { ...trainer.modelFiles(outputLayers(preparation.target)), ...preparation.files };
     const digestOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
     const weightsDigest = digestOf(files['weights.bin']!);
     const manifest: VersionManifest = {
-      description: `Trained on ${preparation.dataset.name} to predict ${target}.`,
+      description: `Trained on ${preparation.dataset.name} to predict ${spec.target}.`,
       preprocessing: preparation.preprocessing,
       ...(classes && { classification: { labels: [...classes], scores: 'probabilities', top: Math.min(3, classes.length) } }),
       metrics,

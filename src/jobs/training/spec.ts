@@ -85,6 +85,27 @@ const imageSchema = z.strictObject({
   fit: z.enum(['fill', 'contain', 'cover']).optional(),
 });
 
+const textSchema = z.strictObject({
+  tokenizer: z
+    .union(
+      [z.enum(['words', 'characters']), z.strictObject({ json: z.union([z.string().min(2), z.record(z.string(), z.json())]) })],
+      'must be "words", "characters" or {"json": the content of a tokenizer.json}',
+    )
+    .optional()
+    .describe(
+      '`words` and `characters` are trained: their vocabulary is what the training rows hold most often. An object has the content of a tokenizer.json of Hugging Face. words when left out; characters for the task next-token.',
+    ),
+  vocabularySize: z.int().min(1).max(1_000_000).optional().describe('Most pieces in a vocabulary that is trained; 10,000 when left out.'),
+  maxLength: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe(
+      'Tokens of an example: what is longer is cut. The longest training text, at most 256, when left out; 64 for the task next-token.',
+    ),
+});
+
 /** What a training job is asked for. */
 export const trainSpecSchema = z.strictObject({
   dataset: nameSchema.describe('Name or id of the dataset.'),
@@ -102,6 +123,7 @@ export const trainSpecSchema = z.strictObject({
   scaling: z.enum(['standard', 'none']).optional().describe('How numbers are scaled: by default to mean 0 and deviation 1.'),
   unknownCategories: z.enum(['refuse', 'ignore']).optional().describe('What serving does with categories that training never saw.'),
   image: imageSchema.optional().describe('What images become; their own size when left out.'),
+  text: textSchema.optional().describe('What a text becomes.'),
   split: splitSchema.optional(),
   architecture: architectureSchema,
   engine: z

@@ -1,5 +1,6 @@
 import { invalidRequest } from '../../errors/invalid-request.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { TextPreprocessing } from '../../packages/manifest.ts';
 import type { ReadyVersion } from '../../registry/types.ts';
 import { isJsonObject, type JsonObject } from '../../tensor/json-object.ts';
 import type { ScannedJson } from '../../tensor/json-scanner.ts';
@@ -68,10 +69,22 @@ export function rowsIn(inputs: ScannedJson, { inputs: specs }: Signature): Table
   return [toPlain(inputs) as TableRow];
 }
 
-/** The texts in `inputs` for a model of texts; undefined when these are its tensors. */
-export function textsIn(inputs: ScannedJson): string[] | undefined {
+/**
+ * The texts in `inputs`, bare or as rows with a column of texts; undefined when these are tensors.
+ * @throws SlipwayError INVALID_ROW for a row without its text
+ */
+export function textsIn(inputs: ScannedJson, { column = 'text' }: TextPreprocessing, signature: Signature): string[] | undefined {
   if (typeof inputs === 'string') return [inputs];
-  return Array.isArray(inputs) && inputs.every((each) => typeof each === 'string') ? inputs : undefined;
+  if (Array.isArray(inputs) && inputs.every((each) => typeof each === 'string')) return inputs;
+  return rowsIn(inputs, signature)?.map((row, index) => {
+    const other = Object.keys(row).find((name) => name !== column);
+    const text = row[column];
+    if (typeof text === 'string' && other === undefined) return text;
+    const message = text === undefined ? 'is missing' : 'must be a text';
+    const [name, problem] = typeof text === 'string' ? [other, `is no column of the model, which has "${column}"`] : [column, message];
+    const path = `inputs[${index}].${name}`;
+    throw new SlipwayError('INVALID_ROW', `${path} ${problem}.`, { details: [{ path, message: problem }] });
+  });
 }
 
 /** The input that takes what is made by preprocessing. */

@@ -101,7 +101,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     const deadline = timeoutMs === undefined ? caller.deadline : Math.min(caller.deadline ?? Infinity, performance.now() + timeoutMs);
     const version = await inference.resolve(mergeReference([...said, envelope]), deadline === undefined ? {} : { deadline });
     const { preprocessing, classification } = version.manifest;
-    const texts = preprocessing?.kind === 'text' ? textsIn(inputs) : undefined;
+    const texts = preprocessing?.kind === 'text' ? textsIn(inputs, preprocessing, version.signature) : undefined;
     const { outputs } = envelope;
     if (preprocessing?.kind !== 'text' || texts === undefined) {
       const tensors = inputsOf(inputs, version);

@@ -34,7 +34,7 @@ const nested = z.any().meta({ description: 'A nested array in the shape of the t
 export const predictBody = predictEnvelope.extend({
   inputs: z.union([nested, z.record(z.string(), nested)]).meta({
     description:
-      'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out. For a model whose slipway.json declares table preprocessing: an array of objects with the columns, or one such object. For one that declares text preprocessing: a text or an array of texts.',
+      'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out. For a model whose slipway.json declares table preprocessing: an array of objects with the columns, or one such object. For one that declares text preprocessing: a text or an array of texts, or of objects with the text.',
   }),
 });
 

@@ -1,6 +1,7 @@
 import { serialization } from '@tensorflow/tfjs-core';
 import { MultiHeadAttention } from './attention.ts';
 import { PositionEmbedding, SinePositionEncoding, TokenAndPositionEmbedding } from './positions.ts';
+import { SequencePooling } from './sequence-pooling.ts';
 import { TransformerDecoder, TransformerEncoder } from './transformer.ts';
 
 /**
@@ -10,6 +11,7 @@ import { TransformerDecoder, TransformerEncoder } from './transformer.ts';
 const LAYERS = [
   MultiHeadAttention,
   PositionEmbedding,
+  SequencePooling,
   SinePositionEncoding,
   TokenAndPositionEmbedding,
   TransformerDecoder,

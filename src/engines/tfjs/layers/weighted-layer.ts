@@ -17,15 +17,20 @@ interface SerializedInitializer {
   readonly config: serialization.ConfigDict;
 }
 
-/** @param value an initializer as the file says it, or nothing. */
-function initializerOf(value: unknown, fallback: () => Initializer): Initializer {
+/**
+ * @param value an initializer as the file says it, or nothing.
+ * @param draw the initializer's number among those of its layer: by one seed, weights of the same shape would all begin with the
+ *   same numbers, and the queries of an attention would be its keys.
+ */
+function initializerOf(value: unknown, draw: number, fallback: () => Initializer): Initializer {
   if (typeof value !== 'object' || value === null) return fallback();
   const { className, config } = value as SerializedInitializer;
+  const { seed } = config as { seed?: unknown };
   const [, fromConfig] = serialization.SerializationMap.getMap().classNameMap[className] ?? [];
   if (fromConfig === undefined) throw new Error(`Unknown initializer: ${className}`);
   // It changes the config that it is given.
   const Class = serialization.SerializationMap.getMap().classNameMap[className]![0];
-  return fromConfig(Class, { ...config }) as unknown as Initializer;
+  return fromConfig(Class, { ...config, ...(typeof seed === 'number' && { seed: seed + draw }) }) as unknown as Initializer;
 }
 
 export function numberOf(args: LayerArguments, key: string, fallback?: number): number {
@@ -44,6 +49,7 @@ export function booleanOf(args: LayerArguments, key: string, fallback: boolean):
 export abstract class WeightedLayer extends layers.Layer {
   readonly #args: LayerArguments;
   readonly #keys: readonly string[];
+  #draws = 0;
 
   /** @param keys arguments that are written to the file. */
   constructor(args: LayerArguments, keys: readonly string[]) {
@@ -54,7 +60,8 @@ export abstract class WeightedLayer extends layers.Layer {
   }
 
   protected kernel(name: string, shape: readonly number[], initializer = 'kernelInitializer'): Weight {
-    const make = initializerOf(this.#args[initializer], () => initializers.glorotUniform({}));
+    const make = initializerOf(this.#args[initializer], this.#draws, () => initializers.glorotUniform({}));
+    this.#draws += 1;
     return this.addWeight(name, [...shape], 'float32', make);
   }
 

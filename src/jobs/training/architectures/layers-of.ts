@@ -1,18 +1,12 @@
 import type { InputSpec, TargetSpec } from '../../../datasets/dataset.ts';
 import type { LayerConfig } from '../../../engines/training/trainer.ts';
-import { SlipwayError } from '../../../errors/slipway-error.ts';
-import type { Architecture } from './schema.ts';
+import { dense, dropped, invalid, layer } from './layer-config.ts';
+import type { Architecture, Family } from './schema.ts';
 import { withSeeds } from './seeds.ts';
-
-function invalid(message: string): SlipwayError {
-  return new SlipwayError('INVALID_ARCHITECTURE', message, { details: [{ path: 'architecture', message }] });
-}
-
-const layer = (class_name: string, config: LayerConfig['config'] = {}): LayerConfig => ({ class_name, config });
-const dense = (units: number, activation: string): LayerConfig => layer('Dense', { units, activation });
+import { bagOfTokens, isTokens, recurrentLayers, transformerLayers } from './sequence-layers.ts';
 
 function hidden(sizes: readonly number[], activation: string, dropout: number): LayerConfig[] {
-  return sizes.flatMap((units) => [dense(units, activation), ...(dropout > 0 ? [layer('Dropout', { rate: dropout })] : [])]);
+  return sizes.flatMap((units) => [dense(units, activation), ...dropped(dropout)]);
 }
 
 function imageShape({ shape }: InputSpec, kind: string): readonly number[] {
@@ -20,24 +14,26 @@ function imageShape({ shape }: InputSpec, kind: string): readonly number[] {
   throw invalid(`${kind} is for images of the shape [height, width, channels]; the input has the shape [${shape.join(', ')}].`);
 }
 
-/** Sequences are [steps, features]; a row of numbers is a sequence of single ones, and a grey image one of its rows. */
-function asSequence({ shape }: InputSpec, kind: string): LayerConfig[] {
-  if (shape.length === 2) return [];
-  if (shape.length === 1) return [layer('Reshape', { target_shape: [shape[0]!, 1] })];
-  if (shape.length === 3) return [layer('Reshape', { target_shape: [shape[0]!, shape[1]! * shape[2]!] })];
-  throw invalid(`${kind} is for sequences of the shape [steps, features]; the input has the shape [${shape.join(', ')}].`);
+/** Families in which a step of a sequence sees none that comes after it. */
+const CAUSAL: ReadonlySet<string> = new Set<Architecture['kind']>(['rnn', 'lstm', 'gru', 'transformer-decoder', 'layers']);
+
+/** One row of numbers for each example. */
+function flattened(input: InputSpec, embedding: number): LayerConfig[] {
+  if (isTokens(input)) return bagOfTokens(input, embedding);
+  return input.shape.length > 1 ? [layer('Flatten')] : [];
 }
 
-const RECURRENT = { rnn: 'SimpleRNN', lstm: 'LSTM', gru: 'GRU' } as const;
-
 /** The layers of a family up to the last one, which gives what is predicted. */
-function bodyOf(architecture: Exclude<Architecture, { kind: 'layers' }>, input: InputSpec): LayerConfig[] {
-  const flat = input.shape.length > 1 ? [layer('Flatten')] : [];
+function bodyOf(architecture: Family, input: InputSpec, { kind: target }: TargetSpec): LayerConfig[] {
+  const isContinued = target === 'token';
+  const { kind } = architecture;
+  if (isContinued && !CAUSAL.has(kind))
+    throw invalid(`${kind} cannot continue texts; ${[...CAUSAL].join(', ')} can, for each step of them sees those before it alone.`);
   switch (architecture.kind) {
     case 'linear':
-      return flat;
+      return flattened(input, architecture.embedding);
     case 'mlp':
-      return [...flat, ...hidden(architecture.hidden, architecture.activation, architecture.dropout)];
+      return [...flattened(input, architecture.embedding), ...hidden(architecture.hidden, architecture.activation, architecture.dropout)];
     case 'lenet5': {
       const [height, width] = imageShape(input, 'lenet5') as [number, number];
       // 28×28 is padded by 2 to 32×32, for which LeNet was made.
@@ -68,29 +64,30 @@ function bodyOf(architecture: Exclude<Architecture, { kind: 'layers' }>, input: 
     }
     case 'rnn':
     case 'lstm':
-    case 'gru': {
-      const { kind, units, layers, dropout } = architecture;
-      return [
-        ...asSequence(input, kind),
-        ...Array.from({ length: layers }, (_each, index) => [
-          layer(RECURRENT[kind], {
-            units,
-            activation: 'tanh',
-            return_sequences: index < layers - 1,
-            ...(kind !== 'rnn' && { recurrent_activation: 'sigmoid' }),
-            ...(kind === 'gru' && { reset_after: false }),
-          }),
-          ...(dropout > 0 ? [layer('Dropout', { rate: dropout })] : []),
-        ]).flat(),
-      ];
-    }
+    case 'gru':
+      return recurrentLayers(architecture, input, isContinued);
+    case 'transformer-encoder':
+    case 'transformer-decoder':
+      return transformerLayers(architecture, input, isContinued);
   }
 }
+
+/** The softmax that classes and tokens need at the end; undefined for numbers. */
+function softmaxOf(target: TargetSpec): { readonly units: number; readonly name: string; readonly why: string } | undefined {
+  if (target.kind === 'class') {
+    const { column, labels } = target;
+    return { units: labels.length, name: 'probabilities', why: `"${column}" has ${labels.length} classes` };
+  }
+  if (target.kind !== 'token') return undefined;
+  return { units: target.vocabularySize, name: 'token_probabilities', why: `the vocabulary has ${target.vocabularySize} tokens` };
+}
+
+const RECURRENT_KINDS = new Set(['SimpleRNN', 'LSTM', 'GRU']);
 
 /** Layers that were given must give what the target asks for. */
 function checkGiven(layers: readonly LayerConfig[], target: TargetSpec): void {
   for (const [index, { class_name: kind, config }] of layers.entries()) {
-    for (const name of ['dropout', 'recurrent_dropout']) {
+    for (const name of RECURRENT_KINDS.has(kind) ? ['dropout', 'recurrent_dropout'] : []) {
       if (typeof config[name] === 'number' && config[name] > 0)
         throw invalid(
           `Layer ${index + 1}, ${kind}: ${name} inside a recurrent layer cannot be repeated from a seed; put a Dropout layer behind it.`,
@@ -101,14 +98,26 @@ function checkGiven(layers: readonly LayerConfig[], target: TargetSpec): void {
   }
   const last = layers.at(-1)!;
   const { units, activation } = last.config;
-  if (target.kind !== 'class') return;
+  const softmax = softmaxOf(target);
+  if (softmax === undefined) return;
   if (activation !== 'softmax' || !['Dense', 'Activation'].includes(last.class_name))
     throw invalid(
-      `The last layer, ${last.class_name}, must be a Dense or Activation layer with the activation softmax, since "${target.column}" has classes.`,
+      `The last layer, ${last.class_name}, must be a Dense or Activation layer with the activation softmax, since ${softmax.why}.`,
     );
-  if (typeof units === 'number' && units !== target.labels.length)
-    throw invalid(`The last layer has ${units} units, but "${target.column}" has ${target.labels.length} classes.`);
+  if (typeof units === 'number' && units !== softmax.units) throw invalid(`The last layer has ${units} units, but ${softmax.why}.`);
 }
+
+/** What an embedding says of the tokens, filled in from the text. */
+function withVocabulary({ class_name: kind, config }: LayerConfig, { vocabularySize, shape }: InputSpec): LayerConfig {
+  const rows = kind === 'Embedding' ? 'input_dim' : 'vocabulary_size';
+  if (vocabularySize === undefined || !EMBEDDINGS.has(kind)) return { class_name: kind, config };
+  const given = config[rows];
+  if (typeof given === 'number' && given < vocabularySize)
+    throw invalid(`${kind} has ${given} rows ("${rows}"), but the vocabulary has ${vocabularySize} tokens.`);
+  return layer(kind, { [rows]: vocabularySize, ...(kind !== 'Embedding' && { sequence_length: shape[0]! }), ...config });
+}
+
+const EMBEDDINGS: ReadonlySet<string> = new Set(['Embedding', 'TokenAndPositionEmbedding']);
 
 /**
  * The layers of an architecture for an input and a target, the input first, with names and seeds: complete, so that
@@ -116,20 +125,22 @@ function checkGiven(layers: readonly LayerConfig[], target: TargetSpec): void {
  * @throws SlipwayError INVALID_ARCHITECTURE
  */
 export function layersOf(architecture: Architecture, input: InputSpec, target: TargetSpec, seed: number): LayerConfig[] {
+  const softmax = softmaxOf(target);
   let layers: LayerConfig[];
   if (architecture.kind === 'layers') {
     layers = architecture.layers.filter(({ class_name: kind }) => kind !== 'InputLayer');
-    if (layers.length === 0) throw invalid('There is no layer beside the input.');
+    const [first] = layers;
+    if (first === undefined) throw invalid('There is no layer beside the input.');
+    layers = [withVocabulary(first, input), ...layers.slice(1)];
     checkGiven(layers, target);
   } else {
-    const last =
-      target.kind === 'class' ? dense(target.labels.length, 'softmax') : dense(target.kind === 'number' ? target.width : 1, 'linear');
-    layers = [...bodyOf(architecture, input), last];
+    const last = softmax === undefined ? dense(target.kind === 'number' ? target.width : 1, 'linear') : dense(softmax.units, 'softmax');
+    layers = [...bodyOf(architecture, input, target), last];
   }
   const names = new Set([input.name]);
   const named = layers.map(({ class_name: kind, config }, index) => {
     const isLast = index === layers.length - 1;
-    const byDefault = isLast ? (target.kind === 'class' ? 'probabilities' : 'value') : `${kind.toLowerCase()}_${index + 1}`;
+    const byDefault = isLast ? (softmax?.name ?? 'value') : `${kind.toLowerCase()}_${index + 1}`;
     const name = typeof config['name'] === 'string' ? config['name'] : byDefault;
     if (names.has(name)) throw invalid(`Two layers have the name "${name}".`);
     names.add(name);
@@ -137,6 +148,6 @@ export function layersOf(architecture: Architecture, input: InputSpec, target: T
     return layer(kind, { ...withSeeds(kind, rest, seed, index), name });
   });
   // The input has the name by which preprocessing and clients know it.
-  const first = layer('InputLayer', { batch_input_shape: [null, ...input.shape], dtype: 'float32', sparse: false, name: input.name });
-  return [first, ...named];
+  const dtype = input.dtype === 'INT32' ? 'int32' : 'float32';
+  return [layer('InputLayer', { batch_input_shape: [null, ...input.shape], dtype, sparse: false, name: input.name }), ...named];
 }

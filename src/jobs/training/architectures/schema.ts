@@ -44,6 +44,11 @@ export const LAYER_KINDS = [
   'LSTM',
   'GRU',
   'Rescaling',
+  'MultiHeadAttention',
+  'SequencePooling',
+  'TokenAndPositionEmbedding',
+  'TransformerDecoder',
+  'TransformerEncoder',
 ] as const;
 
 const layerSchema = z.strictObject({
@@ -51,18 +56,35 @@ const layerSchema = z.strictObject({
   config: z.record(z.string(), z.json()).default({}),
 });
 
+const embedding = units.default(64).describe('Of texts: how many numbers stand for a token.');
+
 const recurrent = {
   units: units.default(64),
   layers: z.int().min(1).max(16).default(1),
+  embedding,
   dropout,
 };
 
+function transformer<Kind extends string>(kind: Kind, what: string) {
+  return z
+    .strictObject({
+      kind: z.literal(kind),
+      width: units.default(64).describe('How many numbers stand for a token; a multiple of `heads`.'),
+      heads: z.int().min(1).max(256).default(4),
+      layers: z.int().min(1).max(64).default(2),
+      feedforward: units.optional().describe('Units between the two dense layers of a block; four times the width when left out.'),
+      dropout,
+    })
+    .refine(({ width, heads }) => width % heads === 0, 'width must be a multiple of heads')
+    .describe(what);
+}
+
 /** A named family with its parameters, layers as Keras writes them, or a version that is to be trained further. */
 export const architectureSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('linear') }).describe('One dense layer.'),
+  z.strictObject({ kind: z.literal('linear'), embedding }).describe('One dense layer; of texts on the mean of their tokens.'),
   z
-    .strictObject({ kind: z.literal('mlp'), hidden: z.array(units).min(1).max(64).default([64, 32]), activation, dropout })
-    .describe('Dense layers.'),
+    .strictObject({ kind: z.literal('mlp'), hidden: z.array(units).min(1).max(64).default([64, 32]), embedding, activation, dropout })
+    .describe('Dense layers; of texts on the mean of their tokens.'),
   z
     .strictObject({ kind: z.literal('lenet5') })
     .describe('LeNet-5 with ReLU and max pooling, for images: conv 6 k5, pool 2, conv 16 k5, pool 2, dense 120 and 84.'),
@@ -77,9 +99,11 @@ export const architectureSchema = z.discriminatedUnion('kind', [
       dropout,
     })
     .describe('For images: each block is a convolution and a pooling by 2; then dense layers.'),
-  z.strictObject({ kind: z.literal('rnn'), ...recurrent }).describe('Simple recurrent layers, for sequences.'),
-  z.strictObject({ kind: z.literal('lstm'), ...recurrent }).describe('LSTM layers, for sequences.'),
-  z.strictObject({ kind: z.literal('gru'), ...recurrent }).describe('GRU layers, for sequences.'),
+  z.strictObject({ kind: z.literal('rnn'), ...recurrent }).describe('Simple recurrent layers, for sequences and texts.'),
+  z.strictObject({ kind: z.literal('lstm'), ...recurrent }).describe('LSTM layers, for sequences and texts.'),
+  z.strictObject({ kind: z.literal('gru'), ...recurrent }).describe('GRU layers, for sequences and texts.'),
+  transformer('transformer-encoder', 'Transformer blocks that see the whole text (A. Vaswani et al., 2017), and the mean of their steps.'),
+  transformer('transformer-decoder', 'Transformer blocks in which each token sees those before it alone, for the task next-token.'),
   z
     .strictObject({ kind: z.literal('layers'), layers: z.array(layerSchema).min(1).max(1_000) })
     .describe(
@@ -106,3 +130,6 @@ type Given = z.infer<typeof architectureSchema>;
 export type Architecture = Exclude<Given, { kind: 'version' }>;
 /** Those of a version, with its weights. */
 export type VersionArchitecture = Extract<Given, { kind: 'version' }>;
+
+/** An architecture by its name. */
+export type Family = Exclude<Architecture, { kind: 'layers' }>;

@@ -5,6 +5,7 @@ type Config = LayerConfig['config'];
 
 /** What Keras takes when a layer does not say how its weights begin. */
 const GLOROT = { class_name: 'GlorotUniform', config: {} };
+const UNIFORM = { class_name: 'RandomUniform', config: { minval: -0.05, maxval: 0.05 } };
 const DEFAULTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   Dense: { kernel_initializer: GLOROT },
   Conv1D: { kernel_initializer: GLOROT },
@@ -13,7 +14,11 @@ const DEFAULTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   SimpleRNN: { kernel_initializer: GLOROT, recurrent_initializer: { class_name: 'Orthogonal', config: {} } },
   LSTM: { kernel_initializer: GLOROT, recurrent_initializer: { class_name: 'Orthogonal', config: {} } },
   GRU: { kernel_initializer: GLOROT, recurrent_initializer: { class_name: 'Orthogonal', config: {} } },
-  Embedding: { embeddings_initializer: { class_name: 'RandomUniform', config: { minval: -0.05, maxval: 0.05 } } },
+  MultiHeadAttention: { kernel_initializer: GLOROT },
+  TransformerEncoder: { kernel_initializer: GLOROT },
+  TransformerDecoder: { kernel_initializer: GLOROT },
+  TokenAndPositionEmbedding: { embeddings_initializer: UNIFORM },
+  Embedding: { embeddings_initializer: UNIFORM },
 };
 
 /** Names by which Keras lets initializers be given as a text. */

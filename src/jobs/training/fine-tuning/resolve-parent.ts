@@ -11,7 +11,7 @@ import { readParent } from './parent.ts';
 import { checkFrozen } from './tuned-layers.ts';
 
 /** Fields of a spec that say how an input is read, which a version says itself. */
-const READING = ['features', 'image', 'scaling', 'unknownCategories'] as const;
+const READING = ['features', 'image', 'text', 'scaling', 'unknownCategories'] as const;
 
 /**
  * Fills in which version is trained further, and refuses what can be seen to be wrong before the job is queued.

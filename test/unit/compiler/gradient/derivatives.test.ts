@@ -398,6 +398,12 @@ const CASES: Readonly<Partial<Record<OperatorName, readonly Case[]>>> = {
   Gather: [
     withInts('Gather', [4, 3], [[2, 0, 2]]),
     withInts('Gather', [2, 4, 3], [[1, 1, -1]], { axis: 1 }),
+    // A table of many rows takes another way.
+    withInts('Gather', [70, 2], [[69, 3, 3, -1]]),
+    {
+      shapes: [[3, 2]],
+      make: (b, [x]) => b.add('Gather', [x, b.constant({ dtype: 'INT32', shape: [2, 2], data: Int32Array.of(2, 0, 0, 1) })]),
+    },
     {
       shapes: [[4, 3]],
       make: (b, [x]) => b.add('Gather', [x, b.constant({ dtype: 'INT64', shape: [2, 2], data: BigInt64Array.of(3n, 1n, 1n, 0n) })]),

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { MultiHeadAttention } from '../../../../src/engines/tfjs/layers/attention.ts';
 import { PositionEmbedding, SinePositionEncoding, TokenAndPositionEmbedding } from '../../../../src/engines/tfjs/layers/positions.ts';
 import { registerLayers } from '../../../../src/engines/tfjs/layers/register.ts';
+import { SequencePooling } from '../../../../src/engines/tfjs/layers/sequence-pooling.ts';
 import { TransformerDecoder, TransformerEncoder } from '../../../../src/engines/tfjs/layers/transformer.ts';
 import type { Tensor } from '../../../../src/tensor/tensor.ts';
 import { compile, expectSameAsTfjs, randomNumbers, randomTensor, withRandomWeights } from '../../../helpers/compiled-model.ts';
@@ -93,6 +94,21 @@ describe('attention gives what tfjs gives', () => {
       },
     ),
   );
+
+  it('SequencePooling, masked or not', () =>
+    check(
+      fc.record({ seed, masked: fc.boolean(), open: fc.boolean(), mode: fc.constantFrom('mean', 'last') }),
+      async ({ seed, masked, open, mode }) => {
+        const model = tf.sequential({
+          layers: [
+            tf.layers.embedding({ inputDim: 6, outputDim: 3, maskZero: masked, inputShape: [open ? null : 5] }),
+            new SequencePooling({ mode }),
+            tf.layers.dense({ units: 2, activation: 'softmax' }),
+          ],
+        });
+        await expectSameAsTfjs(withRandomWeights(model, seed), [tokens(3, 5, seed)]);
+      },
+    ));
 
   it('PositionEmbedding and SinePositionEncoding', () =>
     check(

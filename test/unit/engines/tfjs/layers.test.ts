@@ -73,12 +73,44 @@ describe('layers of transformers in tfjs', () => {
     ];
     const numbers = (each: LayersModel): number[][] => each.getWeights().map((weight) => [...weight.dataSync()]);
     expect(numbers(model)).toEqual(numbers(again));
+    // Each weight draws its own numbers, or the queries would be the keys.
+    const begun = numbers(model).filter((weight) => new Set(weight).size > 1);
+    expect(new Set(begun.map(([value]) => value)).size).toBe(begun.length);
     const x = tf.tensor([[1, 2, 3, 4, 0, 0]]);
     const { grads } = tf.variableGrads(() => tf.sum(tf.square(model.apply(x, { training: true }) as tf.Tensor)));
     // The bias of the keys moves all scores of a step alike, so it has no effect.
     const still = Object.entries(grads).filter(([, gradient]) => tf.max(tf.abs(gradient)).dataSync()[0]! < 1e-6);
     expect(Object.keys(grads)).toHaveLength(model.weights.length);
     expect(still.map(([name]) => name)).toEqual([expect.stringContaining('key/bias')]);
+  });
+
+  it('pool the steps of a sequence that are not masked', async () => {
+    const pooled = async (mode: string): Promise<number[][]> => {
+      const model = await build(layer('Masking', { mask_value: 9, batch_input_shape: [null, 3, 2] }), layer('SequencePooling', { mode }));
+      const rows = [
+        [
+          [1, 2],
+          [3, 6],
+          [9, 9],
+        ],
+        [
+          [9, 9],
+          [9, 9],
+          [9, 9],
+        ],
+      ];
+      return (model.predict(tf.tensor(rows)) as tf.Tensor2D).arraySync();
+    };
+    expect(await pooled('mean')).toEqual([
+      [2, 4],
+      [0, 0],
+    ]);
+    // Masking sets what it masks to 0.
+    expect(await pooled('last')).toEqual([
+      [3, 6],
+      [0, 0],
+    ]);
+    await expect(pooled('first')).rejects.toThrowError('mode must be "mean" or "last"');
   });
 
   it('let a causal step see no later one, and nobody a masked one', async () => {

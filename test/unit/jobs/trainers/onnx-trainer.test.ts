@@ -44,7 +44,7 @@ function specOf(architecture: Architecture, changes: Partial<TrainerSpec> = {}):
 }
 
 const LENET: Architecture = { kind: 'lenet5' };
-const MLP: Architecture = { kind: 'mlp', hidden: [32, 16], activation: 'relu', dropout: 0 };
+const MLP: Architecture = { kind: 'mlp', hidden: [32, 16], embedding: 64, activation: 'relu', dropout: 0 };
 
 /** Real digits in an order of their own; the last batch is smaller. */
 function epochOf(batchSize: number): TrainingBatch[] {
