@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { nameSchema } from '../../packages/manifest.ts';
 import { LOSSES, TRAINING_ENGINES } from '../../engines/training/trainer.ts';
 import { architectureSchema } from './architectures/schema.ts';
+import { augmentationSchema } from './augmentation/schema.ts';
 import { METRICS } from './metrics.ts';
 
 const rate = z.number().positive().max(1_000);
@@ -124,6 +125,9 @@ export const trainSpecSchema = z.strictObject({
   unknownCategories: z.enum(['refuse', 'ignore']).optional().describe('What serving does with categories that training never saw.'),
   image: imageSchema.optional().describe('What images become; their own size when left out.'),
   text: textSchema.optional().describe('What a text becomes.'),
+  augmentation: augmentationSchema
+    .optional()
+    .describe('How images are changed for training, by the seed; measured are images as they are.'),
   split: splitSchema.optional(),
   architecture: architectureSchema,
   engine: z

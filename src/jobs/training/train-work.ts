@@ -53,6 +53,8 @@ export async function resolveSpec(
     if (feature === target) throw unsuitable(`features[${index}]`, `"${target}" is the target; it cannot be a feature as well.`);
   }
   if (spec.split?.column !== undefined) columnOf(spec.split.column, 'split.column');
+  if (spec.augmentation !== undefined && !columns.some(({ type }) => type === 'image'))
+    throw unsuitable('augmentation', `The dataset "${name}" has no images, which augmentation is for.`);
   if (rows < 2) throw unsuitable('dataset', `The dataset "${name}" has ${rows} rows; training needs more.`);
   if (column.values?.length === 1 && spec.task !== 'regression')
     throw unsuitable(

@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Batch, Examples, Split, TargetSpec } from '../../datasets/dataset.ts';
+import type { Batch, Examples, Preparation, Split, TargetSpec } from '../../datasets/dataset.ts';
 import { isWeightState } from '../../engines/training/state-names.ts';
 import type { Trainer, TrainerState, TrainingBatch } from '../../engines/training/trainer.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import { type AugmentImages, createAugmentImages } from './augmentation/augment-images.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Best, judge } from './early-stopping.ts';
 import { createMeter, type Meter, type MeterState } from './metrics.ts';
@@ -67,6 +68,14 @@ function trainingBatch({ inputs, target }: Batch, spec: TargetSpec): TrainingBat
   return { inputs: input!, target: { shape: target.shape, data: Float32Array.from(target.data, (value) => (value - mean) / std) } };
 }
 
+/** What changes the images of a training; undefined when nothing does. */
+function augmentationOf({ augmentation, seed }: TrainSpec, { preprocessing }: Preparation): AugmentImages | undefined {
+  if (augmentation === undefined) return undefined;
+  if (preprocessing.kind !== 'image')
+    throw new SlipwayError('UNSUITABLE_DATA', `augmentation is for images; the model is trained on a ${preprocessing.kind}.`);
+  return createAugmentImages(augmentation, { ...preprocessing, order: preprocessing.layout }, seed);
+}
+
 /** Measures a split, as the model is served. */
 export async function evaluate(trainer: Trainer, examples: Examples, split: Split, batchSize: number, signal: AbortSignal): Promise<Meter> {
   const { target } = examples.preparation;
@@ -98,6 +107,7 @@ export async function train(options: TrainOptions): Promise<readonly EpochMetric
   const stepsPerEpoch = Math.ceil(rows.train / batchSize);
   const steps = stepsPerEpoch * spec.epochs;
   const rateOf = createLearningRate({ ...spec, learningRate: spec.optimizer.learningRate, stepsPerEpoch });
+  const augment = augmentationOf(spec, examples.preparation);
   const begun = checkpoint?.progress;
   const history: EpochMetrics[] = [...(begun?.history ?? [])];
   let best = begun?.best;
@@ -140,6 +150,7 @@ export async function train(options: TrainOptions): Promise<readonly EpochMetric
       step += 1;
       const learningRate = rateOf(step);
       const { inputs, target: actual } = trainingBatch(batch, target);
+      augment?.(inputs.data as Float32Array, batch.size, epoch, batches * batchSize);
       const { loss, outputs } = await trainer.step({ inputs, target: actual }, { learningRate, step });
       if (!Number.isFinite(loss)) {
         throw new SlipwayError(
