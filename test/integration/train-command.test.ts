@@ -104,6 +104,9 @@ describe('slipway train', () => {
     expect(await status, err()).toBe(0);
     expect(out()).toContain('dataset shades: 24 rows\n');
     expect(out()).toContain('Published as version 1 of shades.');
+    // Known by its digest.
+    expect(await start([join(folder, 'spec.json'), '--server', address]).status).toBe(0);
+    expect(((await (await fetch(`${address}/datasets`)).json()) as { datasets: unknown[] }).datasets).toHaveLength(1);
   });
 
   it('draws over one line on a terminal', async () => {

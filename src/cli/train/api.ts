@@ -1,15 +1,11 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../errors/slipway-error.ts';
-import { packFiles, filesOf } from '../../packages/pack.ts';
+import { contentOf } from './dataset-content.ts';
 import { type JobEvent, parseEventStream } from './event-stream.ts';
 
 /** What a server answered instead of what was asked for, or that there is none. */
@@ -52,10 +48,10 @@ export interface TrainingApi {
   /** All that has happened to a job, and then what happens, until it has ended; connects again when the connection breaks. */
   events(id: string, signal: AbortSignal): AsyncIterable<JobEvent>;
   /**
-   * Makes a dataset of a file, or of the images in a folder. One with the same content that is there already is taken as
+   * Makes a dataset of a file, or of the files in a folder. One with the same content that is there already is taken as
    * it is; another one of that name stays, and the new one has the beginning of its digest in its name.
    */
-  upload(path: string, name: string, onSent: (bytes: number, total: number | undefined) => void): Promise<StoredDataset>;
+  upload(path: string, name: string, onSent: (bytes: number, total: number) => void): Promise<StoredDataset>;
 }
 
 export interface ApiOptions {
@@ -75,13 +71,6 @@ interface Sent {
 /** Tries in a row to get a broken stream of events back, and the wait before each, in milliseconds. */
 const RECONNECT_TRIES = 30;
 const RECONNECT_MS = 1_000;
-
-/** What is sent of a path: a file as it is, a folder as an archive. */
-async function contentOf(path: string): Promise<{ readonly file: string; readonly bytes: number | undefined; open(): Readable }> {
-  const status = await stat(path);
-  if (status.isFile()) return { file: basename(path), bytes: status.size, open: () => createReadStream(path) };
-  return { file: `${basename(path)}.tar.gz`, bytes: undefined, open: () => packFiles(filesOf(path)) };
-}
 
 async function* counted(content: Readable, onCount: (bytes: number) => void): AsyncIterable<Buffer> {
   let bytes = 0;
@@ -161,10 +150,7 @@ export function createApi({ server, headers: always }: ApiOptions): TrainingApi 
       }
     },
     async upload(path, name, onSent) {
-      const { file, bytes, open } = await contentOf(path);
-      const hash = createHash('sha256');
-      for await (const chunk of open()) hash.update(chunk as Buffer);
-      const digest = hash.digest('hex');
+      const { digest, bytes, contentType, file, open } = await contentOf(path);
       let known = await find(name);
       let free = name;
       if (known !== undefined && known.digest !== digest) {
@@ -172,9 +158,10 @@ export function createApi({ server, headers: always }: ApiOptions): TrainingApi 
         known = await find(free);
       }
       if (known !== undefined) return known;
-      return json(`/datasets?name=${encodeURIComponent(free)}&file=${encodeURIComponent(file)}`, {
+      const query = new URLSearchParams({ name: free, ...(file !== undefined && { file }) });
+      return json(`/datasets?${query.toString()}`, {
         method: 'POST',
-        headers: { 'content-type': 'application/octet-stream', ...(bytes !== undefined && { 'content-length': String(bytes) }) },
+        headers: { 'content-type': contentType, 'content-length': String(bytes) },
         body: Readable.from(
           counted(open(), (sent) => onSent(sent, bytes)),
           { objectMode: false },

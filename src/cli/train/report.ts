@@ -6,7 +6,7 @@ import { epochLine, type Progress, progressLine } from './progress.ts';
 
 /** What a person, or a program, sees of a training. */
 export interface Report {
-  sent(bytes: number, total: number | undefined): void;
+  sent(bytes: number, total: number): void;
   uploaded(name: string, rows: number): void;
   submitted(id: string, server: string): void;
   event(event: JobEvent, progress: Progress): void;
@@ -62,7 +62,7 @@ function textReport({ out, err }: Terminal, plot: boolean): Report {
     out.write(`${line}\n`);
   };
   return {
-    sent: (bytes, total) => draw(`sent ${(bytes / 1e6).toFixed(1)} MB${total === undefined ? '' : ` of ${(total / 1e6).toFixed(1)} MB`}`),
+    sent: (bytes, total) => draw(`sent ${(bytes / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`),
     uploaded: (name, rows) => say(`dataset ${name}: ${rows} rows`),
     submitted: (id, server) => say(`job ${id} on ${server}`),
     event({ type, data }, progress) {

@@ -13,7 +13,7 @@ const USAGE = `Usage: slipway train SPEC.json [options]
        slipway train --cancel JOB [--server URL]
 
 Trains a model as the spec says, the body of POST /train-jobs: a dataset, an architecture, where to publish.
-A "dataset" with a slash in it, such as ./wine.csv or ../digits/, is a file or a folder of images beside the spec; it is
+A "dataset" with a slash in it, such as ./wine.csv or ../digits/, is a file or a folder of files beside the spec; it is
 uploaded first, unless the same data is there already.
 
   --server URL      the server that trains, e.g. http://localhost:8080; its job goes on when this ends. Without it the

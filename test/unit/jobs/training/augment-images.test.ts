@@ -77,11 +77,11 @@ describe('augmentation of images', () => {
 
   it('turns about the centre: what is round stays, what is not does not', () => {
     const centre = (SIDE - 1) / 2;
-    const from = (level: (x: number, y: number) => number): Float32Array =>
+    const from = (level: (x: number, y: number) => number): Float32Array<ArrayBuffer> =>
       Float32Array.from({ length: SIZE }, (_level, at) => level((at % SIDE) - centre, Math.floor(at / SIDE) - centre));
     const round = from((x, y) => Math.exp(-(x * x + y * y) / 40));
     const long = from((x, y) => Math.exp(-(x * x) / 4 - (y * y) / 80));
-    const differences = (image: Float32Array): number =>
+    const differences = (image: Float32Array<ArrayBuffer>): number =>
       Math.max(...changed({ rotate: 90 }, { images: image }).map((level, at) => Math.abs(level - image[at]!)));
     expect(differences(round)).toBeLessThan(0.01);
     expect(differences(long)).toBeGreaterThan(0.2);
