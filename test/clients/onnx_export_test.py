@@ -23,7 +23,7 @@ RANDOM = np.random.default_rng(1)
 
 # Inputs for each model. Token 0 is no word.
 INPUTS = {
-    "digits-layers": lambda: {"conv1_input": RANDOM.random((3, 28, 28, 1), np.float32)},
+    "digits-layers": lambda: {"image": RANDOM.random((3, 28, 28, 1), np.float32)},
     "multi-layers": lambda: {"a": RANDOM.random((2, 2), np.float32), "b": RANDOM.random((2, 2), np.float32)},
     "sequence-layers": lambda: {"words_input": np.array([[1, 2, 0, 7, 0], [0, 0, 0, 0, 0], [3, 3, 4, 5, 6]], np.float32)},
     "transformer-layers": lambda: {"words_input": RANDOM.integers(0, 8, (4, 6)).astype(np.float32)},

@@ -5,6 +5,7 @@ import type { Engine } from '../../src/engines/engine.ts';
 import { createTfjsEngine } from '../../src/engines/tfjs/tfjs-engine.ts';
 import type { ModelFormat } from '../../src/packages/formats.ts';
 import { fixtureFolder, loadForTest } from '../helpers/fixture-models.ts';
+import { runningServer } from '../helpers/running-server.ts';
 import { accuracyOf, UNSEEN_COUNT, unseenImages, unseenLabels } from '../helpers/unseen-digits.ts';
 
 const CLASSES = 10;
@@ -33,6 +34,22 @@ describe('the digits model', () => {
     for (let start = 0; start < scores.length; start += CLASSES) {
       expect(scores.subarray(start, start + CLASSES).reduce((sum, score) => sum + score)).toBeCloseTo(1, 5);
     }
+  });
+
+  it('tells of the job that has trained it', async () => {
+    const { address } = await runningServer(['digits']);
+    const { lineage, metrics } = (await (await fetch(`${address}/models/digits/versions/1/lineage`)).json()) as {
+      lineage: Record<string, unknown>;
+      metrics: Record<string, number>;
+    };
+    expect(lineage).toMatchObject({
+      job: expect.any(String),
+      dataset: { digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      rows: { train: 8000, test: 2000 },
+      measuredOn: 'test',
+      spec: { architecture: { kind: 'lenet5' }, optimizer: { kind: 'adam', learningRate: 0.001 }, epochs: 10, seed: 1 },
+    });
+    expect(metrics['accuracy']).toBeGreaterThanOrEqual(0.98);
   });
 
   it.each<[string, Engine, string, ModelFormat]>([
