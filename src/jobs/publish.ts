@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isStorageFull } from '../errors/has-code.ts';
+import { SlipwayError } from '../errors/slipway-error.ts';
+import { readVersionManifest } from '../packages/read-version.ts';
 import type { Registry } from '../registry/types.ts';
 
 export interface PublishedVersion {
@@ -24,21 +27,27 @@ export type PublishOnce = (request: PublishRequest) => Promise<PublishedVersion>
 /** @param incomingFolder on the file system of the model repository, so that publishing is one rename */
 export function createPublishOnce(registry: Registry, incomingFolder: string): PublishOnce {
   /** The version that this job has published already: the server may have ended right after that. */
-  function publishedBy(jobId: string, model: string): PublishedVersion | undefined {
-    const found = registry
-      .list()
-      .find(({ name }) => name === model)
-      ?.versions.find(({ manifest }) => manifest?.lineage?.['job'] === jobId);
-    return found && { model, version: found.version };
+  async function publishedBy(jobId: string, model: string): Promise<PublishedVersion | undefined> {
+    const versions = registry.list().find(({ name }) => name === model)?.versions ?? [];
+    for (const { version } of versions.toReversed()) {
+      // From the folder: what is known of a version that was never loaded does not include its manifest.
+      const manifest = await readVersionManifest(registry.folderOf(model, version)).catch(() => undefined);
+      if (manifest?.lineage?.['job'] === jobId) return { model, version };
+    }
+    return undefined;
   }
 
   return async ({ jobId, model, label, packageFolder }) => {
-    let published = publishedBy(jobId, model);
+    let published = await publishedBy(jobId, model);
     if (published === undefined) {
       const folder = join(incomingFolder, randomUUID());
       await mkdir(incomingFolder, { recursive: true });
       try {
-        await cp(packageFolder, folder, { recursive: true });
+        await cp(packageFolder, folder, { recursive: true }).catch((error: unknown) => {
+          throw isStorageFull(error)
+            ? new SlipwayError('STORAGE_FULL', `There is no room on the disk for a version of model "${model}".`, { cause: error })
+            : error;
+        });
         published = { model, version: (await registry.publish(model, undefined, folder)).version };
       } finally {
         await rm(folder, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Preparation, PreparationRequest, Split, TargetSpec } from '../../datasets/dataset.ts';
 import { openDataset } from '../../datasets/open-dataset.ts';
 import type { CreateTrainer, LayerConfig, TrainerSpec } from '../../engines/training/trainer.ts';
+import { isStorageFull } from '../../errors/has-code.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { VersionManifest } from '../../packages/manifest.ts';
 import { layersOf } from './architectures/layers-of.ts';
@@ -137,6 +138,19 @@ function outputLayers(target: TargetSpec): LayerConfig[] {
   ];
 }
 
+/** @throws SlipwayError STORAGE_FULL */
+async function writePackage(folder: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
+  try {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  } catch (error) {
+    if (!isStorageFull(error)) throw error;
+    const text = 'The disk is full; the trained version could not be written. The job can be resumed: it goes on from its last checkpoint.';
+    throw new SlipwayError('STORAGE_FULL', text, { cause: error });
+  }
+}
+
 /**
  * Does a training job, from where an earlier attempt has left it, up to a package that can be served.
  * @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA, INVALID_ARCHITECTURE, TRAINING_DIVERGED, STORAGE_FULL
@@ -215,10 +229,7 @@ export async function runTraining(
       files: Object.fromEntries(Object.entries(files).map(([name, content]) => [name, digestOf(content)])),
     };
     const packageFolder = join(folder, PACKAGE);
-    await rm(packageFolder, { recursive: true, force: true });
-    await mkdir(packageFolder, { recursive: true });
-    for (const [name, content] of Object.entries({ ...files, 'slipway.json': `${JSON.stringify(manifest, null, 2)}\n` }))
-      await writeFile(join(packageFolder, name), content);
+    await writePackage(packageFolder, { ...files, 'slipway.json': `${JSON.stringify(manifest, null, 2)}\n` });
     return {
       packageFolder,
       engine,
