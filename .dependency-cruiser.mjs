@@ -65,14 +65,21 @@ export default {
       name: 'engines-know-models-only',
       severity: 'error',
       from: { path: '^src/engines/' },
-      to: { path: '^src/', pathNot: '^src/(engines|tensor|errors|packages|protobuf)/' },
+      to: { path: '^src/', pathNot: '^src/(engines/|tensor/|errors/|packages/|protobuf/|native/installation\\.ts)' },
     },
     {
       name: 'the-host-never-loads-an-engine',
       comment: 'A native crash must stay in the runner process.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(engines|runners/child|jobs/child)/' },
-      to: { path: '^src/(engines/(onnx|tfjs|engines\\.ts)|runners/child)', pathNot: '^src/engines/engine\\.ts$' },
+      to: { path: '^src/(engines/(onnx|tfjs|tensorflow|engines\\.ts)|runners/child)', pathNot: '^src/engines/engine\\.ts$' },
+    },
+    {
+      name: 'native-brings-a-library-only',
+      comment: 'It fetches, builds and finds TensorFlow’s library; engines load it.',
+      severity: 'error',
+      from: { path: '^src/native/' },
+      to: { path: '^src/', pathNot: '^src/(native|errors|packages|concurrency)/' },
     },
     {
       name: 'datasets-know-data-only',
@@ -86,7 +93,10 @@ export default {
       comment: 'It starts for each model, so it stays small, and it has no part in what the server decides.',
       severity: 'error',
       from: { path: '^src/runners/child/' },
-      to: { path: '^src/', pathNot: '^src/(runners/(child/|[^/]+\\.ts$)|engines|compiler|tensor|errors|packages)' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/(runners/(child/|[^/]+\\.ts$)|engines|compiler|tensor|errors|packages|native/installation\\.ts)',
+      },
     },
     {
       name: 'the-host-never-loads-the-program-of-a-job',

@@ -6,7 +6,7 @@ import { float } from '../src/compiler/graph/tensors.ts';
 import { encodeOnnx } from '../src/compiler/onnx/encode-onnx.ts';
 import { STEP } from '../src/compiler/training/training-step.ts';
 import { openTrainingSession } from '../src/engines/onnx/training-session.ts';
-import { createTfjsTrainer } from '../src/engines/tfjs/training/tfjs-trainer.ts';
+import { tfjsTrainer } from '../src/engines/tfjs/training/tfjs-trainer.ts';
 import type { LayerConfig, OptimizerSpec } from '../src/engines/training/trainer.ts';
 import { decodeWeights } from '../src/packages/tfjs/decode-weights.ts';
 import type { WeightSpec } from '../src/packages/tfjs/model-file.ts';
@@ -86,7 +86,7 @@ async function tfjs(): Promise<Contender> {
     config: { name: 'image', batch_input_shape: [null, SIDE, SIDE, 1], dtype: 'float32' },
   };
   const layers = topology.config.layers.filter(({ class_name: name }) => name !== 'InputLayer');
-  const trainer = await createTfjsTrainer({
+  const trainer = await tfjsTrainer()({
     layers: [input, ...layers],
     loss: 'cross-entropy',
     optimizer: ADAM,

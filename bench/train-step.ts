@@ -2,7 +2,7 @@
  * Training steps of LeNet-5 by the tfjs trainer against PyTorch, in turn.
  * Usage: node bench/train-step.ts [rounds=3] [batch=64]; PYTHON names a Python with torch.
  */
-import { createTfjsTrainer } from '../src/engines/tfjs/training/tfjs-trainer.ts';
+import { tfjsTrainer } from '../src/engines/tfjs/training/tfjs-trainer.ts';
 import { layersOf } from '../src/jobs/training/architectures/layers-of.ts';
 import { createRandom } from '../src/datasets/random.ts';
 import { pytorchStepMs, WITHOUT_PYTORCH } from './lib/pytorch.ts';
@@ -16,7 +16,7 @@ const CLASSES = 10;
 const THREADS = 2;
 
 const labels = Array.from({ length: CLASSES }, (_label, index) => String(index));
-const trainer = await createTfjsTrainer({
+const trainer = await tfjsTrainer()({
   layers: layersOf(
     { kind: 'lenet5' },
     { name: 'image', dtype: 'FP32', shape: [28, 28, 1] },

@@ -14,6 +14,8 @@ import { createJobs } from './jobs/jobs.ts';
 import { createPublishOnce } from './jobs/publish.ts';
 import { createTrainWork } from './jobs/training/train-work.ts';
 import type { OnInference } from './inference/types.ts';
+import { defaultFolder } from './native/installation.ts';
+import { tensorflowEnvironment } from './native/tensorflow-environment.ts';
 import type { Logger } from './observability/log.ts';
 import { createGrpcEndpoints, createHttpEndpoints, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
 import { createClientIdentity } from './protocols/client-identity.ts';
@@ -72,7 +74,9 @@ function readyLine(registry: Registry): string {
 /**
  * Builds every part and hands them to each other.
  */
-export function createServer(config: Config, { logger, env, version, isAlone = true }: ServerEnvironment): Server {
+export function createServer(config: Config, { logger, env: ownEnv, version, isAlone = true }: ServerEnvironment): Server {
+  // What child processes are given: they load engines, this process does not.
+  const env = { ...ownEnv, ...tensorflowEnvironment(resolve(config.tensorflow.folder ?? defaultFolder(ownEnv)), ownEnv) };
   let phase: ServerPhase = 'starting';
   let addresses: readonly string[] = [];
   let stopping: Promise<void> | undefined;

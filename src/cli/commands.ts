@@ -3,6 +3,11 @@ import type { CommandEntry } from './run-command.ts';
 /** The words after `slipway`, as `slipway help` lists them. Without one, and for `serve`, the server starts. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'native',
+    summary: 'install native TensorFlow, look at it, remove it',
+    load: async () => (await import('./native/native-command.ts')).nativeCommand,
+  },
+  {
     name: 'package',
     summary: 'verify packages of models',
     load: async () => (await import('./package/package-command.ts')).packageCommand,

@@ -104,6 +104,15 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  tensorflow: z
+    .strictObject({
+      folder: text
+        .optional()
+        .describe(
+          'Folder of native TensorFlow, as `slipway native install` makes it. Without it `slipway/tensorflow` in the user’s cache folder.',
+        ),
+    })
+    .prefault({}),
   warmUp: z
     .strictObject({
       mode: z

@@ -11,6 +11,8 @@ export interface LoadOptions {
   readonly format: ModelFormat;
   /** Threads that the engine may use for one run. */
   readonly threads: number;
+  /** Folder of native TensorFlow; without it there is none. */
+  readonly tensorflowFolder?: string | undefined;
 }
 
 /** How a model is run before its first request. */

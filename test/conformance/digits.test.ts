@@ -5,6 +5,7 @@ import type { Engine } from '../../src/engines/engine.ts';
 import { createTfjsEngine } from '../../src/engines/tfjs/tfjs-engine.ts';
 import type { ModelFormat } from '../../src/packages/formats.ts';
 import { fixtureFolder, loadForTest } from '../helpers/fixture-models.ts';
+import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
 import { runningServer } from '../helpers/running-server.ts';
 import { accuracyOf, UNSEEN_COUNT, unseenImages, unseenLabels } from '../helpers/unseen-digits.ts';
 
@@ -25,6 +26,7 @@ async function probabilities(engine: Engine, folder: string, format: ModelFormat
 
 const bundled = fileURLToPath(new URL('../../models/digits/1', import.meta.url));
 const wasm = createTfjsEngine({ backends: ['wasm'] });
+const tensorflow = createTfjsEngine({ backends: ['tensorflow'] });
 
 describe('the digits model', () => {
   it('knows digits that it has not seen, and gives each a probability', async () => {
@@ -52,10 +54,13 @@ describe('the digits model', () => {
     expect(metrics['accuracy']).toBeGreaterThanOrEqual(0.98);
   });
 
-  it.each<[string, Engine, string, ModelFormat]>([
+  it.for<[string, Engine, string, ModelFormat]>([
     ['a TF.js layers model on WebAssembly', wasm, 'digits-layers', 'tfjs-layers'],
     ['a TF.js graph model on WebAssembly', wasm, 'digits-graph', 'tfjs-graph'],
-  ])('says the same as %s', async (_what, engine, fixture, format) => {
+    ['a TF.js layers model on native TensorFlow', tensorflow, 'digits-layers', 'tfjs-layers'],
+    ['a TF.js graph model on native TensorFlow', tensorflow, 'digits-graph', 'tfjs-graph'],
+  ])('says the same as %s', async ([_what, engine, fixture, format], { skip }) => {
+    skip(engine === tensorflow && tensorflowFolder === undefined, NEEDS_TENSORFLOW);
     const [expected, scores] = [
       await probabilities(onnxEngine, bundled, 'onnx'),
       await probabilities(engine, fixtureFolder(fixture), format),

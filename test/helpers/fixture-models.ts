@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { Engine, LoadedModel } from '../../src/engines/engine.ts';
 import type { ModelFormat } from '../../src/packages/formats.ts';
+import { tensorflowFolder } from './native-tensorflow.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 import type { ModelFiles } from './tfjs-model.ts';
 
@@ -26,7 +27,7 @@ export async function modelFolder(files: ModelFiles): Promise<string> {
 
 /** Loads a model and disposes it when the test has finished. */
 export async function loadForTest(engine: Engine, folder: string, format: ModelFormat, threads = 1): Promise<LoadedModel> {
-  const model = await engine.load({ folder, format, threads });
+  const model = await engine.load({ folder, format, threads, tensorflowFolder });
   onTestFinished(() => model.dispose());
   return model;
 }

@@ -3,9 +3,11 @@ import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { messageOf } from '../../errors/slipway-error.ts';
 
-/** The backends of tfjs that Slipway uses, fastest first. */
-export const BACKENDS = ['wasm', 'cpu'] as const;
-export type BackendName = (typeof BACKENDS)[number];
+/** The backends of tfjs that Slipway uses. */
+export type BackendName = 'tensorflow' | 'wasm' | 'cpu';
+
+/** Those that are tried unless others are asked for, fastest first for models of usual sizes. */
+export const BACKENDS = ['wasm', 'cpu'] as const satisfies readonly BackendName[];
 
 const PROCESS_EVENTS = ['uncaughtException', 'unhandledRejection'] as const;
 
@@ -41,18 +43,29 @@ async function startCpu(): Promise<boolean> {
   return tf.setBackend('cpu');
 }
 
+export interface BackendOptions {
+  /** Threads of the backends wasm and tensorflow, which keep those that they were started with. Default 1. */
+  readonly threads?: number | undefined;
+  /** Folder of native TensorFlow; the backend tensorflow does not start without. */
+  readonly tensorflowFolder?: string | undefined;
+}
+
+const STARTS: Readonly<Record<BackendName, (options: BackendOptions) => Promise<boolean>>> = {
+  tensorflow: async ({ threads = 1, tensorflowFolder }) =>
+    (await import('./tensorflow-backend.ts')).startTensorFlow(tensorflowFolder, threads),
+  wasm: ({ threads = 1 }) => startWasm(threads),
+  cpu: startCpu,
+};
+
 /**
  * Makes a backend the one that computes. tfjs has one for the whole process, as it has one engine.
- * @param threads of the wasm backend, which keeps those that it was started with.
  * @returns undefined, or what went wrong, in words.
  */
-export async function activateBackend(name: BackendName, threads = 1): Promise<string | undefined> {
+export async function activateBackend(name: BackendName, options: BackendOptions = {}): Promise<string | undefined> {
   // Ends the banners and warnings that tfjs prints to the console for developers.
   tf.enableProdMode();
   try {
-    return (await withoutNewHandlers(() => (name === 'wasm' ? startWasm(threads) : startCpu())))
-      ? undefined
-      : 'it does not start on this machine';
+    return (await withoutNewHandlers(() => STARTS[name](options))) ? undefined : 'it does not start on this machine';
   } catch (error) {
     return messageOf(error);
   }

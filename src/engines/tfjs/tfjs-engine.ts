@@ -1,7 +1,7 @@
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature } from '../../tensor/signature.ts';
 import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
-import { activateBackend, activeThreads, type BackendName, BACKENDS, isActive } from './backend.ts';
+import { activateBackend, activeThreads, type BackendName, type BackendOptions, BACKENDS, isActive } from './backend.ts';
 import { createExecution, type Execution } from './execution.ts';
 import { MODEL_FILE, readModelFile } from '../../packages/tfjs/model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
@@ -24,12 +24,12 @@ interface Chosen extends Started {
 }
 
 /** Activates the first backend that starts. @throws SlipwayError ENGINE_UNAVAILABLE when none does. */
-async function firstBackend(backends: readonly BackendName[], threads: number): Promise<Started> {
+async function firstBackend(backends: readonly BackendName[], options: BackendOptions): Promise<Started> {
   const problems: string[] = [];
   for (const backend of backends) {
-    const problem = await activateBackend(backend, threads);
+    const problem = await activateBackend(backend, options);
     if (problem === undefined) return { backend, passedOver: problems.join(' ') };
-    problems.push(`Its ${backend} backend was not taken: ${problem}.`);
+    problems.push(`Its ${backend} backend was not taken: ${problem.replace(/\.$/, '')}.`);
   }
   throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs has no backend here. ${problems.join(' ')}`);
 }
@@ -64,8 +64,13 @@ function saidBy(message: string): string {
 }
 
 function reasonOf({ backend, passedOver, trial }: Chosen, threads: number): string {
-  const wasm = `tfjs on WebAssembly with SIMD${threads === 1 ? '' : ` and ${threads} threads`}.`;
-  const sentences = [backend === 'cpu' ? 'tfjs in plain JavaScript, which is slow.' : wasm];
+  const onThreads = threads === 1 ? '' : ` and ${threads} threads`;
+  const kinds: Readonly<Record<BackendName, string>> = {
+    tensorflow: 'tfjs on native TensorFlow.',
+    wasm: `tfjs on WebAssembly with SIMD${onThreads}.`,
+    cpu: 'tfjs in plain JavaScript, which is slow.',
+  };
+  const sentences = [kinds[backend]];
   if (passedOver !== '') sentences.push(passedOver);
   if (trial.outcome === 'failed') sentences.push(`A trial run on zeros failed, and requests may fail too: ${saidBy(trial.error.message)}.`);
   return sentences.join(' ');
@@ -77,12 +82,12 @@ async function chooseBackend(
   started: Started,
   signature: Signature,
   execute: Execution,
-  threads: number,
+  options: BackendOptions,
 ): Promise<Chosen> {
   const trial = await tryModel(signature, execute);
   if (trial.outcome === 'ran') return { ...started, trial };
   for (const backend of backends.slice(backends.indexOf(started.backend) + 1)) {
-    if ((await activateBackend(backend, threads)) !== undefined) continue;
+    if ((await activateBackend(backend, options)) !== undefined) continue;
     const next = await tryModel(signature, execute);
     if (next.outcome === 'ran') {
       const passedOver = `Its ${started.backend} backend was not taken for this model: ${saidBy(trial.error.message)}.`;
@@ -93,20 +98,19 @@ async function chooseBackend(
     throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${saidBy(trial.error.message)}.`, { cause: trial.error });
   }
   // No backend liked zeros of these sizes; that says nothing about real inputs.
-  await activateBackend(started.backend, threads);
+  await activateBackend(started.backend, options);
   return { ...started, trial };
 }
 
 /** TF.js layers and graph models. It computes on the calling thread and event loop, so it belongs into a runner process. */
 export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}): Engine {
   async function load(options: LoadOptions): Promise<LoadedModel> {
-    const { threads } = options;
-    const started = await firstBackend(backends, threads);
+    const started = await firstBackend(backends, options);
     const loaded = await readModel(options);
     const execute = createExecution(loaded);
     let chosen: Chosen;
     try {
-      chosen = await chooseBackend(backends, started, loaded.signature, execute, threads);
+      chosen = await chooseBackend(backends, started, loaded.signature, execute, options);
     } catch (error) {
       loaded.dispose();
       throw error;
@@ -119,7 +123,7 @@ export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}
       reason: reasonOf(chosen, await activeThreads()),
       async run(inputs, outputs) {
         // tfjs has one backend for the whole process; another model may have changed it.
-        if (!isActive(chosen.backend)) await activateBackend(chosen.backend, threads);
+        if (!isActive(chosen.backend)) await activateBackend(chosen.backend, options);
         return execute(inputs, outputs);
       },
       isTried: true,

@@ -23,9 +23,11 @@ export function toTfjsTensor(name: string, { dtype, shape, data }: Tensor): tf.T
 function dataOf(tensor: tf.Tensor): TensorData {
   // `dataSync` would decode strings as UTF-8, and lose what is none.
   if (tensor.dtype === 'string') return tf.engine().readSync(tensor.dataId);
-  const data = tensor.dataSync<'float32' | 'int32' | 'bool'>();
-  // wasm answers a copy already; the cpu backend its own memory, which may be that of an input or a weight.
-  return tf.getBackend() === 'cpu' ? data.slice() : data;
+  const data: TensorData | BigInt64Array = tensor.dataSync<'float32' | 'int32' | 'bool'>();
+  // TensorFlow has int64, which tfjs calls int32.
+  if (data instanceof BigInt64Array) return Int32Array.from(data, Number);
+  // wasm answers a copy already; the others their own memory, which may be that of an input or a weight.
+  return tf.getBackend() === 'wasm' ? data : data.slice();
 }
 
 /**

@@ -13,6 +13,9 @@ export interface Values {
 export const TRAINING_ENGINES = ['auto', 'onnx', 'tfjs'] as const;
 export type TrainingEngine = (typeof TRAINING_ENGINES)[number];
 
+/** What the engine tfjs can compute on when it trains, fastest first. */
+export const TRAINING_BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const;
+
 /** A layer as Keras writes it in `model.json`. */
 export interface LayerConfig {
   readonly class_name: string;

@@ -1,5 +1,6 @@
 import { takeLowestPriority } from '../../concurrency/priority.ts';
 import { encodeError } from '../../errors/encode.ts';
+import { FOLDER_VARIABLE } from '../../native/installation.ts';
 import type { FromJobProcess, ToJobProcess } from '../messages.ts';
 
 /*
@@ -34,7 +35,10 @@ async function train(request: unknown): Promise<unknown> {
   const told = request as Parameters<typeof runTraining>[0];
   return runTraining(
     told,
-    trainerOf(told.spec.engine, told.threads),
+    trainerOf(told.spec.engine, told.threads, {
+      ...(told.spec.backend !== undefined && { backends: [told.spec.backend] }),
+      tensorflowFolder: process.env[FOLDER_VARIABLE],
+    }),
     {
       prepared: ({ inputs, target, rows, unusedRows, unusedColumns }, trained) =>
         send({ kind: 'event', type: 'prepared', data: { inputs, target, rows, unusedRows, unusedColumns, ...trained } }),

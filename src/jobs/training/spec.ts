@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nameSchema } from '../../packages/manifest.ts';
-import { LOSSES, TRAINING_ENGINES } from '../../engines/training/trainer.ts';
+import { LOSSES, TRAINING_BACKENDS, TRAINING_ENGINES } from '../../engines/training/trainer.ts';
 import { architectureSchema } from './architectures/schema.ts';
 import { augmentationSchema } from './augmentation/schema.ts';
 import { METRICS } from './metrics.ts';
@@ -108,7 +108,7 @@ const textSchema = z.strictObject({
 });
 
 /** What a training job is asked for. */
-export const trainSpecSchema = z.strictObject({
+const fieldsSchema = z.strictObject({
   dataset: nameSchema.describe('Name or id of the dataset.'),
   target: z
     .string()
@@ -136,6 +136,10 @@ export const trainSpecSchema = z.strictObject({
     .describe(
       '`onnx` computes a whole step as one graph, `tfjs` one operation after the other. `auto` is onnx for every model that it can train.',
     ),
+  backend: z
+    .enum(TRAINING_BACKENDS)
+    .optional()
+    .describe('What tfjs computes on. When left out: native TensorFlow where it is installed, else WebAssembly.'),
   loss: z.enum(LOSSES).optional().describe('cross-entropy for classes, mean-squared-error for numbers when left out.'),
   optimizer: optimizerSchema.prefault({ kind: 'adam' }),
   schedule: scheduleSchema.prefault({ kind: 'constant' }),
@@ -186,6 +190,11 @@ export const trainSpecSchema = z.strictObject({
     .optional()
     .describe('Where the trained version goes; nothing is published when left out.'),
   priority: z.int().min(-100).max(100).default(0).describe('Higher ones are taken from the queue first.'),
+});
+
+export const trainSpecSchema = fieldsSchema.refine(({ engine, backend }) => backend === undefined || engine === 'tfjs', {
+  path: ['backend'],
+  message: 'is of the engine tfjs, which engine has to ask for',
 });
 
 export type TrainSpec = z.infer<typeof trainSpecSchema>;

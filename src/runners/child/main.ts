@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { FOLDER_VARIABLE } from '../../native/installation.ts';
 import { serveRunner } from './serve.ts';
 
 /*
@@ -19,7 +20,7 @@ const runner = serveRunner({
   // Loaded on demand: `hello` is sent before the engines and their native libraries are read from disk.
   loadModel: async (options) => {
     const { loadModel } = await import('../../engines/engines.ts');
-    return loadModel(options);
+    return loadModel({ ...options, tensorflowFolder: process.env[FOLDER_VARIABLE] });
   },
   exit: (code) => process.exit(code),
 });

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FOLDER_VARIABLE } from '../../native/installation.ts';
 
 /**
  * What a runner needs of the server's environment. All else stays behind, for a runner reads model files that came
@@ -18,6 +19,7 @@ const NAMES = new Set([
   'XDG_RUNTIME_DIR',
   'DISPLAY',
   'WAYLAND_DISPLAY',
+  FOLDER_VARIABLE,
 ]);
 
 /** Settings of the loader, of Node, of memory allocators, of thread pools and of devices. */

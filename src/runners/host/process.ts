@@ -72,6 +72,9 @@ export interface RunnerProcess {
   stop(): Promise<void>;
 }
 
+/** What TensorFlow prints on stderr whatever its log level is told: its notes, and a warning that it will do so. */
+const TALK = /^(I\d{4} |WARNING: All log messages before absl)/;
+
 /**
  * Starts one runner process and has it load its model. Knows nothing of restarts.
  * @throws Error when the system has no process or file descriptor to give; other failures come by `onDown`.
@@ -126,7 +129,7 @@ export function startRunnerProcess(options: RunnerProcessOptions): RunnerProcess
   }
 
   const logLine = (stream: 'stdout' | 'stderr') => (line: string) =>
-    stream === 'stdout' ? logger.debug({ ...about, stream }, line) : logger.warn({ ...about, stream }, line);
+    stream === 'stdout' || TALK.test(line) ? logger.debug({ ...about, stream }, line) : logger.warn({ ...about, stream }, line);
   captureOutput(stdout, logLine('stdout'));
   const errorOutput: Output = captureOutput(stderr, logLine('stderr'));
 

@@ -1,25 +1,35 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type * as tf from '@tensorflow/tfjs-core';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
-import type { LayerConfig, Values } from '../../training/trainer.ts';
-import { activateBackend } from '../backend.ts';
+import { type LayerConfig, TRAINING_BACKENDS, type Values } from '../../training/trainer.ts';
+import { activateBackend, type BackendName, type BackendOptions } from '../backend.ts';
 import { buildModel } from './build-model.ts';
 import { addChainedOps } from './chained-ops.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
 import { registerInputGradient } from './input-gradient.ts';
 import { registerSegmentSum } from './segment-sum.ts';
 
-async function startBackend(): Promise<string> {
-  const problem = await activateBackend('wasm');
-  if (problem === undefined) {
-    registerFilterGradient();
-    registerInputGradient();
-    registerSegmentSum();
-    return 'tfjs wasm';
+/** What computes the steps. */
+export interface TrainingBackend extends BackendOptions {
+  /** Backends to try, in this order; by default TensorFlow where it is installed, then wasm, then cpu. */
+  readonly backends?: readonly BackendName[];
+}
+
+async function startBackend({ backends, ...options }: TrainingBackend): Promise<string> {
+  const problems: string[] = [];
+  for (const name of backends ?? TRAINING_BACKENDS) {
+    const problem = await activateBackend(name, options);
+    if (problem === undefined) {
+      if (name === 'wasm') {
+        registerFilterGradient();
+        registerInputGradient();
+        registerSegmentSum();
+      }
+      return `tfjs ${name}`;
+    }
+    problems.push(problem.replace(/\.$/, ''));
   }
-  const second = await activateBackend('cpu');
-  if (second === undefined) return 'tfjs cpu';
-  throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs has no backend here: ${problem}; ${second}.`);
+  throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs has no backend here: ${problems.join('; ')}.`);
 }
 
 /** A weight of a model that is to be trained. */
@@ -41,8 +51,12 @@ interface OpenModel {
  * A model with its first weights.
  * @throws SlipwayError INVALID_ARCHITECTURE, ENGINE_UNAVAILABLE
  */
-export async function openModel(layers: readonly LayerConfig[], frozen: readonly string[]): Promise<OpenModel> {
-  const engine = await startBackend();
+export async function openModel(
+  layers: readonly LayerConfig[],
+  frozen: readonly string[],
+  backend: TrainingBackend = {},
+): Promise<OpenModel> {
+  const engine = await startBackend(backend);
   addChainedOps();
   const model = await buildModel(layers, frozen);
   const trained = new Set(model.trainableWeights.map((weight) => weight.read()));

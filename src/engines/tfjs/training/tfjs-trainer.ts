@@ -5,7 +5,7 @@ import { clipGradients, createUpdateRule, type Slots } from '../../training/upda
 import { layersModelFiles } from '../../training/model-files.ts';
 import { slotState, weightState } from '../../training/state-names.ts';
 import { lossOf } from './losses.ts';
-import { openModel, valuesOf } from './open-model.ts';
+import { openModel, type TrainingBackend, valuesOf } from './open-model.ts';
 
 /** An array of weights that is trained, with its optimizer's memory. */
 interface Parameter {
@@ -29,10 +29,10 @@ function toTensor({ shape, data }: Values): tf.Tensor {
   return tf.tensor(data, [...shape], data instanceof Int32Array ? 'int32' : 'float32');
 }
 
-/** Trains a layers model with TensorFlow.js, one op after the other; the update rules are Slipway's own. */
-export const createTfjsTrainer: CreateTrainer = async (spec: TrainerSpec): Promise<Trainer> => {
+async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promise<Trainer> {
   const isClassifier = spec.loss === 'cross-entropy';
-  const { engine, model, weights: named } = await openModel(isClassifier ? withoutSoftmax(spec.layers) : spec.layers, spec.frozen);
+  const layers = isClassifier ? withoutSoftmax(spec.layers) : spec.layers;
+  const { engine, model, weights: named } = await openModel(layers, spec.frozen, backend);
   const rule = createUpdateRule(spec.optimizer);
   const parameters: Parameter[] = named
     .filter(({ trained }) => trained)
@@ -108,4 +108,12 @@ export const createTfjsTrainer: CreateTrainer = async (spec: TrainerSpec): Promi
       model.dispose();
     },
   };
-};
+}
+
+/**
+ * Trains a layers model with TensorFlow.js, one op after the other; the update rules are Slipway's own.
+ * @param backend by default the fastest one that trains here.
+ */
+export function tfjsTrainer(backend: TrainingBackend = {}): CreateTrainer {
+  return (spec) => createTrainer(spec, backend);
+}

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { createTfjsTrainer } from '../../../../src/engines/tfjs/training/tfjs-trainer.ts';
+import { tfjsTrainer } from '../../../../src/engines/tfjs/training/tfjs-trainer.ts';
 import type { CreateTrainer, LayerConfig, TrainerSpec, Values } from '../../../../src/engines/training/trainer.ts';
 import { onnxTrainer } from '../../../../src/jobs/child/train/onnx-trainer.ts';
+import { NEEDS_TENSORFLOW, tensorflowFolder } from '../../../helpers/native-tensorflow.ts';
 
 interface Numbers {
   readonly shape: readonly number[];
@@ -43,12 +44,13 @@ function largestDifference(found: ArrayLike<number>, expected: readonly number[]
 const REFUSED: ReadonlySet<string> = new Set(['Conv2D, BatchNormalization']);
 
 const TRAINERS: readonly (readonly [string, CreateTrainer])[] = [
-  ['tfjs', createTfjsTrainer],
+  ['tfjs wasm', tfjsTrainer({ backends: ['wasm'] })],
+  ['tfjs tensorflow', tfjsTrainer({ backends: ['tensorflow'], tensorflowFolder })],
   ['onnx', onnxTrainer(1)],
 ];
 
-describe.each(TRAINERS)('ten steps of the trainer %s are those of PyTorch', (engine, create) => {
-  const trained = cases.filter(({ name }) => engine === 'tfjs' || !REFUSED.has(name));
+function trainsLikePyTorch(engine: string, create: CreateTrainer): void {
+  const trained = cases.filter(({ name }) => engine !== 'onnx' || !REFUSED.has(name));
   it.each(trained.map((each) => [each.name, each] as const))('%s', async (_name, each) => {
     const { layers, loss, optimizer, clipping, learningRate, batchSize, inputs, target, initial, losses, final } = each;
     const trainer = await create({ layers, loss, optimizer, clipping, frozen: [], seed: 1 });
@@ -76,4 +78,11 @@ describe.each(TRAINERS)('ten steps of the trainer %s are those of PyTorch', (eng
       expect(largestDifference(trained.get(nameOf(name))!.data, data), name).toBeLessThanOrEqual(TOLERANCE);
     await trainer.dispose();
   });
-});
+}
+
+for (const [engine, create] of TRAINERS) {
+  const isHere = engine !== 'tfjs tensorflow' || tensorflowFolder !== undefined;
+  describe.skipIf(!isHere)(`ten steps of the trainer ${engine} are those of PyTorch${isHere ? '' : ` (${NEEDS_TENSORFLOW})`}`, () => {
+    trainsLikePyTorch(engine, create);
+  });
+}

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { InputSpec, TargetSpec } from '../../../../src/datasets/dataset.ts';
 import { createRandom } from '../../../../src/datasets/random.ts';
-import { createTfjsTrainer } from '../../../../src/engines/tfjs/training/tfjs-trainer.ts';
+import { tfjsTrainer } from '../../../../src/engines/tfjs/training/tfjs-trainer.ts';
 import type { CreateTrainer, LayerConfig, Trainer, TrainerSpec, TrainingBatch } from '../../../../src/engines/training/trainer.ts';
 import { trainerOf } from '../../../../src/jobs/child/train/choose-trainer.ts';
 import { onnxTrainer } from '../../../../src/jobs/child/train/onnx-trainer.ts';
@@ -88,7 +88,7 @@ describe('the trainer onnx', () => {
     ['a model with a frozen layer', LENET, { frozen: ['conv2d_1', 'dense_6'] }],
   ])('gives the loss curve of tfjs over an epoch of digits for %s', async (_name, architecture, changes) => {
     const spec = specOf(architecture, changes);
-    const [one, other] = [await open(onnx, spec), await open(createTfjsTrainer, spec)];
+    const [one, other] = [await open(onnx, spec), await open(tfjsTrainer(), spec)];
     expect([...one.state()]).toEqual([...other.state()]);
     expect(one.parameterCount).toBe(other.parameterCount);
     const batches = epochOf(32);
@@ -118,7 +118,7 @@ describe('the trainer onnx', () => {
     expect([...ended.state()]).toEqual([...whole.state()]);
     expect(ended.modelFiles([])).toEqual(whole.modelFiles([]));
 
-    const tfjs = await open(createTfjsTrainer, spec);
+    const tfjs = await open(tfjsTrainer(), spec);
     await train(tfjs, batches.slice(0, 3));
     ended.restore(tfjs.state());
     for (const [index, loss] of (await train(ended, batches.slice(3), 3)).entries())
@@ -128,7 +128,7 @@ describe('the trainer onnx', () => {
   it('writes the files of the tfjs trainer', async () => {
     const spec = specOf(LENET);
     const behind: LayerConfig[] = [{ class_name: 'Rescaling', config: { name: 'scaled', scale: 2, offset: 1 } }];
-    const [one, other] = [await open(onnx, spec), await open(createTfjsTrainer, spec)];
+    const [one, other] = [await open(onnx, spec), await open(tfjsTrainer(), spec)];
     expect(one.modelFiles(behind)).toEqual(other.modelFiles(behind));
   });
 

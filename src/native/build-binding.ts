@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { messageOf } from '../errors/slipway-error.ts';
+import { hasCode } from '../errors/has-code.ts';
+import { InstallError } from './install-error.ts';
+
+const run = promisify(execFile);
+
+const SOURCES = ['tfjs_backend.cc', 'tfjs_binding.cc'];
+const BUILD_MS = 10 * 60_000;
+/** Folder of the headers of Node-API. */
+function nodeHeaders(): string {
+  return (createRequire(import.meta.url)('node-api-headers') as { include_dir: string }).include_dir;
+}
+
+/** Of what the compiler prints, so much is shown: the first error says most. */
+const SHOWN_LINES = 12;
+
+const NO_COMPILER = (name: string): string =>
+  `There is no C++ compiler "${name}", which builds the binding between tfjs and TensorFlow. ` +
+  'On Debian and Ubuntu: apt-get install g++. Another one is named by the variable CXX.';
+
+function compilerOf(env: Readonly<NodeJS.ProcessEnv>): [program: string, ...args: string[]] {
+  const [program = 'g++', ...args] = (env['CXX'] ?? '').split(/\s+/).filter((each) => each !== '');
+  return [program, ...args];
+}
+
+/** Looks for the compiler, before anything is fetched for it. @throws InstallError when there is none. */
+export async function findCompiler(env: Readonly<NodeJS.ProcessEnv>): Promise<string> {
+  const [program, ...args] = compilerOf(env);
+  try {
+    const { stdout } = await run(program, [...args, '--version'], { env: { ...env }, timeout: BUILD_MS });
+    return stdout.split('\n')[0] ?? program;
+  } catch (error) {
+    throw new InstallError(hasCode(error, 'ENOENT', 'EACCES') ? NO_COMPILER(program) : `${program} does not work: ${messageOf(error)}`);
+  }
+}
+
+function firstLines(text: string): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const from = Math.max(
+    0,
+    lines.findIndex((line) => /\berror\b/i.test(line)),
+  );
+  return lines.slice(from, from + SHOWN_LINES).join('\n');
+}
+
+/**
+ * Builds the binding of tfjs-node against TensorFlow's libraries. It finds them beside itself, wherever the folder is moved to.
+ * @param sources folder of the npm package
+ * @param folder holds `tensorflow` as it was in the wheel, headers too
+ * @param target the file that is built
+ * @throws InstallError with what the compiler said
+ */
+export async function buildBinding(sources: string, folder: string, target: string, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {
+  const [program, ...args] = compilerOf(env);
+  const tensorflow = join(folder, 'tensorflow');
+  const libraries = (await readdir(tensorflow)).filter((name) => name.startsWith('libtensorflow_'));
+  // The compiler's own temporary files would otherwise stay when it is interrupted.
+  const scratch = await mkdtemp(join(tmpdir(), 'slipway-binding-'));
+  try {
+    await run(
+      program,
+      [
+        ...args,
+        '-std=c++17',
+        '-O2',
+        '-fPIC',
+        '-shared',
+        '-DNAPI_VERSION=8',
+        ...SOURCES.map((name) => join(sources, 'binding', name)),
+        `-I${join(tensorflow, 'include')}`,
+        `-I${nodeHeaders()}`,
+        `-L${tensorflow}`,
+        ...libraries.map((name) => `-l:${basename(name)}`),
+        '-Wl,-rpath,$ORIGIN/tensorflow',
+        '-o',
+        target,
+      ],
+      { env: { ...env, TMPDIR: scratch }, timeout: BUILD_MS, maxBuffer: 64 * 1024 * 1024 },
+    );
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw new InstallError(NO_COMPILER(program));
+    const { stderr = '' } = error as { stderr?: string };
+    throw new InstallError(`The binding could not be built with ${program}:\n${firstLines(stderr) || messageOf(error)}`);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
