@@ -60,6 +60,6 @@ describe('augmentation of a training job', () => {
     await post(address, '/datasets?name=digits', 'a,label\n1,x\n2,y\n3,x\n4,y\n', 'text/csv');
     const failure = await failureOf(await post(address, '/train-jobs', JSON.stringify(SPEC)));
     expect(failure).toMatchObject({ code: 'UNSUITABLE_DATA', details: [{ path: 'augmentation' }] });
-    expect(failure.message).toBe('The dataset "digits" has no images, which augmentation is for.');
+    expect(failure.message).toBe('augmentation is for images; what the model is to read is a table.');
   });
 });

@@ -212,21 +212,6 @@ describe('training jobs', () => {
   });
 
   it.each([
-    [{ architecture: { kind: 'lenet5' } }, 'INVALID_ARCHITECTURE', /images of the shape/],
-    [
-      {
-        architecture: {
-          kind: 'layers',
-          layers: [
-            { class_name: 'Dense', config: { units: 4 } },
-            { class_name: 'Conv2D', config: { filters: 2, kernel_size: [3, 3] } },
-            { class_name: 'Dense', config: { units: 3, activation: 'softmax' } },
-          ],
-        },
-      },
-      'INVALID_ARCHITECTURE',
-      /^Layer 2, Conv2D "conv2d_2", does not fit: /,
-    ],
     [
       { target: 'alcohol', architecture: { kind: 'linear' }, optimizer: { kind: 'sgd', learningRate: 100 }, epochs: 100 },
       'TRAINING_DIVERGED',
@@ -359,15 +344,6 @@ describe('training jobs', () => {
       status: 404,
       code: 'VERSION_NOT_FOUND',
     });
-  });
-
-  it('say when the metric of their condition is not one of their task', async () => {
-    const { address } = await serverWithWine();
-    const { id } = await submit(address, { ...SPEC, epochs: 1, publish: { model: 'wine', if: { metric: 'rmse', atMost: 1 } } });
-    await eventsOf(address, id);
-    expect((await describeJob(address, id)).reason).toBe(
-      'Not published: there is no metric "rmse"; there are loss, accuracy, precision, recall, f1.',
-    );
   });
 
   it.each([

@@ -10,12 +10,12 @@ import { type Assignment, SPLIT_NUMBER } from './assign-splits.ts';
 
 const DEFAULT_VOCABULARY = 10_000;
 const DEFAULT_LONGEST = 256;
-const DEFAULT_CONTEXT = 64;
+export const DEFAULT_CONTEXT = 64;
 /** What is counted before the rare pieces are thrown away, so that memory has a bound. */
 const MAX_COUNTED = 1_000_000;
 
 const TOKENIZER_FILE = 'tokenizer.json';
-const TOKENS_INPUT = 'tokens';
+export const TOKENS_INPUT = 'tokens';
 
 /** What texts become, and the files that belong to it. */
 export interface TextFeatures {

@@ -1,7 +1,14 @@
 import type { TargetSpec } from '../../datasets/dataset.ts';
 
-/** Names of what is measured: of classes those up to `f1`, of numbers `loss` and the others. */
+/** Names of what is measured. */
 export const METRICS = ['loss', 'accuracy', 'precision', 'recall', 'f1', 'mae', 'rmse', 'r2'] as const;
+
+/** Which of them, by the kind of the target. */
+export const METRICS_OF = {
+  class: ['loss', 'accuracy', 'precision', 'recall', 'f1'],
+  number: ['loss', 'mae', 'rmse', 'r2'],
+  token: ['loss', 'accuracy'],
+} as const satisfies Record<string, readonly (typeof METRICS)[number][]>;
 
 type Metrics = Partial<Record<(typeof METRICS)[number], number>>;
 

@@ -1,18 +1,16 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Preparation, PreparationRequest, Split, TargetSpec } from '../../datasets/dataset.ts';
+import type { Preparation, Split, TargetSpec } from '../../datasets/dataset.ts';
 import { openDataset } from '../../datasets/open-dataset.ts';
-import type { CreateTrainer, LayerConfig, TrainerSpec } from '../../engines/training/trainer.ts';
+import type { CreateTrainer, LayerConfig } from '../../engines/training/trainer.ts';
 import { isStorageFull } from '../../errors/has-code.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { VersionManifest } from '../../packages/manifest.ts';
-import { layersOf } from './architectures/layers-of.ts';
-import type { Architecture } from './architectures/schema.ts';
 import { openFineTuning } from './fine-tuning/fine-tuning.ts';
-import type { TunedLayers } from './fine-tuning/tuned-layers.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import type { TrainSpec } from './spec.ts';
+import { preparationRequestOf, trainerSpecOf } from './trainer-spec.ts';
 import { type EpochMetrics, evaluate, type ProgressReport, train, type TrainingProgress } from './train.ts';
 
 /** What the process of a training job is told; plain data. */
@@ -66,67 +64,6 @@ export interface TrainReporter {
 const CHECKPOINT_FILE = 'checkpoint.bin';
 const PACKAGE = 'package';
 
-function classWeightsOf(spec: TrainSpec, target: TargetSpec): readonly number[] | undefined {
-  const { classWeights } = spec;
-  if (classWeights === undefined) return undefined;
-  if (target.kind !== 'class') throw new SlipwayError('UNSUITABLE_DATA', 'classWeights are for classes; the target is a number.');
-  if (classWeights === 'balanced') {
-    const total = target.counts.reduce((sum, count) => sum + count, 0);
-    return target.counts.map((count) => (count === 0 ? 0 : total / (target.labels.length * count)));
-  }
-  for (const label of Object.keys(classWeights)) {
-    if (!target.labels.includes(label))
-      throw new SlipwayError(
-        'UNSUITABLE_DATA',
-        `classWeights names "${label}", which is no class of "${target.column}": ${target.labels.join(', ')}.`,
-      );
-  }
-  return target.labels.map((label) => classWeights[label] ?? 1);
-}
-
-function trainerSpecOf(spec: TrainSpec, { target, inputs }: Preparation, tuned: TunedLayers | undefined): TrainerSpec {
-  const byDefault = target.kind === 'class' ? 'cross-entropy' : 'mean-squared-error';
-  const loss = spec.loss ?? byDefault;
-  if ((loss === 'cross-entropy') !== (target.kind === 'class'))
-    throw new SlipwayError('UNSUITABLE_DATA', `The loss ${loss} does not fit the target "${spec.target}"; take ${byDefault}.`);
-  const { learningRate: _rate, ...optimizer } = spec.optimizer;
-  const architecture = tuned === undefined ? spec.architecture : { kind: 'layers', layers: tuned.layers };
-  return {
-    layers: layersOf(architecture as Architecture, inputs[0]!, target, spec.seed),
-    loss,
-    optimizer,
-    clipping: spec.clipping,
-    classWeights: classWeightsOf(spec, target),
-    frozen: tuned?.frozen ?? [],
-    seed: spec.seed,
-  };
-}
-
-/** What the job asks of the dataset. */
-function preparationRequestOf({
-  target,
-  task,
-  features,
-  split,
-  image,
-  text,
-  scaling,
-  unknownCategories,
-}: TrainRequest['spec']): PreparationRequest {
-  const { tokenizer } = text ?? {};
-  const given = typeof tokenizer === 'object' && typeof tokenizer.json === 'object' ? { json: JSON.stringify(tokenizer.json) } : tokenizer;
-  return {
-    target,
-    task,
-    features,
-    split,
-    image,
-    text: text && { ...text, tokenizer: given },
-    scaling,
-    unknownCategories,
-  } as PreparationRequest;
-}
-
 /** Values were trained at mean 0 and deviation 1; the version gives them in their own units. */
 function outputLayers(target: TargetSpec): LayerConfig[] {
   if (target.kind !== 'number') return [];
@@ -168,7 +105,7 @@ export async function runTraining(
   const preparation = tuning?.adopt(found) ?? found;
   signal.throwIfAborted();
   const tuned = tuning?.layers(preparation);
-  const trainerSpec = trainerSpecOf(spec, preparation, tuned);
+  const trainerSpec = trainerSpecOf(spec, preparation.target, preparation.inputs[0]!, tuned);
   const trainer = await createTrainer(trainerSpec);
   const examples = await dataset.open(preparation, { signal });
   try {

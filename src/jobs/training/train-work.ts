@@ -5,6 +5,7 @@ import { type JobProcessSettings, runJobProcess } from '../job-process.ts';
 import type { Work } from '../jobs.ts';
 import type { Registry } from '../../registry/types.ts';
 import type { PublishOnce } from '../publish.ts';
+import { checkSpec } from './check-spec.ts';
 import { copyParent, resolveParent } from './fine-tuning/resolve-parent.ts';
 import type { TrainRequest, TrainResult } from './run-training.ts';
 import type { TrainSpec } from './spec.ts';
@@ -31,7 +32,7 @@ function unsuitable(path: string, message: string): SlipwayError {
 
 /**
  * Fills in what a spec leaves out, and refuses before the queue what the description of the dataset shows to be wrong.
- * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA, and as `resolveParent`
+ * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA, and as `resolveParent` and `checkSpec`
  */
 export async function resolveSpec(
   spec: TrainSpec,
@@ -53,8 +54,6 @@ export async function resolveSpec(
     if (feature === target) throw unsuitable(`features[${index}]`, `"${target}" is the target; it cannot be a feature as well.`);
   }
   if (spec.split?.column !== undefined) columnOf(spec.split.column, 'split.column');
-  if (spec.augmentation !== undefined && !columns.some(({ type }) => type === 'image'))
-    throw unsuitable('augmentation', `The dataset "${name}" has no images, which augmentation is for.`);
   if (rows < 2) throw unsuitable('dataset', `The dataset "${name}" has ${rows} rows; training needs more.`);
   if (column.values?.length === 1 && spec.task !== 'regression')
     throw unsuitable(
@@ -62,8 +61,10 @@ export async function resolveSpec(
       `The target "${target}" has one class only, "${String(column.values[0]!.value)}"; there is nothing to tell apart.`,
     );
   const { architecture } = spec;
-  if (architecture.kind !== 'version') return { ...spec, target };
-  return { ...spec, target, architecture: await resolveParent(architecture, spec, dataset, registry) };
+  const further = architecture.kind === 'version' ? await resolveParent(architecture, spec, dataset, registry) : undefined;
+  const resolved = { ...spec, target, architecture: further?.architecture ?? architecture };
+  checkSpec(resolved, datasets.folderOf(spec.dataset), further?.parent);
+  return resolved;
 }
 
 /** What keeps a result from being published; undefined when nothing does. */

@@ -1,6 +1,7 @@
 import type { InputSpec, TargetSpec } from '../../../datasets/dataset.ts';
 import type { LayerConfig } from '../../../engines/training/trainer.ts';
 import { dense, dropped, invalid, layer } from './layer-config.ts';
+import { shownShape } from './layer-shapes.ts';
 import type { Architecture, Family } from './schema.ts';
 import { withSeeds } from './seeds.ts';
 import { bagOfTokens, isTokens, recurrentLayers, transformerLayers } from './sequence-layers.ts';
@@ -11,7 +12,7 @@ function hidden(sizes: readonly number[], activation: string, dropout: number): 
 
 function imageShape({ shape }: InputSpec, kind: string): readonly number[] {
   if (shape.length === 3) return shape;
-  throw invalid(`${kind} is for images of the shape [height, width, channels]; the input has the shape [${shape.join(', ')}].`);
+  throw invalid(`${kind} is for images of the shape [height, width, channels]; the input has the shape ${shownShape(shape)}.`);
 }
 
 /** Families in which a step of a sequence sees none that comes after it. */

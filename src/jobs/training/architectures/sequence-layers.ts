@@ -1,6 +1,7 @@
 import type { InputSpec } from '../../../datasets/dataset.ts';
 import type { LayerConfig } from '../../../engines/training/trainer.ts';
 import { dropped, invalid, layer } from './layer-config.ts';
+import { shownShape } from './layer-shapes.ts';
 import type { Family } from './schema.ts';
 
 /** Sequences are [steps, features]; a row of numbers is a sequence of single ones, and a grey image one of its rows. */
@@ -8,7 +9,7 @@ function asSequence({ shape }: InputSpec, kind: string): LayerConfig[] {
   if (shape.length === 2) return [];
   if (shape.length === 1) return [layer('Reshape', { target_shape: [shape[0]!, 1] })];
   if (shape.length === 3) return [layer('Reshape', { target_shape: [shape[0]!, shape[1]! * shape[2]!] })];
-  throw invalid(`${kind} is for sequences of the shape [steps, features]; the input has the shape [${shape.join(', ')}].`);
+  throw invalid(`${kind} is for sequences of the shape [steps, features]; the input has the shape ${shownShape(shape)}.`);
 }
 
 /** Tokens as rows of numbers. The 0 that fills texts up is masked: no layer behind counts it. */
@@ -55,7 +56,7 @@ export function transformerLayers(
 ): LayerConfig[] {
   if (!isTokens(input))
     throw invalid(
-      `${kind} is for texts; the input is of numbers with the shape [${input.shape.join(', ')}]. lstm and gru take such sequences.`,
+      `${kind} is for texts; the input is of numbers with the shape ${shownShape(input.shape)}. lstm and gru take such sequences.`,
     );
   const block = layer(kind === 'transformer-encoder' ? 'TransformerEncoder' : 'TransformerDecoder', {
     intermediate_dim: feedforward ?? 4 * width,

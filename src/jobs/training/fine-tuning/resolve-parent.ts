@@ -7,7 +7,7 @@ import type { Registry } from '../../../registry/types.ts';
 import type { TrainSpec } from '../spec.ts';
 import type { VersionArchitecture } from '../architectures/schema.ts';
 import { checkReads } from './adopt.ts';
-import { readParent } from './parent.ts';
+import { type Parent, readParent } from './parent.ts';
 import { checkFrozen } from './tuned-layers.ts';
 
 /** Fields of a spec that say how an input is read, which a version says itself. */
@@ -22,7 +22,7 @@ export async function resolveParent(
   spec: TrainSpec,
   { columns }: DatasetDescription,
   registry: Registry,
-): Promise<VersionArchitecture> {
+): Promise<{ readonly architecture: VersionArchitecture; readonly parent: Parent }> {
   const { model } = architecture;
   const version = architecture.version ?? registry.describe(model).versions.at(-1)?.version;
   if (version === undefined) throw new SlipwayError('VERSION_NOT_FOUND', `The model "${model}" has no version.`);
@@ -34,7 +34,7 @@ export async function resolveParent(
   }
   checkReads(parent, columns);
   checkFrozen(architecture, parent);
-  return { ...architecture, version };
+  return { architecture: { ...architecture, version }, parent };
 }
 
 /** Copies a version into a job's folder, as a whole or not at all: it may be deleted while the job is interrupted. */

@@ -1,0 +1,71 @@
+import type { Column, InputSpec, PreparationRequest, TargetSpec } from '../dataset.ts';
+import { elementsOf, type StoredColumn } from '../records/layout.ts';
+import { readStoredDescription } from '../stored-description.ts';
+import { splitNamed } from '../split-names.ts';
+import { chooseFeatures } from './choose-features.ts';
+import { createFeatureMeter } from './feature-meter.ts';
+import { columnNamed } from './record-columns.ts';
+import { type ResolvedTarget, resolveTarget } from './resolve-target.ts';
+import { DEFAULT_CONTEXT, TOKENS_INPUT } from './text-features.ts';
+
+/** What a preparation will be, as far as that can be said before the rows are read. */
+export interface Foreseen {
+  readonly kind: 'image' | 'text' | 'table';
+  /** A size is NaN when it is not known yet. */
+  readonly input: InputSpec;
+  /** The counts of classes and what is measured of numbers are not known; undefined when the classes are not, either. */
+  readonly target: TargetSpec | undefined;
+}
+
+/** How many values the columns of a table become; a category becomes as many as the training rows have. */
+function tableShape(columns: readonly StoredColumn[]): readonly number[] {
+  const shapes = columns.map(({ type, cell: { storage } }) =>
+    storage.kind === 'array' ? storage.shape : [type === 'category' ? Number.NaN : 1],
+  );
+  return shapes.length === 1 ? shapes[0]! : [shapes.reduce((width, shape) => width + elementsOf(shape), 0)];
+}
+
+/** Rows of which the split column says nothing are in no split, and their classes may be none. */
+function usesAllRows(split: Column | undefined): boolean {
+  return (
+    split === undefined || (split.missing === 0 && split.values?.every(({ value }) => splitNamed(String(value)) !== undefined) === true)
+  );
+}
+
+function targetOf(target: ResolvedTarget, isContinued: boolean, split: Column | undefined): TargetSpec | undefined {
+  if (isContinued) return { kind: 'token', vocabularySize: Number.NaN };
+  switch (target.kind) {
+    case 'class': {
+      const { column, labels } = target;
+      return usesAllRows(split) ? { kind: 'class', column, labels, counts: labels.map(() => 0) } : undefined;
+    }
+    case 'number':
+      return { kind: 'number', column: target.column, width: target.width, mean: 0, std: 1 };
+    case 'none':
+      return { kind: 'none' };
+  }
+}
+
+/**
+ * Looks at a dataset's description only, as fast as a request must be answered.
+ * @param folder of the dataset
+ * @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA for what a preparation would be refused for all the same
+ */
+export function foresee(folder: string, request: PreparationRequest): Foreseen {
+  const { description, columns, recordBytes } = readStoredDescription(folder);
+  const target = resolveTarget(request, columns, description.columns, recordBytes);
+  const splitName = request.split?.column ?? description.splitColumn;
+  if (splitName !== undefined) columnNamed(columns, splitName, 'split');
+  const taken = [target.kind === 'none' ? undefined : target.column, splitName].filter((name) => name !== undefined);
+  const empty = new Set(description.columns.filter(({ missing }) => missing === description.rows).map(({ name }) => name));
+  const features = chooseFeatures(request, columns, taken, empty);
+  const isContinued = request.task === 'next-token';
+  const inputOf = (): InputSpec => {
+    if (features.kind === 'image') return createFeatureMeter(features, request, description.columns, recordBytes).finish().input;
+    if (features.kind === 'table') return { name: 'features', dtype: 'FP32', shape: tableShape(features.columns) };
+    const length = request.text?.maxLength ?? (isContinued ? DEFAULT_CONTEXT : Number.NaN);
+    return { name: TOKENS_INPUT, dtype: 'INT32', shape: [length], vocabularySize: Number.NaN };
+  };
+  const split = description.columns.find(({ name }) => name === splitName);
+  return { kind: features.kind, input: inputOf(), target: targetOf(target, isContinued, split) };
+}

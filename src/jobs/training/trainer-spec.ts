@@ -1,0 +1,96 @@
+import type { InputSpec, PreparationRequest, TargetSpec } from '../../datasets/dataset.ts';
+import type { LayerConfig, TrainerSpec } from '../../engines/training/trainer.ts';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import { layersOf } from './architectures/layers-of.ts';
+import { type Shape, shapeLayers, shownShape } from './architectures/layer-shapes.ts';
+import type { Architecture } from './architectures/schema.ts';
+import type { TunedLayers } from './fine-tuning/tuned-layers.ts';
+import type { TrainSpec } from './spec.ts';
+
+/** What the job asks of the dataset. */
+export function preparationRequestOf(spec: TrainSpec): PreparationRequest {
+  const { target, task, features, split, image, text, scaling, unknownCategories } = spec;
+  const { tokenizer } = text ?? {};
+  const given = typeof tokenizer === 'object' && typeof tokenizer.json === 'object' ? { json: JSON.stringify(tokenizer.json) } : tokenizer;
+  return {
+    target,
+    task,
+    features,
+    split,
+    image,
+    text: text && { ...text, tokenizer: given },
+    scaling,
+    unknownCategories,
+  } as PreparationRequest;
+}
+
+function unsuitable(path: string, message: string): SlipwayError {
+  return new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path, message }] });
+}
+
+function classWeightsOf({ classWeights }: TrainSpec, target: TargetSpec): readonly number[] | undefined {
+  if (classWeights === undefined) return undefined;
+  if (target.kind !== 'class') throw unsuitable('classWeights', 'classWeights are for classes; the target is a number.');
+  if (classWeights === 'balanced') {
+    const total = target.counts.reduce((sum, count) => sum + count, 0);
+    return target.counts.map((count) => (count === 0 ? 0 : total / (target.labels.length * count)));
+  }
+  for (const label of Object.keys(classWeights)) {
+    if (!target.labels.includes(label))
+      throw unsuitable(
+        'classWeights',
+        `classWeights names "${label}", which is no class of "${target.column}": ${target.labels.join(', ')}.`,
+      );
+  }
+  return target.labels.map((label) => classWeights[label] ?? 1);
+}
+
+/** The shape that the last layer is to give, and why. */
+function wantedShape(target: TargetSpec, input: InputSpec): { readonly shape: Shape; readonly why: string } | undefined {
+  switch (target.kind) {
+    case 'class':
+      return { shape: [target.labels.length], why: `"${target.column}" has ${target.labels.length} classes` };
+    case 'number':
+      return { shape: [target.width], why: `"${target.column}" is ${target.width === 1 ? 'a number' : `${target.width} numbers`}` };
+    case 'token':
+      return { shape: [input.shape[0]!, target.vocabularySize], why: 'each token of a text is continued' };
+    case 'none':
+      return undefined;
+  }
+}
+
+function checkOutput(layers: readonly LayerConfig[], output: Shape | undefined, target: TargetSpec, input: InputSpec): void {
+  const wanted = wantedShape(target, input);
+  if (output === undefined || wanted === undefined) return;
+  const { shape, why } = wanted;
+  // NaN is equal to nothing, and different from nothing.
+  if (output.length === shape.length && shape.every((size, axis) => !(size < output[axis]! || size > output[axis]!))) return;
+  const { class_name: kind, config } = layers.at(-1)!;
+  const message = `The last layer, ${kind} "${String(config['name'])}", gives the shape ${shownShape(output)}, but ${why}: that needs ${shownShape(shape)}.`;
+  throw new SlipwayError('INVALID_ARCHITECTURE', message, { details: [{ path: 'architecture', message }] });
+}
+
+/**
+ * What is trained for a target. It may be asked before the data is looked through: sizes that are NaN are not known yet.
+ * @param tuned the layers of a version that is trained further
+ * @throws SlipwayError INVALID_ARCHITECTURE naming the layer and why; UNSUITABLE_DATA
+ */
+export function trainerSpecOf(spec: TrainSpec, target: TargetSpec, input: InputSpec, tuned: TunedLayers | undefined): TrainerSpec {
+  const byDefault = target.kind === 'class' ? 'cross-entropy' : 'mean-squared-error';
+  const loss = spec.loss ?? byDefault;
+  if ((loss === 'cross-entropy') !== (target.kind === 'class'))
+    throw unsuitable('loss', `The loss ${loss} does not fit the target "${spec.target}"; take ${byDefault}.`);
+  const { learningRate: _rate, ...optimizer } = spec.optimizer;
+  const architecture = tuned === undefined ? spec.architecture : { kind: 'layers', layers: tuned.layers };
+  const { layers, output } = shapeLayers(layersOf(architecture as Architecture, input, target, spec.seed), input.shape);
+  checkOutput(layers, output, target, input);
+  return {
+    layers,
+    loss,
+    optimizer,
+    clipping: spec.clipping,
+    classWeights: classWeightsOf(spec, target),
+    frozen: tuned?.frozen ?? [],
+    seed: spec.seed,
+  };
+}
