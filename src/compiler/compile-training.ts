@@ -4,7 +4,8 @@ import type { StoredWeight } from '../packages/tfjs/decode-weights.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { createGraphBuilder, type GraphBuilder } from './graph/builder.ts';
 import type { Graph, Value } from './graph/graph.ts';
-import { lowerModel, type LoweredWeight } from './lowering/lower-model.ts';
+import type { LoweringMode } from './lowering/layer-call.ts';
+import { type LoweredModel, lowerModel, type LoweredWeight, type RandomInput } from './lowering/lower-model.ts';
 import { applySteps, undoSteps } from './lowering/weight-steps.ts';
 import type { Fields } from './topology/config.ts';
 import type { Model } from './topology/model.ts';
@@ -17,8 +18,6 @@ export interface TrainingOptions {
   readonly loss: GraphLoss;
   readonly optimizer: OptimizerSpec;
   readonly clipping?: Clipping;
-  /** Names, as in the files, of weights that stay as they are. Default: none. */
-  readonly frozen?: ReadonlySet<string>;
 }
 
 /** A weight of the model's files and the input of the graphs that it is. */
@@ -34,21 +33,34 @@ export interface CompiledWeight {
 export interface CompiledTraining extends TrainingStep {
   /** The model as it is served: gives loss and outputs for all weights, those of the state and the fixed ones. */
   readonly evaluation: Graph;
+  /** Further inputs of the step: random numbers, as `engines/training/draws.ts` draws them. */
+  readonly draws: readonly RandomInput[];
   /** In the order of the files. */
   readonly weights: readonly CompiledWeight[];
 }
 
-/** Both graphs are lowered alike, so that a weight lies in both as the same numbers. */
-function lowered(
-  model: Model,
-  stored: ReadonlyMap<string, StoredWeight>,
-): { readonly builder: GraphBuilder; readonly output: Value; readonly weights: readonly LoweredWeight[] } {
+interface Lowered extends Omit<LoweredModel, 'outputs'> {
+  readonly builder: GraphBuilder;
+  readonly output: Value;
+}
+
+function lowered(model: Model, stored: ReadonlyMap<string, StoredWeight>, mode: LoweringMode): Lowered {
   const builder = createGraphBuilder();
-  const { outputs, weights } = lowerModel(model, stored, builder, { training: true });
+  const { outputs, ...rest } = lowerModel(model, stored, builder, { mode });
   const [output, ...others] = outputs;
   if (output === undefined || others.length > 0)
     throw new SlipwayError('COMPILE_FAILED', `A model that is trained has one output; "${model.name}" has ${outputs.length}.`);
-  return { builder, output: output.value, weights };
+  checkTrainable(stored.keys(), rest.weights);
+  return { builder, output: output.value, ...rest };
+}
+
+/** A weight must lie in both graphs as the same numbers. */
+function checkAlike(step: readonly LoweredWeight[], evaluation: readonly LoweredWeight[]): void {
+  for (const { name, value, steps } of step) {
+    const other = evaluation.find((weight) => weight.name === name);
+    if (other?.value.name !== value.name || JSON.stringify(other.steps) !== JSON.stringify(steps))
+      throw new Error(`The weight "${name}" is laid out otherwise where the model is measured.`);
+  }
 }
 
 function compiledWeight({ name, shape }: StoredWeight, weights: readonly LoweredWeight[]): CompiledWeight {
@@ -62,30 +74,35 @@ function compiledWeight({ name, shape }: StoredWeight, weights: readonly Lowered
 }
 
 /**
- * A TF.js layers model of one output as two graphs: one computes a training step, the other measures.
+ * A TF.js layers model of one output as two graphs: one computes a training step, the other measures. Layers whose config
+ * says "trainable": false stay as they are.
  * @param topology `modelTopology` of its model.json.
  * @throws SlipwayError COMPILE_FAILED for what cannot be trained in one graph, naming the layer; INVALID_MODEL for a damaged file
  */
 export function compileTrainingStep(
   topology: Fields,
   stored: ReadonlyMap<string, StoredWeight>,
-  { frozen = new Set(), ...options }: TrainingOptions,
+  options: TrainingOptions,
 ): CompiledTraining {
   const model = readTopology(topology);
-  const { builder, output, weights } = lowered(model, stored);
-  checkTrainable(model, stored.keys(), weights);
-  const isFrozen = ({ name }: LoweredWeight): boolean => frozen.has(name);
+  const trained = lowered(model, stored, 'training');
+  const { builder, output, weights, updates, draws, penalties } = trained;
+  const isParameter = ({ value, isTrained }: LoweredWeight): boolean => isTrained && !updates.has(value);
   const step = buildTrainingStep(builder, {
     ...options,
     output,
-    parameters: weights.filter((weight) => !isFrozen(weight)).map(({ value }) => value),
-    fixed: weights.filter(isFrozen).map(({ value }) => value),
+    parameters: weights.filter(isParameter).map(({ value }) => value),
+    fixed: weights.filter(({ value, isTrained }) => !isTrained && !updates.has(value)).map(({ value }) => value),
+    updates,
+    penalties,
   });
-  const measured = lowered(model, stored);
+  const measured = lowered(model, stored, 'evaluation');
+  checkAlike(weights, measured.weights);
   const evaluation = buildEvaluation(measured.builder, {
     loss: options.loss,
     output: measured.output,
     parameters: measured.weights.map(({ value }) => value),
+    penalties: measured.penalties,
   });
-  return { ...step, evaluation, weights: [...stored.values()].map((weight) => compiledWeight(weight, weights)) };
+  return { ...step, evaluation, draws, weights: [...stored.values()].map((weight) => compiledWeight(weight, weights)) };
 }

@@ -15,8 +15,9 @@ export interface OpenTraining {
 
 /** The training step of a saved model as one graph in ONNX Runtime. */
 export async function openSavedTraining({ topology, weights }: SavedModel, options: TrainingOptions): Promise<OpenTraining> {
-  const { graph, state } = compileTrainingStep(topology, weights, options);
-  const session = await openTrainingSession({ model: Buffer.concat(encodeOnnx(graph).model), state, threads: 1 });
+  const { graph, evaluation, state, fixed } = compileTrainingStep(topology, weights, options);
+  const [model, measuring] = [graph, evaluation].map((each) => Buffer.concat(encodeOnnx(each).model));
+  const session = await openTrainingSession({ model: model!, evaluation: measuring!, state, fixed, threads: 1 });
   return { session, input: graph.inputs[0]!.name };
 }
 

@@ -1,4 +1,5 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { DType } from '../../tensor/dtype.ts';
 import { arithmeticOf } from '../graph/arithmetic.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type Node, usedBy, type Value } from '../graph/graph.ts';
@@ -7,12 +8,14 @@ import type { DerivativeCall } from './derivative.ts';
 import { DERIVATIVES, WITHOUT_GRADIENT } from './derivatives/derivatives.ts';
 import { sumTo } from './shapes.ts';
 
-/** The values that depend on some of these, with these. */
+const FLOATING: ReadonlySet<DType> = new Set<DType>(['FP16', 'FP32', 'FP64']);
+
+/** The values that depend on some of these, with these. No gradient goes through whole numbers, such as sizes. */
 function dependentOn(sources: Iterable<Value>, nodes: readonly Node[]): ReadonlySet<Value> {
   const dependent = new Set<Value>(sources);
   for (const node of nodes) {
     if (!usedBy(node).some((value) => dependent.has(value))) continue;
-    for (const output of node.outputs) if (output !== undefined) dependent.add(output);
+    for (const output of node.outputs) if (output !== undefined && FLOATING.has(output.dtype)) dependent.add(output);
   }
   return dependent;
 }

@@ -1,3 +1,4 @@
+import { RANDOM_LAYERS } from '../../engines/training/draws.ts';
 import type { Value } from '../graph/graph.ts';
 import { float, floats, int64, int64s } from '../graph/tensors.ts';
 import type { LayerCall, LowerLayer } from '../lowering/layer-call.ts';
@@ -15,6 +16,14 @@ export interface Attention {
   /** What stands before the names of the weights: a slash at its end, or nothing. */
   readonly prefix: string;
   readonly useBias: boolean;
+  /** Drops some of the scores, in training. */
+  readonly drop: (scores: Value) => Value;
+}
+
+/** In training, elements dropped at random and the others scaled. */
+export function dropped({ mode, graph, draw }: LayerCall, x: Value, rate: number): Value {
+  if (mode !== 'training' || rate === 0) return x;
+  return graph.add('Mul', [x, draw(RANDOM_LAYERS['Dropout']!(rate, x.shape.length).distribution, x.shape)]);
 }
 
 /** What Keras adds to the score of a step that must not be seen. */
@@ -57,7 +66,7 @@ function laterHidden(call: LayerCall, query: Value, value: Value): Value {
 }
 
 /** Scaled dot-product attention in several heads (A. Vaswani et al., Attention Is All You Need, 2017). */
-export function attend(call: LayerCall, { query, key, value, mask, causal, prefix, useBias }: Attention): Value {
+export function attend(call: LayerCall, { query, key, value, mask, causal, prefix, useBias, drop }: Attention): Value {
   const { graph } = call;
   const [, heads, size] = call.tensor(`${prefix}query/kernel`).shape as [number, number, number];
   const project = (x: Value, name: string): Value => projected(call, x, `${prefix}${name}`, useBias, 1);
@@ -69,7 +78,8 @@ export function attend(call: LayerCall, { query, key, value, mask, causal, prefi
     scores = graph.add('Add', [scores, graph.add('Unsqueeze', [hidden, graph.constant(int64s([1, 2]))])]);
   }
   if (causal) scores = graph.add('Add', [scores, laterHidden(call, query, value)]);
-  const seen = graph.add('MatMul', [graph.add('Softmax', [scores], { axis: -1 }), byHead(call, project(value, 'value'), heads, false)]);
+  const shares = drop(graph.add('Softmax', [scores], { axis: -1 }));
+  const seen = graph.add('MatMul', [shares, byHead(call, project(value, 'value'), heads, false)]);
   const joined = graph.add('Reshape', [graph.add('Transpose', [seen], { perm: [0, 2, 1, 3] }), graph.constant(int64s([0, 0, -1]))]);
   return projected(call, joined, `${prefix}attention_output`, useBias, 2);
 }
@@ -94,6 +104,7 @@ const multiHeadAttention: LowerLayer = (call) => {
     causal: config.boolean('use_causal_mask', call.keywords['use_causal_mask'] === true),
     prefix: '',
     useBias: config.boolean('use_bias', true),
+    drop: (scores) => dropped(call, scores, config.number('dropout', 0)),
   });
   return plain(attention, call.input.mask);
 };

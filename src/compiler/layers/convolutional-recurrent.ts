@@ -53,6 +53,7 @@ const convLstm: LowerLayer = (call) => {
   const { graph, config } = call;
   if (config.boolean('stateful', false))
     call.fail('it keeps states from one request to the next, which a graph cannot; set "stateful" to false');
+  if (call.mode === 'training') call.fail('its steps have no gradient in one graph; take the engine tfjs, or Conv2D layers and an LSTM');
   if (call.mask() !== undefined) call.fail('a mask of images cannot be compiled; drop it before');
   const first = config.text('data_format', 'channels_last').toLowerCase() === 'channels_first';
   const images = first ? inOwnOrder(4) : channelsFirst(4);

@@ -1,3 +1,4 @@
+import { arithmeticOf } from '../graph/arithmetic.ts';
 import { floats, float, int64s } from '../graph/tensors.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Value } from '../graph/graph.ts';
@@ -16,10 +17,50 @@ function filled(size: number, value: number): Tensor {
   return floats([size], new Float32Array(size).fill(value));
 }
 
-/** As in inference, by the moving averages. */
+/** The number of elements over which each mean is taken, as a scalar. */
+function countOf({ graph, input }: LayerCall, axes: readonly number[]): Value {
+  const sizes = graph.add('Gather', [graph.add('Shape', [input.value]), graph.constant(int64s(axes))]);
+  return graph.add('Cast', [graph.add('ReduceProd', [sizes], { keepdims: 0 })], { to: 'FP32' });
+}
+
+/**
+ * By mean and variance of the batch where the layer is trained, which move the averages; else by the moving averages, as a
+ * frozen layer does in Keras (S. Ioffe, C. Szegedy, Batch Normalization, 2015). Here the weights are no known numbers.
+ */
+function trainedBatchNormalization(call: LayerCall, axis: number): LayerTensor {
+  const { input, config, graph } = call;
+  const math = arithmeticOf(graph, 'FP32');
+  const rank = rankOf(input);
+  const spread = Array.from({ length: rank }, (_size, at) => (at === axis ? call.tensor('moving_variance').data.length : 1));
+  const parameter = (name: string): Value => call.weight(name, [...stepsFor(input), { reshape: spread }]);
+  const epsilon = config.number('epsilon', 1e-3);
+  const [movingMean, movingVariance] = [parameter('moving_mean'), parameter('moving_variance')];
+  let [mean, variance] = [movingMean, movingVariance];
+  let centred: Value;
+  if (call.mode === 'training' && call.isTrained) {
+    const others = Array.from({ length: rank }, (_axis, at) => at).filter((at) => at !== axis);
+    const axes = graph.constant(int64s(others));
+    mean = graph.add('ReduceMean', [input.value, axes]);
+    centred = math.sub(input.value, mean);
+    variance = math.div(graph.add('ReduceSumSquare', [centred, axes]), countOf(call, others));
+    const share = 1 - config.number('momentum', 0.99);
+    const move = (weight: Value, value: Value): void => {
+      const before = call.updated(weight);
+      call.update(weight, math.sub(before, math.mul(math.sub(before, value), share)));
+    };
+    move(movingMean, mean);
+    move(movingVariance, variance);
+  } else centred = math.sub(input.value, mean);
+  const deviation = math.sqrt(math.add(variance, epsilon));
+  const factor = config.boolean('scale', true) ? math.div(parameter('gamma'), deviation) : math.div(1, deviation);
+  const value = math.mul(centred, factor);
+  return { ...input, value: config.boolean('center', true) ? math.add(value, parameter('beta')) : value };
+}
+
 const batchNormalization: LowerLayer = (call) => {
   const { input, config, graph } = call;
   const axis = axisOf(input, config.list('axis')?.[0] ?? -1);
+  if (call.mode !== 'serving') return trainedBatchNormalization(call, axis);
   const epsilon = config.number('epsilon', 1e-3);
   const size = call.tensor('moving_variance').data.length;
   const steps = stepsFor(input);

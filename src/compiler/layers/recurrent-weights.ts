@@ -1,5 +1,7 @@
 import type { Tensor } from '../../tensor/tensor.ts';
-import { floats } from '../graph/tensors.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { floats, int64s } from '../graph/tensors.ts';
 
 /** ONNX's recurrent operators: their gates in the order of Keras' kernels, and where ONNX has each. */
 export const CELLS = {
@@ -45,4 +47,30 @@ export function gateBiases({ shape, data }: Tensor, gates: readonly number[]): T
     }
   }
   return floats([1, 2 * columns], target);
+}
+
+/** Columns with the gates in another order. */
+function reordered(graph: GraphBuilder, columns: Value, gates: readonly number[]): Value {
+  if (gates.length === 1) return columns;
+  const parts = graph.addAll('Split', [columns], { axis: -1, num_outputs: gates.length });
+  return graph.add(
+    'Concat',
+    gates.map((gate) => parts[gate]),
+    { axis: -1 },
+  );
+}
+
+/** `gatesFirst` for a kernel that is an input of the graph. */
+export function gatesFirstInGraph(graph: GraphBuilder, kernel: Value, gates: readonly number[]): Value {
+  const turned = graph.add('Transpose', [reordered(graph, kernel, gates)], { perm: [1, 0] });
+  return graph.add('Unsqueeze', [turned, graph.constant(int64s([0]))]);
+}
+
+/** `gateBiases` for biases that are an input of the graph. */
+export function gateBiasesInGraph(graph: GraphBuilder, biases: Value, gates: readonly number[]): Value {
+  const columns = biases.shape.at(-1) as number;
+  const row = reordered(graph, biases, gates);
+  if (biases.shape.length === 2) return graph.add('Reshape', [row, graph.constant(int64s([1, 2 * columns]))]);
+  const both = graph.add('Concat', [row, graph.constant(floats([columns], new Float32Array(columns)))], { axis: 0 });
+  return graph.add('Unsqueeze', [both, graph.constant(int64s([0]))]);
 }

@@ -5,7 +5,7 @@ import { type LayerTensor, plain } from '../lowering/layer-tensor.ts';
 import { gatherSteps } from './masked-sequence.ts';
 import { reversedInTime } from './reversed.ts';
 import { activationsOf, type Cell, cellActivation, cellsOf, firstStates } from './recurrent-cells.ts';
-import { CELLS, gateBiases, gatesFirst } from './recurrent-weights.ts';
+import { CELLS, gateBiases, gateBiasesInGraph, gatesFirst, gatesFirstInGraph } from './recurrent-weights.ts';
 import { unrolledCell } from './unrolled.ts';
 
 /** [time, batch, features], as ONNX wants sequences. */
@@ -46,12 +46,18 @@ function runCell(call: LayerCall, cell: Cell, x: Value, lengths: Value | undefin
   const name = (weight: string): string => `${cell.prefix}${weight}`;
   const units = cell.config.number('units');
   const resetAfter = cell.name === 'GRU' && cell.config.boolean('reset_after', false);
+  const known = call.mode === 'serving';
   const weights = ['kernel', 'recurrent_kernel'].map((weight) =>
-    call.derived(name(weight), () => gatesFirst(call.tensor(name(weight)), gates)),
+    known
+      ? call.derived(name(weight), () => gatesFirst(call.tensor(name(weight)), gates))
+      : gatesFirstInGraph(graph, call.weight(name(weight)), gates),
   );
-  const biases = cell.config.boolean('use_bias', true)
-    ? call.derived(name('bias'), () => gateBiases(call.tensor(name('bias')), gates))
-    : undefined;
+  let biases: Value | undefined;
+  if (cell.config.boolean('use_bias', true)) {
+    biases = known
+      ? call.derived(name('bias'), () => gateBiases(call.tensor(name('bias')), gates))
+      : gateBiasesInGraph(graph, call.weight(name('bias')), gates);
+  }
   const axis = (index: number): Value => graph.constant(int64s([index]));
   const states = first.map((state) => graph.add('Unsqueeze', [state, axis(0)]));
   const [sequence, ...last] = graph.addAll(op, [x, ...weights, biases, lengths, ...states], {
@@ -92,8 +98,22 @@ function fused(call: LayerCall, cells: readonly Cell[], first: readonly (readonl
   return { sequence, states };
 }
 
+/** Refuses what the steps of a cell leave out. */
+function checkTrained(call: LayerCall, cells: readonly Cell[]): void {
+  for (const { config } of cells) {
+    for (const [key, value] of Object.entries(config.fields)) {
+      const drops = (key === 'dropout' || key === 'recurrent_dropout') && value !== 0 && value !== null;
+      if (drops)
+        call.fail(`drops inputs at random ("${key}"), which is not known in a training step in one graph; the engine tfjs trains it`);
+      if (config !== call.config && key.endsWith('_regularizer') && value !== null)
+        call.fail(`its cell adds a penalty to the loss ("${key}"), which is not known in a training step in one graph`);
+    }
+  }
+}
+
 /** By plain operators for each step. */
 function unrolled(call: LayerCall, cells: readonly Cell[], first: readonly (readonly Value[])[], reverse: boolean): Result {
+  checkTrained(call, cells);
   const mask = call.mask();
   let x = call.arrange.ordered(call.input, TIME_FIRST);
   const states = cells.map((cell, index) => {
@@ -110,7 +130,7 @@ const recurrent: LowerLayer = (call) => {
     call.fail('it keeps states from one request to the next, which a graph cannot; set "stateful" to false');
   const cells = cellsOf(call);
   const reverse = config.boolean('go_backwards', false);
-  const { sequence, states } = (call.training ? unrolled : fused)(call, cells, firstStates(call, cells), reverse);
+  const { sequence, states } = (call.mode === 'training' ? unrolled : fused)(call, cells, firstStates(call, cells), reverse);
   let output: LayerTensor = plain(states.at(-1)![0]!);
   if (config.boolean('return_sequences', false)) {
     const steps = sequence();

@@ -2,7 +2,7 @@ import type { Value } from '../graph/graph.ts';
 import type { LayerCall, LowerLayer } from '../lowering/layer-call.ts';
 import { plain } from '../lowering/layer-tensor.ts';
 import { withActivation } from './activations.ts';
-import { attend } from './attention.ts';
+import { attend, dropped } from './attention.ts';
 
 function dense(call: LayerCall, x: Value, name: string): Value {
   const product = call.graph.add('MatMul', [x, call.weight(`${name}/kernel`)]);
@@ -18,10 +18,12 @@ const block =
     const epsilon = config.number('layer_norm_epsilon', 1e-5);
     const before = config.boolean('normalize_first', false);
     const mask = call.mask();
+    const rate = config.number('dropout', 0);
+    const drop = (x: Value): Value => dropped(call, x, rate);
     const normalized = (x: Value, name: string): Value =>
       graph.add('LayerNormalization', [x, call.weight(`${name}/gamma`), call.weight(`${name}/beta`)], { axis: -1, epsilon });
     const part = (x: Value, norm: string, compute: (x: Value) => Value): Value => {
-      const sum = graph.add('Add', [x, compute(before ? normalized(x, norm) : x)]);
+      const sum = graph.add('Add', [x, drop(compute(before ? normalized(x, norm) : x))]);
       return before ? sum : normalized(sum, norm);
     };
     const attended = part(call.arrange.plain(call.input), 'self_attention_layer_norm', (x) =>
@@ -33,6 +35,7 @@ const block =
         causal,
         prefix: causal ? 'self_attention/' : 'self_attention_layer/',
         useBias: true,
+        drop,
       }),
     );
     const value = part(attended, 'feedforward_layer_norm', (x) => {

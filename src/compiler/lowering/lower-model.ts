@@ -1,14 +1,17 @@
+import type { Distribution } from '../../engines/training/draws.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { StoredWeight } from '../../packages/tfjs/decode-weights.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
+import { BATCH, quotient, type Shape } from '../graph/dimension.ts';
 import type { GraphOutput, Value } from '../graph/graph.ts';
 import { LAYERS } from '../layers/layers.ts';
 import { INPUT_LAYER, type LayerModel, type Model, type TensorReference } from '../topology/model.ts';
 import { layerModelOf } from '../topology/read-topology.ts';
 import { addInput } from './inputs.ts';
-import type { LayerCall } from './layer-call.ts';
+import type { LayerCall, LoweringMode } from './layer-call.ts';
 import { createArranger, type LayerTensor, plain } from './layer-tensor.ts';
+import { regularizersOf } from './regularizers.ts';
 import { createWeightFinder } from './weight-finder.ts';
 import { applySteps, type WeightStep } from './weight-steps.ts';
 
@@ -18,11 +21,36 @@ export interface LoweredWeight {
   readonly name: string;
   readonly value: Value;
   readonly steps: readonly WeightStep[];
+  /** False for those of frozen layers. */
+  readonly isTrained: boolean;
+}
+
+/** Random numbers that go into a training step by the name `input`. */
+export interface RandomInput {
+  readonly input: string;
+  /** The layer that draws them, and which of its draws they are. */
+  readonly layer: string;
+  readonly draw: number;
+  readonly distribution: Distribution;
+  /** The sizes for one example: the first one is to be multiplied by the number of examples. */
+  readonly shape: readonly number[];
+}
+
+/** What a weight adds to the loss: l1 · Σ|w| + l2 · Σw². */
+export interface Penalty {
+  readonly weight: Value;
+  readonly l1: number;
+  readonly l2: number;
 }
 
 export interface LoweredModel {
   readonly outputs: readonly GraphOutput[];
   readonly weights: readonly LoweredWeight[];
+  /** Weights that layers themselves change in training, and what they become. */
+  readonly updates: ReadonlyMap<Value, Value>;
+  readonly draws: readonly RandomInput[];
+  /** Of the weights that are trained. */
+  readonly penalties: readonly Penalty[];
 }
 
 type Operands = Pick<LayerCall, 'inputs' | 'named' | 'keywords'>;
@@ -39,8 +67,8 @@ interface Frame {
 }
 
 export interface LoweringOptions {
-  /** Whether the graph is to be differentiated. Default: false. */
-  readonly training?: boolean;
+  /** Default: serving. */
+  readonly mode?: LoweringMode;
 }
 
 /**
@@ -51,11 +79,14 @@ export function lowerModel(
   model: Model,
   stored: ReadonlyMap<string, StoredWeight>,
   graph: GraphBuilder,
-  { training = false }: LoweringOptions = {},
+  { mode = 'serving' }: LoweringOptions = {},
 ): LoweredModel {
   const arrange = createArranger(graph);
   const finder = createWeightFinder(stored);
   const weights: LoweredWeight[] = [];
+  const updates = new Map<Value, Value>();
+  const draws: RandomInput[] = [];
+  const penalties = new Map<Value, Penalty>();
   const known = new Map<string, Value>();
   let anyMask = false;
   /** The first layer that heeds masks and has none. */
@@ -80,6 +111,19 @@ export function lowerModel(
       return value;
     }
 
+    const isTrained = mode !== 'serving' && layer.config.boolean('trainable', true);
+
+    function draw(distribution: Distribution, shape: Shape): Value {
+      const [first, ...rest] = shape;
+      const rows = first === undefined ? undefined : quotient([first], [BATCH]);
+      if (typeof rows !== 'number' || !rest.every((size) => typeof size === 'number'))
+        return fail('the sizes of its input must be known where it is trained in one graph; the engine tfjs trains it as it is');
+      const count = draws.filter((each) => each.layer === where).length;
+      const input = graph.input(`slipway/draw/${where}/${count}`, { dtype: 'FP32', shape });
+      draws.push({ input: input.name, layer: where, draw: count, distribution, shape: [rows, ...rest] });
+      return input;
+    }
+
     const derived = (name: string, make: () => Tensor): Value =>
       once(`${where}:${name}`, () => graph.initializer(`${where}/${name}`, make()));
 
@@ -90,7 +134,8 @@ export function lowerModel(
       named,
       keywords,
       graph,
-      training,
+      mode,
+      isTrained,
       arrange,
       get input() {
         return inputs[0] ?? fail('it is called on nothing');
@@ -105,10 +150,13 @@ export function lowerModel(
         const weight = find(name);
         return once(`${weight.name}:${JSON.stringify(steps)}`, () => {
           const value = graph.initializer(weight.name, applySteps(weight.tensor(), steps));
-          weights.push({ name: weight.name, value, steps });
+          weights.push({ name: weight.name, value, steps, isTrained });
           return value;
         });
       },
+      update: (weight, next) => void updates.set(weight, next),
+      updated: (weight) => updates.get(weight) ?? weight,
+      draw,
       tensor: (name) => find(name).tensor(),
       derived,
       wrapped(fields, name, innerInputs, changes = {}) {
@@ -127,7 +175,16 @@ export function lowerModel(
     const given = lower(call);
     const outputs = Array.isArray(given) ? (given as readonly LayerTensor[]) : [given as LayerTensor];
     if (outputs.some(({ mask }) => mask !== undefined)) anyMask = true;
+    if (mode !== 'serving') addPenalties(call, path);
     return outputs;
+  }
+
+  function addPenalties(call: LayerCall, path: readonly string[]): void {
+    for (const { weight: name, l1, l2 } of regularizersOf(call)) {
+      const stored = finder.find(path, name);
+      const found = weights.find((weight) => weight.name === stored?.name);
+      if (found?.isTrained === true) penalties.set(found.value, { weight: found.value, l1, l2 });
+    }
   }
 
   function lowerNested(nested: Model, path: readonly string[], inputs: readonly LayerTensor[]): readonly LayerTensor[] {
@@ -186,5 +243,5 @@ export function lowerModel(
         'Put a Masking layer before it, or use no masks.',
     );
   }
-  return { outputs, weights };
+  return { outputs, weights, updates, draws, penalties: [...penalties.values()] };
 }

@@ -7,7 +7,9 @@ import { arithmeticOf } from '../graph/arithmetic.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Graph, GraphOutput, Value } from '../graph/graph.ts';
 import { clipInGraph } from './clip-gradients.ts';
+import type { Penalty } from '../lowering/lower-model.ts';
 import { GRAPH_LOSSES, type GraphLoss } from './losses.ts';
+import { withPenalties, withPenaltySlope } from './penalties.ts';
 import { graphUpdateRule } from './update-rules.ts';
 
 /** The names of a step's inputs besides those of the model, and of its outputs besides the state. */
@@ -40,7 +42,7 @@ export interface StateTensor extends FixedTensor {
 
 export interface TrainingStep {
   readonly graph: Graph;
-  /** The weights that are trained, in the order given, then the optimizer's memory: `slotName`. */
+  /** The weights that are trained, in the order given, then the optimizer's memory: `slotName`; last the weights that layers update. */
   readonly state: readonly StateTensor[];
   /** The weights that go in and stay as they are, for they are frozen or change nothing. */
   readonly fixed: readonly FixedTensor[];
@@ -58,6 +60,10 @@ export interface TrainingStepOptions {
   readonly parameters: readonly Value[];
   /** Initializers that are not trained and go in as well. Default: none. */
   readonly fixed?: readonly Value[];
+  /** Initializers that the model's layers change by themselves, with what they become. Default: none. */
+  readonly updates?: ReadonlyMap<Value, Value>;
+  /** What weights add to the loss. Default: nothing. */
+  readonly penalties?: readonly Penalty[];
   readonly loss: GraphLoss;
   readonly optimizer: OptimizerSpec;
   /** Default: none. */
@@ -76,7 +82,7 @@ function filled(shape: readonly number[], value: number): Tensor {
  */
 export function buildEvaluation(
   graph: GraphBuilder,
-  { output, parameters, loss: lossName }: Pick<TrainingStepOptions, 'output' | 'parameters' | 'loss'>,
+  { output, parameters, loss: lossName, penalties = [] }: Pick<TrainingStepOptions, 'output' | 'parameters' | 'loss' | 'penalties'>,
 ): Graph {
   const loss = GRAPH_LOSSES[lossName];
   const target = graph.input(STEP.target, loss.targetType(output));
@@ -84,7 +90,7 @@ export function buildEvaluation(
   const nodes = graph.inLayer('loss', () => loss.add(graph, output, target, weights));
   for (const parameter of parameters) graph.makeInput(parameter);
   return graph.finish('evaluation', [
-    { name: STEP.loss, value: nodes.loss },
+    { name: STEP.loss, value: withPenalties(graph, nodes.loss, penalties) },
     { name: STEP.outputs, value: output },
   ]);
 }
@@ -96,7 +102,7 @@ export function buildEvaluation(
  */
 export function buildTrainingStep(
   graph: GraphBuilder,
-  { output, parameters, fixed = [], loss: lossName, optimizer, clipping = {} }: TrainingStepOptions,
+  { output, parameters, fixed = [], updates = new Map(), penalties = [], loss: lossName, optimizer, clipping = {} }: TrainingStepOptions,
 ): TrainingStep {
   const loss = GRAPH_LOSSES[lossName];
   const target = graph.input(STEP.target, loss.targetType(output));
@@ -110,14 +116,14 @@ export function buildTrainingStep(
 
   const state: StateTensor[] = [];
   const outputs: GraphOutput[] = [
-    { name: STEP.loss, value: nodes.loss },
+    { name: STEP.loss, value: withPenalties(graph, nodes.loss, penalties) },
     { name: STEP.outputs, value: output },
   ];
   const memory: StateTensor[] = [];
   graph.inLayer('update', () => {
     const clipped = clipInGraph(
       graph,
-      trained.map(({ gradient }) => gradient),
+      trained.map(({ weight, gradient }) => withPenaltySlope(graph, gradient, weight, penalties)),
       clipping,
     );
     const rule = graphUpdateRule(optimizer, { graph, math: arithmeticOf(graph, 'FP32'), rate, step });
@@ -136,7 +142,11 @@ export function buildTrainingStep(
       for (const [slot, value] of Object.entries(after.slots)) outputs.push({ name: `next/${slotName(name, slot)}`, value });
     }
   });
+  const statistics = [...updates].map(([weight, next]): StateTensor => {
+    outputs.push({ name: `next/${weight.name}`, value: next });
+    return { name: weight.name, next: `next/${weight.name}`, initial: graph.makeInput(weight) };
+  });
   const kept = [...fixed, ...parameters.filter((_weight, index) => found[index] === undefined)];
   const keptTensors = kept.map((weight) => ({ name: weight.name, initial: graph.makeInput(weight) }));
-  return { graph: graph.finish('training step', outputs), state: [...state, ...memory], fixed: keptTensors };
+  return { graph: graph.finish('training step', outputs), state: [...state, ...memory, ...statistics], fixed: keptTensors };
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { fillDraw, RANDOM_LAYERS } from '../../training/draws.ts';
 import { booleanOf, type LayerArguments, numberOf, type Weight, WeightedLayer } from './weighted-layer.ts';
 
 export interface Projection {
@@ -63,9 +64,16 @@ export function attend({ query, key, value, mask, causal, drop }: Attention, wei
   return tf.reshape(sum, [batch, steps, features]);
 }
 
-/** Elements dropped at random and the others scaled, in training. */
-export function dropped(x: tf.Tensor, rate: number, training: boolean, seed: number | undefined): tf.Tensor {
-  return training && rate > 0 ? tf.dropout(x, rate, undefined, seed) : x;
+/**
+ * Elements dropped at random and the others scaled, in training.
+ * @param seed what the layer draws by at this step; by chance when left out. @param draw which of the layer's draws it is
+ */
+export function dropped(x: tf.Tensor, rate: number, training: boolean, seed: number | undefined, draw: number): tf.Tensor {
+  if (!training || rate === 0) return x;
+  if (seed === undefined) return tf.dropout(x, rate);
+  const mask = new Float32Array(x.size);
+  fillDraw(mask, RANDOM_LAYERS['Dropout']!(rate, x.rank).distribution, seed, draw);
+  return tf.mul(x, tf.tensor(mask, x.shape));
 }
 
 /** What tfjs hands to a layer beside its inputs. */
@@ -129,7 +137,7 @@ export class MultiHeadAttention extends WeightedLayer {
           key: key ?? value ?? query,
           mask: value === undefined ? (mask ?? undefined) : undefined,
           causal: booleanOf(this.#args, 'useCausalMask', false),
-          drop: (scores) => dropped(scores, this.rate, training, this.seed),
+          drop: (scores) => dropped(scores, this.rate, training, this.seed, 0),
         },
         this.#weights!,
       ),

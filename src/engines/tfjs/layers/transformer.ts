@@ -96,7 +96,7 @@ class TransformerBlock extends WeightedLayer {
     let draws = 0;
     const drop = (x: tf.Tensor): tf.Tensor => {
       draws += 1;
-      return dropped(x, this.rate, training, this.seed === undefined ? undefined : this.seed * 3 + draws);
+      return dropped(x, this.rate, training, this.seed, draws - 1);
     };
     /** A part with its sum and its norm, which comes before the part or after the sum. */
     const part = (x: tf.Tensor, norm: Norm, compute: (x: tf.Tensor) => tf.Tensor): tf.Tensor => {

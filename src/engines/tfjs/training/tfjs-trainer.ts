@@ -6,17 +6,13 @@ import { layersModelFiles } from '../../training/model-files.ts';
 import { slotState, weightState } from '../../training/state-names.ts';
 import { lossOf } from './losses.ts';
 import { openModel, type TrainingBackend, valuesOf } from './open-model.ts';
+import { penaltiesOf, prepareForTraining } from './training-layers.ts';
 
 /** An array of weights that is trained, with its optimizer's memory. */
 interface Parameter {
   readonly name: string;
   readonly variable: tf.Variable;
   readonly slots: Slots;
-}
-
-/** What a layer draws its random numbers by; tfjs would draw the same ones at each step. */
-interface RandomLayer {
-  seed: number;
 }
 
 /** The layers with the last softmax left out: cross-entropy is computed from the scores before it. */
@@ -38,7 +34,7 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
     .filter(({ trained }) => trained)
     .map(({ name, variable }) => ({ name, variable, slots: rule.createSlots(variable.size) }));
   const variables = parameters.map(({ variable }) => variable);
-  const randomLayers = model.layers.filter((layer) => 'rate' in layer) as unknown as RandomLayer[];
+  const drawFor = prepareForTraining(model, spec.seed);
 
   function outputsOf(scores: tf.Tensor): Float32Array {
     return (isClassifier ? tf.softmax(scores) : scores).dataSync<'float32'>().slice();
@@ -46,11 +42,12 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
 
   function forward({ inputs, target }: TrainingBatch, training: boolean): { scores: tf.Tensor; loss: tf.Scalar } {
     const scores = model.apply(toTensor(inputs), { training }) as tf.Tensor;
-    return { scores, loss: lossOf(spec.loss, scores, target, spec.classWeights) };
+    const loss = tf.addN([lossOf(spec.loss, scores, target, spec.classWeights), ...penaltiesOf(model)]) as tf.Scalar;
+    return { scores, loss };
   }
 
   async function step(batch: TrainingBatch, { learningRate, step: number }: { learningRate: number; step: number }): Promise<StepResult> {
-    for (const [index, layer] of randomLayers.entries()) layer.seed = spec.seed * 1_000_003 + number * 101 + index;
+    drawFor(number);
     return tf.tidy(() => {
       let scores: tf.Tensor | undefined;
       const { value, grads } = tf.variableGrads(() => {

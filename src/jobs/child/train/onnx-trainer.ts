@@ -6,9 +6,10 @@ import { openTrainingSession } from '../../../engines/onnx/training-session.ts';
 import { initialWeights } from '../../../engines/tfjs/training/open-model.ts';
 import { layersModelFiles } from '../../../engines/training/model-files.ts';
 import { slotState, weightState } from '../../../engines/training/state-names.ts';
-import type { CreateTrainer, StepResult, TrainerSpec, TrainingBatch, Values } from '../../../engines/training/trainer.ts';
+import type { CreateTrainer, LayerConfig, StepResult, TrainerSpec, TrainingBatch, Values } from '../../../engines/training/trainer.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { NamedTensors, Tensor } from '../../../tensor/tensor.ts';
+import { createDrawnInputs } from './drawn-inputs.ts';
 
 function toTensor({ shape, data }: Values): Tensor {
   return { dtype: data instanceof Int32Array ? 'INT32' : 'FP32', shape, data };
@@ -23,6 +24,13 @@ function exampleWeights({ target: { shape, data } }: TrainingBatch, { loss, clas
   const weights = new Float32Array(sizeOf(sizes)).fill(share);
   if (classWeights !== undefined) for (let at = 0; at < weights.length; at += 1) weights[at] = share * (classWeights[data[at]!] ?? 1);
   return { dtype: 'FP32', shape: sizes, data: weights };
+}
+
+/** The layers with what is frozen in their configs, as Keras has it. */
+function withFrozen({ layers, frozen }: TrainerSpec): readonly LayerConfig[] {
+  return layers.map((layer) =>
+    frozen.includes(String(layer.config['name'])) ? { ...layer, config: { ...layer.config, trainable: false } } : layer,
+  );
 }
 
 function resultOf(outputs: NamedTensors): StepResult {
@@ -43,11 +51,12 @@ export function onnxTrainer(threads: number): CreateTrainer {
     const stored = new Map(
       initial.map(({ name, values }) => [name, { name, shape: values.shape, tensor: (): Tensor => toTensor(values) }]),
     );
-    const { graph, evaluation, state, fixed, weights } = compileTrainingStep(
-      { class_name: 'Sequential', config: { name: 'model', layers: spec.layers } },
+    const { graph, evaluation, state, fixed, weights, draws } = compileTrainingStep(
+      { class_name: 'Sequential', config: { name: 'model', layers: withFrozen(spec) } },
       stored,
-      { ...spec, frozen: new Set(initial.filter((weight) => !weight.trained).map(({ name }) => name)) },
+      spec,
     );
+    const drawn = createDrawnInputs(draws, spec.seed);
     const input = graph.inputs[0]!.name;
     const shapes = new Map(initial.map(({ name, values }) => [name, values.shape]));
     const slots = new Map(
@@ -89,6 +98,7 @@ export function onnxTrainer(threads: number): CreateTrainer {
           await session.step(
             new Map<string, Tensor>([
               ...inputsOf(batch),
+              ...drawn(step, batch.inputs.shape[0]!),
               [STEP.rate, float(learningRate)],
               [STEP.step, { dtype: 'FP64', shape: [], data: Float64Array.of(step) }],
             ]),

@@ -94,6 +94,10 @@ function checkGiven(layers: readonly LayerConfig[], target: TargetSpec): void {
           `Layer ${index + 1}, ${kind}: ${name} inside a recurrent layer cannot be repeated from a seed; put a Dropout layer behind it.`,
         );
     }
+    for (const [name, value] of Object.entries(config)) {
+      if (name.endsWith('_constraint') && value !== null)
+        throw invalid(`Layer ${index + 1}, ${kind}: ${name} is not kept in training; leave it out, or take a regularizer.`);
+    }
     if (config['stateful'] === true)
       throw invalid(`Layer ${index + 1}, ${kind}: stateful layers are not trained, since batches are shuffled.`);
   }

@@ -50,6 +50,10 @@ async function expectSameSteps(model: tfl.LayersModel, x: Tensor, target: Tensor
       const [fed, wanted] = [x, target].map(({ data, shape }) => tf.tensor(data as Float32Array, [...shape]));
       expect(results.get(STEP.loss)!.data[0]).toBeCloseTo((await model.trainOnBatch(fed!, wanted!)) as number, 4);
     }
+    const fed = tf.tensor(x.data as Float32Array, [...x.shape]);
+    const measured = await session.evaluate(inputsOf(input, x, target, { rate, step: 3 }), [STEP.outputs]);
+    const served = model.predictOnBatch(fed) as tf.Tensor;
+    expectClose(measured.get(STEP.outputs)!, { dtype: 'FP32', shape: served.shape, data: served.dataSync<'float32'>() });
     const state = session.state();
     expect(state.size).toBe(model.weights.length);
     for (const weight of model.weights) {

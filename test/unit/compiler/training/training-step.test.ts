@@ -122,33 +122,45 @@ describe('a training step as one graph', () => {
 
   it('leaves frozen weights as they are', async () => {
     const model = mlp();
-    const [kernel] = model.layers[0]!.weights;
-    const { session } = await openTraining(model, { loss: 'huber', optimizer: ADAM, frozen: new Set([kernel!.originalName]) });
-    expect([...session.state().keys()].filter((name) => !/\/(first|second)$/.test(name))).toHaveLength(3);
+    model.layers[0]!.trainable = false;
+    const { session, input } = await openTraining(model, { loss: 'huber', optimizer: ADAM });
+    const copy = (): Map<string, Float32Array> =>
+      new Map([...session.state()].map(([name, { data }]) => [name, (data as Float32Array).slice()]));
+    const before = copy();
+    expect([...before.keys()].filter((name) => /^hidden.*\/(first|second)$/.test(name))).toEqual([]);
+    await session.step(
+      inputsOf(input, floats([4, 3], randomNumbers(12, 3)), floats([4, 2], randomNumbers(8, 4)), { rate: 0.1, step: 1 }),
+      [],
+    );
+    for (const [name, data] of copy()) {
+      if (name.startsWith('hidden')) expect(data, name).toEqual(before.get(name));
+      else expect(data, name).not.toEqual(before.get(name));
+    }
     await session.dispose();
   });
 
   it.each<[string, tfl.layers.Layer, RegExp]>([
     [
-      'another computation in training',
-      tfl.layers.dropout({ rate: 0.5, name: 'drop' }),
-      /layer "drop" \(Dropout\) computes something else/,
+      'a penalty inside of a cell',
+      tfl.layers.rnn({
+        name: 'r',
+        cell: tfl.layers.gruCell({ units: 2, kernelRegularizer: tfl.regularizers.l2(), recurrentInitializer: 'glorotNormal' }),
+      }),
+      /layer "r" \(RNN\): its cell adds a penalty to the loss \("kernel_regularizer"\)/,
     ],
     [
-      'another computation in training inside',
-      tfl.layers.timeDistributed({ name: 'each', layer: tfl.layers.dropout({ rate: 0.5 }) }),
-      /layer "each" \(Dropout\) computes something else/,
+      'random numbers inside of a recurrent layer',
+      tfl.layers.lstm({ name: 'l', units: 2, dropout: 0.5, recurrentInitializer: 'glorotNormal' }),
+      /layer "l" \(LSTM\): drops inputs at random \("dropout"\)/,
     ],
     [
-      'a penalty in the loss',
-      tfl.layers.dense({ units: 2, name: 'd', kernelRegularizer: tfl.regularizers.l2() }),
-      /layer "d" \(Dense\) adds a penalty to the loss \("kernel_regularizer"\)/,
+      'steps that have no gradient',
+      tfl.layers.convLstm2d({ name: 'c', filters: 1, kernelSize: 1, recurrentInitializer: 'glorotNormal' }),
+      /layer "c" \(ConvLSTM2D\): its steps have no gradient in one graph; take/,
     ],
   ])('refuses a layer with %s', async (_what, layer, message) => {
-    const first =
-      layer.getClassName() === 'TimeDistributed'
-        ? tfl.layers.reshape({ inputShape: [4], targetShape: [2, 2] })
-        : tfl.layers.dense({ units: 4, inputShape: [4] });
+    const shapes: Readonly<Record<string, number[]>> = { LSTM: [2, 2], RNN: [2, 2], ConvLSTM2D: [1, 2, 2, 1] };
+    const first = tfl.layers.reshape({ inputShape: [4], targetShape: shapes[layer.getClassName()] ?? [4] });
     const model = tfl.sequential({ layers: [first, layer] });
     await expect(openTraining(model, { loss: 'huber', optimizer: ADAM })).rejects.toThrow(message);
   });

@@ -40,18 +40,14 @@ function largestDifference(found: ArrayLike<number>, expected: readonly number[]
   return expected.reduce((largest, value, index) => Math.max(largest, Math.abs(found[index]! - value)), 0);
 }
 
-/** What cannot be trained as one graph yet. */
-const REFUSED: ReadonlySet<string> = new Set(['Conv2D, BatchNormalization']);
-
 const TRAINERS: readonly (readonly [string, CreateTrainer])[] = [
   ['tfjs wasm', tfjsTrainer({ backends: ['wasm'] })],
   ['tfjs tensorflow', tfjsTrainer({ backends: ['tensorflow'], tensorflowFolder })],
   ['onnx', onnxTrainer(1)],
 ];
 
-function trainsLikePyTorch(engine: string, create: CreateTrainer): void {
-  const trained = cases.filter(({ name }) => engine !== 'onnx' || !REFUSED.has(name));
-  it.each(trained.map((each) => [each.name, each] as const))('%s', async (_name, each) => {
+function trainsLikePyTorch(create: CreateTrainer): void {
+  it.each(cases.map((each) => [each.name, each] as const))('%s', async (_name, each) => {
     const { layers, loss, optimizer, clipping, learningRate, batchSize, inputs, target, initial, losses, final } = each;
     const trainer = await create({ layers, loss, optimizer, clipping, frozen: [], seed: 1 });
     const state = new Map(trainer.state());
@@ -83,6 +79,6 @@ function trainsLikePyTorch(engine: string, create: CreateTrainer): void {
 for (const [engine, create] of TRAINERS) {
   const isHere = engine !== 'tfjs tensorflow' || tensorflowFolder !== undefined;
   describe.skipIf(!isHere)(`ten steps of the trainer ${engine} are those of PyTorch${isHere ? '' : ` (${NEEDS_TENSORFLOW})`}`, () => {
-    trainsLikePyTorch(engine, create);
+    trainsLikePyTorch(create);
   });
 }
