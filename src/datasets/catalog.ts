@@ -6,7 +6,7 @@ import { createSemaphore } from '../concurrency/semaphore.ts';
 import type { Logger } from '../observability/log.ts';
 import type { DatasetDescription } from './dataset.ts';
 import { removeDrafts } from './derived/row-maker.ts';
-import type { IngestLimits, IngestOptions } from './ingest/ingest.ts';
+import type { IngestLimits, IngestOptions, IngestProgress } from './ingest/ingest.ts';
 import { ingestInProcess } from './ingest/ingest-process.ts';
 import type { SourceFile } from './source.ts';
 import { readStoredDescription } from './stored-description.ts';
@@ -32,12 +32,26 @@ export interface NewDataset {
   readonly signal: AbortSignal;
 }
 
+/** Data that is on its way to be a dataset. */
+export interface ComingDataset {
+  readonly name: string;
+  /** `waiting` for others that are read: the setting datasets.maxReaders. */
+  readonly state: 'waiting' | 'reading';
+  /** Since when its data is all there; ISO 8601. */
+  readonly since: string;
+  /** Rows that have been read so far, and those of them that were left out. */
+  readonly rows: number;
+  readonly skipped: number;
+}
+
 /** The datasets on disk. A dataset is there as a whole or not at all. */
 export interface DatasetCatalog {
   /** Removes what an end without warning has left, and reads what is there. */
   start(): Promise<void>;
   /** By name. */
   list(): readonly DatasetDescription[];
+  /** Those that are being read, in the order in which they came. */
+  coming(): readonly ComingDataset[];
   /** @param reference name or id. @throws SlipwayError DATASET_NOT_FOUND */
   describe(reference: string): DatasetDescription;
   /** For `openDataset`. @throws SlipwayError DATASET_NOT_FOUND */
@@ -62,8 +76,8 @@ const INCOMING = '.incoming';
 export function createDatasetCatalog({ folder, limits, maxHeapBytes, maxReaders, env, logger }: CatalogOptions): DatasetCatalog {
   const incoming = join(folder, INCOMING);
   const datasets = new Map<string, DatasetDescription>();
-  /** Names of datasets that are being read. */
-  const coming = new Set<string>();
+  /** By name. */
+  const coming = new Map<string, ComingDataset>();
   const stopped = new AbortController();
   const working = new Set<Promise<unknown>>();
   const readers = createSemaphore(maxReaders);
@@ -98,14 +112,23 @@ export function createDatasetCatalog({ folder, limits, maxHeapBytes, maxReaders,
 
   async function create({ name, files, options, signal }: NewDataset): Promise<DatasetDescription> {
     checkName(name);
-    coming.add(name);
+    const since = new Date().toISOString();
+    const tell = (state: ComingDataset['state'], progress: IngestProgress): void =>
+      void coming.set(name, { name, state, since, ...progress });
+    tell('waiting', { rows: 0, skipped: 0 });
     const release = await readers.acquire();
     try {
+      tell('reading', { rows: 0, skipped: 0 });
       return await withIncoming(async (draft) => {
         const id = randomBytes(8).toString('hex');
         const description = await ingestInProcess(
           { id, name, createdAt: new Date().toISOString(), files, folder: draft, options, limits },
-          { env, maxHeapBytes, signal: AbortSignal.any([signal, stopped.signal]) },
+          {
+            env,
+            maxHeapBytes,
+            signal: AbortSignal.any([signal, stopped.signal]),
+            onProgress: (progress) => tell('reading', progress),
+          },
         );
         await rename(draft, join(folder, id));
         datasets.set(id, description);
@@ -134,6 +157,7 @@ export function createDatasetCatalog({ folder, limits, maxHeapBytes, maxReaders,
       }
     },
     list: () => [...datasets.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    coming: () => [...coming.values()],
     describe,
     folderOf: (reference) => join(folder, describe(reference).id),
     checkName,

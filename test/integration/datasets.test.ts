@@ -66,6 +66,40 @@ describe('datasets over HTTP', () => {
     expect(await leftovers(state)).toEqual([]);
   });
 
+  it('lists what is being read, with the rows so far, and what waits for it', async () => {
+    const { address } = await runningServer([], { datasets: { maxReaders: 1 } });
+    // Little to send and long to read.
+    const rows = 800_000;
+    const first = fetch(`${address}/datasets?name=first`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/csv' },
+      body: `a,b\n${'1,x\n'.repeat(rows)}`,
+    });
+    const coming = async (): Promise<{ name: string; state: string; rows: number; skipped: number }[]> =>
+      ((await (await fetch(`${address}/datasets`)).json()) as { coming: never[] }).coming;
+    await vi.waitFor(async () => expect(await coming()).toMatchObject([{ name: 'first', state: 'reading' }]), {
+      timeout: 20_000,
+      interval: 5,
+    });
+    const second = fetch(`${address}/datasets?name=second`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/csv' },
+      body: 'a,b\n1,x\n',
+    });
+    await vi.waitFor(
+      async () => {
+        const [one, other] = await coming();
+        expect(one).toMatchObject({ name: 'first', state: 'reading', skipped: 0 });
+        expect(one!.rows).toBeGreaterThan(0);
+        expect(one!.rows).toBeLessThanOrEqual(rows);
+        expect(other).toMatchObject({ name: 'second', state: 'waiting', rows: 0 });
+      },
+      { timeout: 20_000, interval: 5 },
+    );
+    for (const answer of await Promise.all([first, second])) expect(answer.status).toBe(201);
+    expect(await coming()).toEqual([]);
+  });
+
   it('takes the bare file, gzipped or not, named by the query or by its own name, and keeps it over a restart', async () => {
     const { address, server, state } = await runningServer([]);
     const bare = await post(address, '/datasets?name=bare&types={"magnesium":"number"}', wine, 'text/csv');

@@ -2,10 +2,12 @@ import { describeExit, forkProgram, programFile } from '../../concurrency/fork-p
 import { decodeError, type EncodedError } from '../../errors/encode.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { DatasetDescription } from '../dataset.ts';
-import type { IngestRequest } from './ingest.ts';
+import type { IngestProgress, IngestRequest } from './ingest.ts';
 
 /** What the program answers. */
 export type IngestReply = { readonly description: DatasetDescription } | { readonly error: EncodedError };
+/** And what it tells before. */
+export type FromIngestProcess = IngestReply | { readonly progress: IngestProgress };
 
 const PROGRAM = programFile('./main', import.meta.url);
 
@@ -16,6 +18,8 @@ export interface IngestProcessOptions {
   readonly maxHeapBytes: number;
   /** Ends the process. */
   readonly signal: AbortSignal;
+  /** Told from time to time how far it is. */
+  readonly onProgress?: (progress: IngestProgress) => void;
 }
 
 const PRINTED_CHARS = 2_000;
@@ -25,7 +29,10 @@ const PRINTED_CHARS = 2_000;
  * along.
  * @throws SlipwayError as `ingest`, and DATASET_READER_FAILED when the process ended without an answer.
  */
-export function ingestInProcess(request: IngestRequest, { env, maxHeapBytes, signal }: IngestProcessOptions): Promise<DatasetDescription> {
+export function ingestInProcess(
+  request: IngestRequest,
+  { env, maxHeapBytes, signal, onProgress }: IngestProcessOptions,
+): Promise<DatasetDescription> {
   return new Promise((resolve, reject) => {
     const forked = forkProgram(PROGRAM, { env, maxHeapBytes, printedChars: PRINTED_CHARS });
     const { child } = forked;
@@ -33,8 +40,9 @@ export function ingestInProcess(request: IngestRequest, { env, maxHeapBytes, sig
     signal.addEventListener('abort', kill, { once: true });
     if (signal.aborted) kill();
     let reply: IngestReply | undefined;
-    child.once('message', (message: IngestReply) => {
-      reply = message;
+    child.on('message', (message: FromIngestProcess) => {
+      if ('progress' in message) onProgress?.(message.progress);
+      else reply = message;
     });
     child.once('error', (error) => {
       reply ??= {

@@ -54,6 +54,14 @@ export interface IngestRequest {
   readonly limits: IngestLimits;
 }
 
+/** How far the reading is. */
+export interface IngestProgress {
+  /** Rows that have been read. They are counted anew when the source has to be read a second time. */
+  readonly rows: number;
+  /** Of them, those that were left out. */
+  readonly skipped: number;
+}
+
 const FIRST_SKIPPED = 20;
 
 /** Counts bad rows and refuses the data at one too many. */
@@ -94,9 +102,13 @@ function toDatasetError(error: unknown): unknown {
 
 /**
  * Reads the source files whole and writes the dataset into its folder: records, heap and description.
+ * @param onProgress told after each group of rows
  * @throws SlipwayError INVALID_DATASET, DATASET_TOO_LARGE, COLUMN_NOT_FOUND, STORAGE_FULL
  */
-export async function ingest(request: IngestRequest): Promise<DatasetDescription> {
+export async function ingest(
+  request: IngestRequest,
+  onProgress: (progress: IngestProgress) => void = () => {},
+): Promise<DatasetDescription> {
   const { id, name, createdAt, files, folder, options, limits } = request;
   const types = options.types ?? {};
   let last = createSkipped(0);
@@ -105,7 +117,12 @@ export async function ingest(request: IngestRequest): Promise<DatasetDescription
     const { rows, bytes, layout, profiles } = await writeRecords(
       source,
       folder,
-      { types: new Map(Object.entries(types)), readText: createTextReader(options.missing ?? MISSING_TEXTS), ...limits },
+      {
+        types: new Map(Object.entries(types)),
+        readText: createTextReader(options.missing ?? MISSING_TEXTS),
+        ...limits,
+        onRows: (read) => onProgress({ rows: read, skipped: last.skipped.count }),
+      },
       () => (last = createSkipped(options.maxSkipped ?? 0)).onBadRow,
     );
     checkTypes(

@@ -18,6 +18,8 @@ export interface WriteOptions {
   readonly maxColumns: number;
   readonly maxCategories: number;
   readonly maxBytes: number;
+  /** Told from time to time how many rows have been read; a second reading of the source counts anew. */
+  readonly onRows: (rows: number) => void;
 }
 
 export interface WrittenRecords {
@@ -92,7 +94,7 @@ async function readOnce(
   known: readonly ColumnSketch[] | undefined,
   onBadRow: OnBadRow,
 ): Promise<Reading> {
-  const { types, readText, maxRows, maxColumns, maxCategories, maxBytes } = options;
+  const { types, readText, maxRows, maxColumns, maxCategories, maxBytes, onRows } = options;
   const sketches: ColumnSketch[] = [...(known ?? [])];
   const sample: RowGroup[] = [];
   let sampledRows = 0;
@@ -164,6 +166,7 @@ async function readOnce(
         for (const row of group.rows) for (const value of row) sampledValues += sizeOf(value);
         if (known !== undefined || sampledRows >= SAMPLE_ROWS || sampledValues >= SAMPLE_VALUES) writeSample();
       }
+      onRows(draft === undefined ? sampledRows : rows);
     }
     if (draft === undefined) writeSample();
   } finally {

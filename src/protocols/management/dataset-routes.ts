@@ -17,9 +17,9 @@ export function createDatasetRoutes(catalog: DatasetCatalog): RouteDefinition[] 
       operationId: 'listDatasets',
       tag: 'datasets',
       summary: 'List the datasets.',
-      responses: { 200: { description: 'All datasets, by name.', schema: datasetList, example: DATASETS_EXAMPLE } },
+      responses: { 200: { description: 'All datasets, by name, and those on their way.', schema: datasetList, example: DATASETS_EXAMPLE } },
       errors: [500],
-      handle: async () => json(200, { datasets: catalog.list().map(encodeSummary) }),
+      handle: async () => json(200, { datasets: catalog.list().map(encodeSummary), coming: catalog.coming() }),
     }),
     defineRoute<DatasetParams>({
       method: 'GET',

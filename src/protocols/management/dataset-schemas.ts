@@ -53,7 +53,22 @@ export const datasetAnswer = datasetSummary
   })
   .meta({ id: 'Dataset' });
 
-export const datasetList = z.object({ datasets: z.array(datasetSummary) });
+export const datasetList = z.object({
+  datasets: z.array(datasetSummary),
+  coming: z
+    .array(
+      z.object({
+        name: z.string(),
+        state: z.enum(['waiting', 'reading']),
+        since: z.iso.datetime().describe('When its data was all there.'),
+        rows: z.int().describe('Read so far. They are counted anew when the data has to be read a second time.'),
+        skipped: z.int().describe('Of them, those that were left out because they could not be read.'),
+      }),
+    )
+    .describe(
+      'Data that has been uploaded and is being read, or waits for it. What cannot be read vanishes from here; its upload is answered with the reason.',
+    ),
+});
 
 /** JSON inside of a form field or of the query. */
 function jsonText<Schema extends z.ZodType>(schema: Schema) {

@@ -77,4 +77,7 @@ export const DATASET_EXAMPLE: z.infer<typeof datasetAnswer> = {
   skipped: { count: 0, first: [] },
 };
 
-export const DATASETS_EXAMPLE: z.infer<typeof datasetList> = { datasets: [DATASET_SUMMARY] };
+export const DATASETS_EXAMPLE: z.infer<typeof datasetList> = {
+  datasets: [DATASET_SUMMARY],
+  coming: [{ name: 'flights', state: 'reading', since: '2026-11-24T12:00:00.000Z', rows: 1_250_000, skipped: 0 }],
+};
