@@ -215,6 +215,37 @@ describe('fine-tuning', () => {
     expect((resumed.result as { weightsDigest: string }).weightsDigest).toBe((whole.result as { weightsDigest: string }).weightsDigest);
   });
 
+  it('of texts keeps the vocabulary and the length of the version', async () => {
+    const [header, ...rows] = (await readFile(new URL('../../examples/data/languages.csv', import.meta.url), 'utf8')).trimEnd().split('\n');
+    const part = (from: number): string => [header, ...rows.filter((_row, index) => index % 2 === from)].join('\n');
+    const server = await serverWith({ one: part(0), other: part(1) });
+    const spec = {
+      dataset: 'one',
+      target: 'language',
+      architecture: { kind: 'linear', embedding: 8 },
+      text: { vocabularySize: 500, maxLength: 20 },
+      optimizer: { kind: 'adam', learningRate: 0.05 },
+      epochs: 20,
+      seed: 1,
+      publish: { model: 'languages' },
+    };
+    const first = await train(server.address, spec);
+    const { text: _text, ...others } = spec;
+    const second = await train(server.address, {
+      ...others,
+      dataset: 'other',
+      architecture: { kind: 'version', model: 'languages', frozen: 'all-but-last' },
+      optimizer: STANDING,
+      epochs: 1,
+    });
+    const [parent, child] = [await versionOf(server, 'languages', 1), await versionOf(server, 'languages', 2)];
+    expect(child.manifest.preprocessing).toEqual(parent.manifest.preprocessing);
+    expect(child.layers).toEqual(parent.layers);
+    // Other texts, cut into other words, would have given it nothing to know.
+    expect(second.metrics['accuracy']).toBeGreaterThan(first.metrics['accuracy']! - 0.15);
+    expect(first.metrics['accuracy']).toBeGreaterThan(0.6);
+  });
+
   it('takes a model that was made elsewhere, with images in the size that it reads', async () => {
     const server = await runningServer(['digits-layers']);
     const { images, labels } = realDigits(20);

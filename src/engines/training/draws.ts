@@ -31,6 +31,21 @@ export function drawSeed(seed: number, step: number, layer: string): number {
   return scrambled(scrambled(scrambled(seed) ^ step) ^ hashOf(layer));
 }
 
+/** What a layer draws by at a step, for a part of the examples of a batch. */
+export interface DrawSource {
+  /** By `drawSeed`. */
+  readonly seed: number;
+  /** Examples of the batch before this part. */
+  readonly first: number;
+  /** Examples in it. */
+  readonly examples: number;
+}
+
+/** Fills an array, of which each example has the same share, as the part of the whole batch's that it is. */
+export function fillPart(target: Float32Array, distribution: Distribution, { seed, first, examples }: DrawSource, draw: number): void {
+  fillDraw(target, distribution, seed, draw, (first * target.length) / examples);
+}
+
 /**
  * Fills an array with what a layer draws.
  * @param seed by `drawSeed`

@@ -72,6 +72,8 @@ export interface TrainerSpec {
   /** Names of layers whose weights stay as they are. */
   readonly frozen: readonly string[];
   readonly seed: number;
+  /** Parts of a batch that are computed one after the other, in the memory of one; their gradients are added up. Default 1. */
+  readonly microBatches?: number | undefined;
 }
 
 export interface TrainingBatch {

@@ -159,6 +159,14 @@ const fieldsSchema = z.strictObject({
     .union([z.int().min(1).max(1_000_000), z.literal('all')], 'must be a positive whole number or "all"')
     .default(32)
     .describe('1 is stochastic gradient descent, `all` is batch gradient descent.'),
+  microBatches: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(1)
+    .describe(
+      'Gradient accumulation: each batch is computed in so many parts, one after the other, whose gradients are added up. The same step in the memory of one part.',
+    ),
   earlyStopping: z
     .strictObject({
       metric: z.enum(['loss', 'accuracy']).default('loss').describe('Measured on the validation rows.'),

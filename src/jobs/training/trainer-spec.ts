@@ -70,6 +70,16 @@ function checkOutput(layers: readonly LayerConfig[], output: Shape | undefined, 
   throw new SlipwayError('INVALID_ARCHITECTURE', message, { details: [{ path: 'architecture', message }] });
 }
 
+/** A layer that looks at a batch as a whole would see its parts. */
+function checkParts(layers: readonly LayerConfig[], frozen: readonly string[]): void {
+  const index = layers.findIndex(
+    ({ class_name: kind, config }) => kind === 'BatchNormalization' && !frozen.includes(String(config['name'])),
+  );
+  if (index < 0) return;
+  const message = `Layer ${index}, BatchNormalization "${String(layers[index]!.config['name'])}", normalizes by the whole batch, so it cannot be computed in microBatches.`;
+  throw new SlipwayError('INVALID_ARCHITECTURE', message, { details: [{ path: 'microBatches', message }] });
+}
+
 /**
  * What is trained for a target. It may be asked before the data is looked through: sizes that are NaN are not known yet.
  * @param tuned the layers of a version that is trained further
@@ -84,6 +94,7 @@ export function trainerSpecOf(spec: TrainSpec, target: TargetSpec, input: InputS
   const architecture = tuned === undefined ? spec.architecture : { kind: 'layers', layers: tuned.layers };
   const { layers, output } = shapeLayers(layersOf(architecture as Architecture, input, target, spec.seed), input.shape);
   checkOutput(layers, output, target, input);
+  if (spec.microBatches > 1) checkParts(layers, tuned?.frozen ?? []);
   return {
     layers,
     loss,
@@ -92,5 +103,6 @@ export function trainerSpecOf(spec: TrainSpec, target: TargetSpec, input: InputS
     classWeights: classWeightsOf(spec, target),
     frozen: tuned?.frozen ?? [],
     seed: spec.seed,
+    microBatches: spec.microBatches,
   };
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { fillDraw, RANDOM_LAYERS } from '../../training/draws.ts';
+import { type DrawSource, fillPart, RANDOM_LAYERS } from '../../training/draws.ts';
 import { booleanOf, type LayerArguments, numberOf, type Weight, WeightedLayer } from './weighted-layer.ts';
 
 export interface Projection {
@@ -66,13 +66,13 @@ export function attend({ query, key, value, mask, causal, drop }: Attention, wei
 
 /**
  * Elements dropped at random and the others scaled, in training.
- * @param seed what the layer draws by at this step; by chance when left out. @param draw which of the layer's draws it is
+ * @param source what the layer draws by at this step; by chance when left out. @param draw which of the layer's draws it is
  */
-export function dropped(x: tf.Tensor, rate: number, training: boolean, seed: number | undefined, draw: number): tf.Tensor {
+export function dropped(x: tf.Tensor, rate: number, training: boolean, source: DrawSource | undefined, draw: number): tf.Tensor {
   if (!training || rate === 0) return x;
-  if (seed === undefined) return tf.dropout(x, rate);
+  if (source === undefined) return tf.dropout(x, rate);
   const mask = new Float32Array(x.size);
-  fillDraw(mask, RANDOM_LAYERS['Dropout']!(rate, x.rank).distribution, seed, draw);
+  fillPart(mask, RANDOM_LAYERS['Dropout']!(rate, x.rank).distribution, source, draw);
   return tf.mul(x, tf.tensor(mask, x.shape));
 }
 
@@ -95,7 +95,7 @@ export class MultiHeadAttention extends WeightedLayer {
   #weights: AttentionWeights | undefined;
   /** The share of the scores that training drops. */
   readonly rate: number;
-  seed: number | undefined;
+  draws: DrawSource | undefined;
 
   constructor(args: LayerArguments) {
     super(args, KEYS);
@@ -137,7 +137,7 @@ export class MultiHeadAttention extends WeightedLayer {
           key: key ?? value ?? query,
           mask: value === undefined ? (mask ?? undefined) : undefined,
           causal: booleanOf(this.#args, 'useCausalMask', false),
-          drop: (scores) => dropped(scores, this.rate, training, this.seed, 0),
+          drop: (scores) => dropped(scores, this.rate, training, this.draws, 0),
         },
         this.#weights!,
       ),

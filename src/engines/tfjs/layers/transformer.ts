@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { DrawSource } from '../../training/draws.ts';
 import { layers } from '@tensorflow/tfjs-layers';
 import { attend, type AttentionWeights, type CallArguments, dropped, type Projection } from './attention.ts';
 import { booleanOf, type LayerArguments, numberOf, type Weight, WeightedLayer } from './weighted-layer.ts';
@@ -38,7 +39,7 @@ class TransformerBlock extends WeightedLayer {
   #weights: BlockWeights | undefined;
   /** The share that training drops of the scores and of the output of each part. */
   readonly rate: number;
-  seed: number | undefined;
+  draws: DrawSource | undefined;
 
   constructor(args: LayerArguments, causal: boolean) {
     super(args, KEYS);
@@ -96,7 +97,7 @@ class TransformerBlock extends WeightedLayer {
     let draws = 0;
     const drop = (x: tf.Tensor): tf.Tensor => {
       draws += 1;
-      return dropped(x, this.rate, training, this.seed, draws - 1);
+      return dropped(x, this.rate, training, this.draws, draws - 1);
     };
     /** A part with its sum and its norm, which comes before the part or after the sum. */
     const part = (x: tf.Tensor, norm: Norm, compute: (x: tf.Tensor) => tf.Tensor): tf.Tensor => {

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { CreateTrainer, LayerConfig, StepResult, Trainer, TrainerSpec, TrainingBatch, Values } from '../../training/trainer.ts';
 import { clipGradients, createUpdateRule, type Slots } from '../../training/update-rules.ts';
+import { joined, type MicroBatch, microBatchesOf } from '../../training/micro-batches.ts';
 import { layersModelFiles } from '../../training/model-files.ts';
 import { slotState, weightState } from '../../training/state-names.ts';
 import { lossOf } from './losses.ts';
@@ -19,6 +20,10 @@ interface Parameter {
 function withoutSoftmax(layers: readonly LayerConfig[]): readonly LayerConfig[] {
   const last = layers.at(-1)!;
   return [...layers.slice(0, -1), { ...last, config: { ...last.config, activation: 'linear' } }];
+}
+
+function addTo(sum: Float32Array, values: Float32Array): void {
+  for (let at = 0; at < sum.length; at += 1) sum[at] = sum[at]! + values[at]!;
 }
 
 function toTensor({ shape, data }: Values): tf.Tensor {
@@ -46,26 +51,47 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
     return { scores, loss };
   }
 
-  async function step(batch: TrainingBatch, { learningRate, step: number }: { learningRate: number; step: number }): Promise<StepResult> {
-    drawFor(number);
+  /** Loss, outputs and gradients of a part of a batch, its loss being the share of the batch's mean that it is. */
+  function partOf({ batch, share }: MicroBatch): {
+    readonly loss: number;
+    readonly outputs: Float32Array;
+    readonly gradients: Float32Array[];
+  } {
     return tf.tidy(() => {
       let scores: tf.Tensor | undefined;
       const { value, grads } = tf.variableGrads(() => {
         const result = forward(batch, true);
         scores = tf.keep(result.scores);
-        return result.loss;
+        return share === 1 ? result.loss : tf.mul(result.loss, share);
       }, variables);
       const outputs = outputsOf(scores!);
       scores!.dispose();
       const gradients = variables.map((variable) => grads[variable.name]!.dataSync<'float32'>());
-      clipGradients(gradients, spec.clipping);
+      return { loss: value.dataSync()[0]!, outputs, gradients };
+    });
+  }
+
+  async function step(batch: TrainingBatch, { learningRate, step: number }: { learningRate: number; step: number }): Promise<StepResult> {
+    let loss = 0;
+    const outputs: Float32Array[] = [];
+    let gradients: Float32Array[] | undefined;
+    for (const part of microBatchesOf(batch, spec.microBatches ?? 1)) {
+      drawFor(number, part);
+      const found = partOf(part);
+      loss += found.loss;
+      outputs.push(found.outputs);
+      if (gradients === undefined) gradients = found.gradients;
+      else for (const [index, sum] of gradients.entries()) addTo(sum, found.gradients[index]!);
+    }
+    clipGradients(gradients!, spec.clipping);
+    tf.tidy(() => {
       for (const [index, { variable, slots }] of parameters.entries()) {
         const weights = variable.dataSync<'float32'>();
-        rule.update(weights, gradients[index]!, slots, learningRate, number);
+        rule.update(weights, gradients![index]!, slots, learningRate, number);
         variable.assign(tf.tensor(weights, variable.shape));
       }
-      return { loss: value.dataSync()[0]!, outputs };
     });
+    return { loss, outputs: joined(outputs) };
   }
 
   return {

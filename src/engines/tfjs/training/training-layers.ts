@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { drawSeed, fillDraw, RANDOM_LAYERS } from '../../training/draws.ts';
+import { type DrawSource, drawSeed, fillDraw, fillPart, RANDOM_LAYERS } from '../../training/draws.ts';
 
 /*
  * What layers do in training alone, put right where tfjs cannot be trained by it: its random layers draw the same numbers at
@@ -18,15 +18,17 @@ interface RandomLayerFields {
   stddev?: number;
   noiseShape?: readonly (number | null)[] | null;
   /** Of Slipway's own layers: what they draw by. */
-  seed?: number;
+  draws?: DrawSource;
 }
 
-function drawn(input: tf.Tensor, layer: Layer & RandomLayerFields, rate: number, seed: number): tf.Tensor {
+function drawn(input: tf.Tensor, layer: Layer & RandomLayerFields, rate: number, source: DrawSource): tf.Tensor {
   const { distribution, use, shared } = RANDOM_LAYERS[layer.getClassName()]!(rate, input.rank);
   const noise = layer.noiseShape ?? [];
   const shape = input.shape.map((size, axis) => (shared.includes(axis) || noise[axis] === 1 ? 1 : size));
   const numbers = new Float32Array(shape.reduce((product, size) => product * size, 1));
-  fillDraw(numbers, distribution, seed, 0);
+  // One number for all examples is the same in every part of the batch.
+  if (shape[0] === 1 && input.shape[0] !== 1) fillDraw(numbers, distribution, source.seed, 0);
+  else fillPart(numbers, distribution, source, 0);
   const draw = tf.tensor(numbers, shape);
   if (use.kind === 'add') return tf.add(input, draw);
   if (use.kind === 'multiply') return tf.mul(input, draw);
@@ -49,10 +51,10 @@ function fillIn(layer: Layer & NormalizationFields): void {
 
 /**
  * Makes the random layers of a model draw by a seed, and its frozen layers stay as they are.
- * @returns sets the step that the next draws are for
+ * @returns sets the step and the part of its batch that the next draws are for
  */
-export function prepareForTraining(model: LayersModel, seed: number): (step: number) => void {
-  let step = 0;
+export function prepareForTraining(model: LayersModel, seed: number): (step: number, part: Omit<DrawSource, 'seed'>) => void {
+  let now = { step: 0, first: 0, examples: 1 };
   const own: (Layer & RandomLayerFields)[] = [];
   for (const layer of model.layers as (Layer & RandomLayerFields & NormalizationFields)[]) {
     const name = layer.getClassName();
@@ -62,16 +64,16 @@ export function prepareForTraining(model: LayersModel, seed: number): (step: num
       if (rate <= 0 || (rate >= 1 && layer.stddev === undefined)) continue;
       layer.call = (inputs, { training = false }: CallArguments) => {
         const input = Array.isArray(inputs) ? inputs[0]! : inputs;
-        return training ? tf.tidy(() => drawn(input, layer, rate, drawSeed(seed, step, layer.name))) : input;
+        return training ? tf.tidy(() => drawn(input, layer, rate, { ...now, seed: drawSeed(seed, now.step, layer.name) })) : input;
       };
     } else if (name === 'BatchNormalization') {
       if (layer.trainable) fillIn(layer);
       else layer.call = (inputs, args) => call(inputs, { ...args, training: false });
     } else if ('rate' in layer) own.push(layer);
   }
-  return (now) => {
-    step = now;
-    for (const layer of own) layer.seed = drawSeed(seed, now, layer.name);
+  return (step, part) => {
+    now = { step, ...part };
+    for (const layer of own) layer.draws = { ...part, seed: drawSeed(seed, step, layer.name) };
   };
 }
 

@@ -47,6 +47,11 @@ const RESULT = [STEP.loss, STEP.outputs];
  */
 export function onnxTrainer(threads: number): CreateTrainer {
   return async (spec) => {
+    if ((spec.microBatches ?? 1) > 1)
+      throw new SlipwayError(
+        'COMPILE_FAILED',
+        'Gradients are not accumulated over microBatches in one graph yet. The engine tfjs does it.',
+      );
     const initial = await initialWeights(spec.layers, spec.frozen);
     const stored = new Map(
       initial.map(({ name, values }) => [name, { name, shape: values.shape, tensor: (): Tensor => toTensor(values) }]),

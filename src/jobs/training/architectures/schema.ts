@@ -117,7 +117,11 @@ export const architectureSchema = z.discriminatedUnion('kind', [
     .strictObject({
       kind: z.literal('version'),
       model: nameSchema.describe('Name of a model here.'),
-      version: versionSchema.optional().describe('The latest one when left out.'),
+      version: versionSchema
+        .optional()
+        .describe(
+          'The latest one when left out; with an Idempotency-Key it should be said, for a later one may be there when the request is sent again.',
+        ),
       frozen: z
         .union([z.literal('all-but-last'), z.array(z.string().min(1)).max(1_000)], 'must be "all-but-last" or names of layers')
         .default([])

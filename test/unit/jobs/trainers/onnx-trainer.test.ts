@@ -88,6 +88,19 @@ const RANDOM: Architecture = {
   ],
 };
 
+const PENALTIES: Architecture = {
+  kind: 'layers',
+  layers: [
+    keras('GaussianNoise', { stddev: 0.1 }),
+    keras('Conv2D', { filters: 4, kernel_size: 3, strides: [2, 2], kernel_regularizer: penalty(0.001, 0.002) }),
+    keras('Flatten'),
+    keras('Dropout', { rate: 0.2, noise_shape: [null, 1] }),
+    keras('Dense', { units: 24, activation: 'selu', kernel_regularizer: 'l1l2' }),
+    keras('AlphaDropout', { rate: 0.1 }),
+    keras('Dense', { units: 10, activation: 'softmax' }),
+  ],
+};
+
 /** Rows of images as steps. */
 const TRANSFORMERS: Architecture = {
   kind: 'layers',
@@ -131,6 +144,35 @@ async function train(trainer: Trainer, batches: readonly TrainingBatch[], from =
     losses.push((await trainer.step(batch, { learningRate: 0.004, step: from + index + 1 })).loss);
   return losses;
 }
+
+describe.each<[string, CreateTrainer]>([['tfjs', trainerOf('tfjs', 1)]])('micro-batches, with %s,', (_engine, create) => {
+  it.each<[string, Architecture, Partial<TrainerSpec>]>([
+    ['LeNet', LENET, {}],
+    [
+      'an MLP with dropout, clipping and classes that count unlike',
+      { ...MLP, dropout: 0.3 },
+      { clipping: { norm: 0.5 }, classWeights: [3, 1, 1, 0.5, 1, 1, 0, 1, 2, 1] },
+    ],
+    ['layers with penalties and noise', PENALTIES, {}],
+    ['transformers with dropout', TRANSFORMERS, {}],
+  ])('make the steps of whole batches within rounding: %s', async (_name, architecture, changes) => {
+    // Adam would make large steps of small roundings.
+    const spec = specOf(architecture, { optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0 }, ...changes });
+    const batches = epochOf(32).slice(-6);
+    const [whole, parts] = [await open(create, spec), await open(create, { ...spec, microBatches: 5 })];
+    const [expected, found] = [await train(whole, batches), await train(parts, batches)];
+    for (const [index, loss] of expected.entries()) expect(found[index], `step ${index + 1}`).toBeCloseTo(loss, 4);
+    const state = parts.state();
+    for (const [name, { data }] of whole.state()) {
+      const other = state.get(name)!.data;
+      expect(Math.max(...data.map((value, at) => Math.abs(value - other[at]!))), name).toBeLessThan(1e-5);
+    }
+    const options = { learningRate: 0, step: 99 };
+    const [one, two] = [await whole.step(batches[0]!, options), await parts.step(batches[0]!, options)];
+    expect(two.outputs).toHaveLength(one.outputs.length);
+    for (const [at, value] of one.outputs.entries()) expect(two.outputs[at]).toBeCloseTo(value, 4);
+  });
+});
 
 describe('the trainer onnx', () => {
   it.each<[string, Architecture, Partial<TrainerSpec>]>([

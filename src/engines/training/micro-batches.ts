@@ -1,0 +1,39 @@
+import type { TrainingBatch, Values } from './trainer.ts';
+
+/** A part of a batch. */
+export interface MicroBatch {
+  readonly batch: TrainingBatch;
+  /** Examples of the batch before it, and in it. */
+  readonly first: number;
+  readonly examples: number;
+  /** Of the examples of the batch: what its mean counts in that of the batch. */
+  readonly share: number;
+}
+
+function rowsOf({ shape, data }: Values, from: number, to: number): Values {
+  const width = data.length / shape[0]!;
+  return { shape: [to - from, ...shape.slice(1)], data: data.subarray(from * width, to * width) };
+}
+
+/** Cuts a batch into at most so many parts of nearly the same size; views of its arrays. */
+export function microBatchesOf(batch: TrainingBatch, count: number): MicroBatch[] {
+  const examples = batch.inputs.shape[0]!;
+  const parts = Math.max(1, Math.min(count, examples));
+  return Array.from({ length: parts }, (_part, index) => {
+    const [first, end] = [Math.floor((examples * index) / parts), Math.floor((examples * (index + 1)) / parts)];
+    const part = { inputs: rowsOf(batch.inputs, first, end), target: rowsOf(batch.target, first, end) };
+    return { batch: parts === 1 ? batch : part, first, examples: end - first, share: (end - first) / examples };
+  });
+}
+
+/** Arrays one behind the other. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0]!;
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
