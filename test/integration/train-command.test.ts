@@ -1,8 +1,11 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { runCommand } from '../../src/cli/run-command.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { post } from '../helpers/http.ts';
@@ -165,6 +168,19 @@ describe('slipway train', () => {
     expect(cancelled.err()).toBe(`The job ${id} is cancelling.\n`);
     expect(await followed.status).toBe(1);
     expect(followed.out()).toContain(`The job ${id} was cancelled: Cancelled by request.`);
+  });
+
+  it('gives an upload up at Ctrl-C', async () => {
+    const asked: string[] = [];
+    const silent = createServer(({ url }) => void asked.push(url!)).listen(0, '127.0.0.1');
+    onTestFinished(() => silent.close().closeAllConnections());
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const { status, err, interrupt } = start([await specFile(SPEC), '--server', `http://127.0.0.1:${port}`]);
+    await vi.waitFor(() => expect(asked).toEqual(['/datasets/wine']), { timeout: 10_000 });
+    interrupt();
+    expect(await status).toBe(130);
+    expect(err()).toBe('Interrupted before the job was submitted.\n');
   });
 
   it('submits and does not wait with --detach', async () => {

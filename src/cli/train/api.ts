@@ -42,7 +42,7 @@ export interface StoredDataset {
 
 /** The routes of a server that training needs. Every function throws `ApiError`. */
 export interface TrainingApi {
-  submit(spec: unknown): Promise<TrainJob>;
+  submit(spec: unknown, signal: AbortSignal): Promise<TrainJob>;
   describe(id: string): Promise<TrainJob>;
   cancel(id: string): Promise<TrainJob>;
   /** All that has happened to a job, and then what happens, until it has ended; connects again when the connection breaks. */
@@ -51,7 +51,7 @@ export interface TrainingApi {
    * Makes a dataset of a file, or of the files in a folder. One with the same content that is there already is taken as
    * it is; another one of that name stays, and the new one has the beginning of its digest in its name.
    */
-  upload(path: string, name: string, onSent: (bytes: number, total: number) => void): Promise<StoredDataset>;
+  upload(path: string, name: string, onSent: (bytes: number, total: number) => void, signal: AbortSignal): Promise<StoredDataset>;
 }
 
 export interface ApiOptions {
@@ -113,9 +113,9 @@ export function createApi({ server, headers: always }: ApiOptions): TrainingApi 
     return JSON.parse((await buffer(await send(path, sent))).toString()) as T;
   }
 
-  async function find(name: string): Promise<StoredDataset | undefined> {
+  async function find(name: string, signal: AbortSignal): Promise<StoredDataset | undefined> {
     try {
-      return await json<StoredDataset>(`/datasets/${encodeURIComponent(name)}`);
+      return await json<StoredDataset>(`/datasets/${encodeURIComponent(name)}`, { signal });
     } catch (error) {
       if (error instanceof ApiError && error.code === 'DATASET_NOT_FOUND') return undefined;
       throw error;
@@ -123,7 +123,8 @@ export function createApi({ server, headers: always }: ApiOptions): TrainingApi 
   }
 
   return {
-    submit: (spec) => json('/train-jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(spec) }),
+    submit: (spec, signal) =>
+      json('/train-jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(spec), signal }),
     describe: (id) => json(`/train-jobs/${encodeURIComponent(id)}`),
     cancel: (id) => json(`/train-jobs/${encodeURIComponent(id)}/cancel`, { method: 'POST' }),
     async *events(id, signal) {
@@ -149,19 +150,20 @@ export function createApi({ server, headers: always }: ApiOptions): TrainingApi 
         await delay(RECONNECT_MS, undefined, { signal }).catch(() => {});
       }
     },
-    async upload(path, name, onSent) {
+    async upload(path, name, onSent, signal) {
       const { digest, bytes, contentType, file, open } = await contentOf(path);
-      let known = await find(name);
+      let known = await find(name, signal);
       let free = name;
       if (known !== undefined && known.digest !== digest) {
         free = `${name}-${digest.slice(0, 8)}`;
-        known = await find(free);
+        known = await find(free, signal);
       }
       if (known !== undefined) return known;
       const query = new URLSearchParams({ name: free, ...(file !== undefined && { file }) });
       return json(`/datasets?${query.toString()}`, {
         method: 'POST',
         headers: { 'content-type': contentType, 'content-length': String(bytes) },
+        signal,
         body: Readable.from(
           counted(open(), (sent) => onSent(sent, bytes)),
           { objectMode: false },

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { hasCode } from '../../errors/has-code.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
 import { type Command, type Terminal, UsageError } from '../command.ts';
-import { createApi, type TrainingApi } from './api.ts';
+import { createApi, type TrainingApi, type TrainJob } from './api.ts';
 import { followJob } from './follow-job.ts';
 import { createReport, type Report } from './report.ts';
 
@@ -115,11 +115,24 @@ function nameOf(path: string): string {
     .replaceAll(/[^A-Za-z0-9._-]/g, '-');
 }
 
-async function submit(api: TrainingApi, spec: Readonly<Record<string, unknown>>, data: string | undefined, report: Report) {
-  if (data === undefined) return api.submit(spec);
-  const { name, rows } = await api.upload(data, nameOf(data), report.sent);
-  report.uploaded(name, rows);
-  return api.submit({ ...spec, dataset: name });
+/** Uploads the data, if there is any to be, and submits the job; undefined when we were interrupted before it was. */
+async function submit(
+  api: TrainingApi,
+  spec: Readonly<Record<string, unknown>>,
+  data: string | undefined,
+  report: Report,
+  interrupted: AbortSignal,
+): Promise<TrainJob | undefined> {
+  try {
+    if (data === undefined) return await api.submit(spec, interrupted);
+    const { name, rows } = await api.upload(data, nameOf(data), report.sent, interrupted);
+    report.uploaded(name, rows);
+    return await api.submit({ ...spec, dataset: name }, interrupted);
+  } catch (error) {
+    if (!interrupted.aborted) throw error;
+    report.note('Interrupted before the job was submitted.');
+    return undefined;
+  }
 }
 
 /** Submits to a server; its job goes on without us. */
@@ -133,7 +146,8 @@ async function onServer(server: string, options: ReturnType<typeof parse>, termi
   let id = options.follow;
   if (id === undefined) {
     const spec = await readSpec(options.specFile!);
-    const job = await submit(api, spec, await dataOf(options.specFile!, spec), report);
+    const job = await submit(api, spec, await dataOf(options.specFile!, spec), report, terminal.interrupted);
+    if (job === undefined) return EXIT_INTERRUPTED;
     report.submitted(job.id, server);
     if (options.detach) {
       terminal.out.write(`${job.id}\n`);
@@ -161,7 +175,9 @@ async function onThisMachine({ models, threads, specFile }: ReturnType<typeof pa
   const server = await startLocalServer(settings, terminal.env);
   try {
     const api = createApi({ server: server.address, headers: {} });
-    const { id } = await submit(api, spec, data, report);
+    const job = await submit(api, spec, data, report, terminal.interrupted);
+    if (job === undefined) return EXIT_INTERRUPTED;
+    const { id } = job;
     const ended = await followJob(api, id, report, terminal.interrupted);
     if (ended !== undefined) return ended.state === 'succeeded' ? 0 : 1;
     await api.cancel(id);
