@@ -95,7 +95,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     },
     logger,
   });
-  const runners = createRunnerLauncher({ ...config.runners, warmUp: config.warmUp, logger, env });
+  const runners = createRunnerLauncher({ ...config.runners, missingDevice: config.devices.onMissing, warmUp: config.warmUp, logger, env });
   const launcher = createGroupingLauncher(config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners);
   const registry = createRegistry({
     models: resolve(config.models),

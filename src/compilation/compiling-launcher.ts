@@ -113,7 +113,9 @@ export function createCompilingLauncher(launcher: RunnerLauncher, models: Compil
 
   return {
     launch(placement) {
-      if (placement.format !== 'tfjs-layers' || placement.engine === 'tfjs') return launcher.launch(placement);
+      const { format, engine, backend, device = 'cpu' } = placement;
+      const isTfjs = engine === 'tfjs' || backend !== undefined || device !== 'cpu';
+      if (format !== 'tfjs-layers' || isTfjs) return launcher.launch(placement);
       return createDeferredRunner(() => prepare(placement));
     },
   };

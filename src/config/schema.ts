@@ -104,6 +104,16 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  devices: z
+    .strictObject({
+      onMissing: z
+        .enum(['fallback', 'refuse'])
+        .default('fallback')
+        .describe(
+          'What becomes of a model whose slipway.json asks for a device that is not there: it is served on the CPU, and says so, or not served.',
+        ),
+    })
+    .prefault({}),
   tensorflow: z
     .strictObject({
       folder: text

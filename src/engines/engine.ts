@@ -2,10 +2,31 @@ import type { NamedTensors } from '../tensor/tensor.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { ModelFormat } from '../packages/formats.ts';
 
-export const ENGINE_NAMES = ['onnx', 'tfjs'] as const;
+export const ENGINE_NAMES = ['onnx', 'tfjs', 'tensorflow'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
-export interface LoadOptions {
+/** What the engine tfjs can compute on. */
+export const TFJS_BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const;
+export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
+
+/** Kinds of devices that models can be asked to run on. */
+export const DEVICE_KINDS = ['cpu', 'cuda'] as const;
+export type DeviceKind = (typeof DEVICE_KINDS)[number];
+
+/** What is done with a model whose device is not there: it is not served, or served on another one. */
+export type MissingDevice = 'refuse' | 'fallback';
+
+/** What a manifest asks of the engine; what it leaves out is chosen. */
+export interface EngineWishes {
+  readonly engine?: EngineName | undefined;
+  /** Of the engine tfjs. */
+  readonly backend?: TfjsBackend | undefined;
+  readonly device?: DeviceKind | undefined;
+  /** Of a SavedModel: the signature that is served; `serving_default` when left out. */
+  readonly signature?: string | undefined;
+}
+
+export interface LoadOptions extends Omit<EngineWishes, 'engine'> {
   /** Absolute path of the version folder. */
   readonly folder: string;
   readonly format: ModelFormat;

@@ -1,6 +1,16 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
 import type { ModelFormat } from '../packages/formats.ts';
-import type { Engine, EngineName, LoadedModel, LoadOptions, WarmUpOptions, WarmUpReport } from './engine.ts';
+import type {
+  DeviceKind,
+  Engine,
+  EngineName,
+  EngineWishes,
+  LoadedModel,
+  LoadOptions,
+  MissingDevice,
+  WarmUpOptions,
+  WarmUpReport,
+} from './engine.ts';
 
 interface EngineEntry {
   readonly formats: readonly ModelFormat[];
@@ -11,6 +21,7 @@ interface EngineEntry {
 /** The engines, fastest first. */
 const ENGINES: Readonly<Record<EngineName, EngineEntry>> = {
   onnx: { formats: ['onnx'], open: async () => (await import('./onnx/onnx-engine.ts')).onnxEngine },
+  tensorflow: { formats: ['saved-model'], open: async () => (await import('./tensorflow/tensorflow-engine.ts')).tensorflowEngine },
   tfjs: { formats: ['tfjs-layers', 'tfjs-graph'], open: async () => (await import('./tfjs/tfjs-engine.ts')).createTfjsEngine() },
 };
 
@@ -40,18 +51,32 @@ export function chooseEngine(format: ModelFormat, preferred?: EngineName): Engin
   return { engine, reason: `The engine ${engine}, ${only} one for the format ${format}.` };
 }
 
+/** What to say of a model that does not run on the device that its manifest asks for; empty when it does. */
+function missingDeviceOf({ device }: LoadedModel, wanted: DeviceKind | undefined): string {
+  if (wanted === undefined || wanted === device) return '';
+  return `slipway.json asks for the device ${wanted}, which this engine cannot have here; it runs on ${device}.`;
+}
+
 /**
  * Loads a version folder with the engine that fits it.
  * @throws SlipwayError INVALID_MODEL with the file and what is wrong, ENGINE_UNAVAILABLE, or WARM_UP_FAILED.
  */
 export async function loadModel(
-  options: LoadOptions & { readonly engine?: EngineName | undefined; readonly warmUp?: WarmUpOptions | undefined },
+  options: LoadOptions & EngineWishes & { readonly warmUp?: WarmUpOptions | undefined; readonly missingDevice?: MissingDevice },
 ): Promise<{ readonly engine: EngineName; readonly model: LoadedModel; readonly warmUp: WarmUpReport | undefined }> {
-  const { engine: preferred, warmUp: warmUpOptions, ...loadOptions } = options;
-  const choice = chooseEngine(loadOptions.format, preferred);
+  const { engine: preferred, warmUp: warmUpOptions, missingDevice = 'fallback', ...loadOptions } = options;
+  const choice = chooseEngine(loadOptions.format, preferred ?? (loadOptions.backend && 'tfjs'));
   const engine = await ENGINES[choice.engine].open();
   const model = await engine.load(loadOptions);
-  const loaded = { ...model, reason: `${choice.reason} ${model.reason}` };
+  const problem = missingDeviceOf(model, loadOptions.device);
+  if (problem !== '' && missingDevice === 'refuse') {
+    await model.dispose();
+    throw new SlipwayError(
+      'DEVICE_UNAVAILABLE',
+      `${problem} The setting devices.onMissing says that it is not served then. ${model.reason}`,
+    );
+  }
+  const loaded = { ...model, reason: [choice.reason, problem, model.reason].filter((each) => each !== '').join(' ') };
   if (warmUpOptions === undefined) return { engine: choice.engine, model: loaded, warmUp: undefined };
   // Loaded on demand, like the engines: a runner whose model is not warmed up needs nothing of it.
   const { warmUp } = await import('./warm-up.ts');

@@ -49,6 +49,10 @@ export const CATALOGUE = {
     kind: 'invalid_argument',
     meaning: 'The outputs of the model are not what the request asks for: no scores of classes, or not one value for each example.',
   },
+  DEVICE_UNAVAILABLE: {
+    kind: 'failed_precondition',
+    meaning: 'The version asks for a device that is not there, and the setting `devices.onMissing` does not allow another one.',
+  },
   SIGNATURE_NOT_FOUND: { kind: 'failed_precondition', meaning: 'The model has no signature of this name; it has `serving_default`.' },
   INVALID_IMAGE: { kind: 'invalid_argument', meaning: 'The image cannot be decoded.' },
   IMAGE_TOO_LARGE: {

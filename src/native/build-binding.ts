@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -10,7 +10,39 @@ import { InstallError } from './install-error.ts';
 
 const run = promisify(execFile);
 
-const SOURCES = ['tfjs_backend.cc', 'tfjs_binding.cc'];
+/**
+ * What is changed in tfjs_backend.cc. It frees the content of string tensors when their handle goes, although others may
+ * hold the same buffer: a constant of a graph is empty after it was once an output. Here the buffer itself frees it, when
+ * nobody has it any more.
+ */
+const CHANGES: readonly (readonly [find: RegExp, replace: string])[] = [
+  [
+    /(?<=\nnamespace tfnodejs \{\n)/,
+    `
+static void DeallocStrings(void *data, size_t len, void *arg) {
+  TF_TString *strings = static_cast<TF_TString *>(data);
+  for (size_t i = 0; i < len / sizeof(TF_TString); i++) TF_TString_Dealloc(strings + i);
+  free(data);
+}
+`,
+  ],
+  [
+    /TF_AllocateTensor\(TF_DataType::TF_STRING, shape,\s*shape_length,\s*array_length \* sizeof\(TF_TString\)\)/,
+    'TF_NewTensor(TF_DataType::TF_STRING, shape, shape_length, calloc(array_length + 1, sizeof(TF_TString)), ' +
+      'array_length * sizeof(TF_TString), DeallocStrings, nullptr)',
+  ],
+  [/if \(TFE_TensorHandleDataType\(tensor_handle\) == TF_STRING\)/, 'if (false)'],
+];
+const CHANGED_SOURCE = 'tfjs_backend.cc';
+
+function change(source: string): string {
+  return CHANGES.reduce((text, [find, replace]) => {
+    if (!find.test(text))
+      throw new InstallError(`${CHANGED_SOURCE} of this tfjs-node is not what Slipway knows: ${find.source} is not in it.`);
+    return text.replace(find, () => replace);
+  }, source);
+}
+
 const BUILD_MS = 10 * 60_000;
 /** Folder of the headers of Node-API. */
 function nodeHeaders(): string {
@@ -63,6 +95,9 @@ export async function buildBinding(sources: string, folder: string, target: stri
   // The compiler's own temporary files would otherwise stay when it is interrupted.
   const scratch = await mkdtemp(join(tmpdir(), 'slipway-binding-'));
   try {
+    const binding = join(sources, 'binding');
+    const changed = join(scratch, CHANGED_SOURCE);
+    await writeFile(changed, change(await readFile(join(binding, CHANGED_SOURCE), 'utf8')));
     await run(
       program,
       [
@@ -72,7 +107,9 @@ export async function buildBinding(sources: string, folder: string, target: stri
         '-fPIC',
         '-shared',
         '-DNAPI_VERSION=8',
-        ...SOURCES.map((name) => join(sources, 'binding', name)),
+        changed,
+        join(binding, 'tfjs_binding.cc'),
+        `-I${binding}`,
         `-I${join(tensorflow, 'include')}`,
         `-I${nodeHeaders()}`,
         `-L${tensorflow}`,

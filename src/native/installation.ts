@@ -19,7 +19,7 @@ export const RECORD_FILE = 'installation.json';
 export const BINDING_FILE = 'tfjs_binding.node';
 
 /** Raised when what lies in the folder, or how the binding is built, changes. */
-export const RECORD_FORMAT = 1;
+export const RECORD_FORMAT = 2;
 
 export type Variant = 'cpu' | 'cuda';
 

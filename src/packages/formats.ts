@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 
 /** The model formats that a version folder can hold. */
-export const MODEL_FORMATS = ['onnx', 'tfjs-layers', 'tfjs-graph'] as const;
+export const MODEL_FORMATS = ['onnx', 'tfjs-layers', 'tfjs-graph', 'saved-model'] as const;
 export type ModelFormat = (typeof MODEL_FORMATS)[number];
 
 const ONNX_FILE = 'model.onnx';
@@ -36,7 +36,7 @@ async function tfjsFormat(file: string): Promise<ModelFormat> {
 
 /**
  * The format of the model in a version folder.
- * @throws SlipwayError INVALID_MODEL when there is none or more than one; ENGINE_UNAVAILABLE for a SavedModel.
+ * @throws SlipwayError INVALID_MODEL when there is none or more than one.
  */
 export async function detectFormat(folder: string): Promise<ModelFormat> {
   const names = await readdir(folder);
@@ -48,10 +48,7 @@ export async function detectFormat(folder: string): Promise<ModelFormat> {
     case TFJS_FILE:
       return tfjsFormat(join(folder, TFJS_FILE));
     case SAVED_MODEL_FILE:
-      throw new SlipwayError(
-        'ENGINE_UNAVAILABLE',
-        `${SAVED_MODEL_FILE}: a SavedModel needs the native TensorFlow engine, which this server does not have.`,
-      );
+      return 'saved-model';
     default:
       throw new SlipwayError('INVALID_MODEL', `The version folder holds none of ${ONNX_FILE}, ${TFJS_FILE} and ${SAVED_MODEL_FILE}.`);
   }

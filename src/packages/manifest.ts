@@ -131,7 +131,13 @@ export type Classification = z.infer<typeof classificationSchema>;
 /** `slipway.json` in a version folder: what the model file itself cannot say. Every field may be left out. */
 export const versionManifestSchema = z.strictObject({
   description: z.string().max(10_000).optional(),
-  engine: z.enum(['onnx', 'tfjs']).optional(),
+  engine: z.enum(['onnx', 'tfjs', 'tensorflow']).optional(),
+  /** What the engine tfjs computes on. */
+  backend: z.enum(['tensorflow', 'wasm', 'cpu']).optional(),
+  /** The kind of device that the model is to run on; the setting `devices.onMissing` says what happens without it. */
+  device: z.enum(['cpu', 'cuda']).optional(),
+  /** Of a SavedModel: the signature that is served; `serving_default` when left out. */
+  signature: z.string().min(1).optional(),
   preprocessing: preprocessingSchema.optional(),
   classification: classificationSchema.optional(),
   /** Measured quality, e.g. `{"accuracy": 0.989}`. */

@@ -1,3 +1,11 @@
+import type { EngineWishes } from '../engines/engine.ts';
+import type { VersionManifest } from '../packages/manifest.ts';
+
+/** What a manifest asks of the engine. */
+export function wishesOf({ engine, backend, device, signature }: VersionManifest): EngineWishes {
+  return { engine, backend, device, signature };
+}
+
 /** How a model is spread over the cores of a device. */
 export interface Spread {
   /** Runner processes. */

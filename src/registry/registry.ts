@@ -12,6 +12,7 @@ import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createModel, type Model, type RefreshOptions, type StateChange } from './model.ts';
 import { createMemoryBudget } from './memory/budget.ts';
 import { createWaiting } from './memory/waiting.ts';
+import { wishesOf } from './placement.ts';
 import { listModelFolders } from './scan.ts';
 import { deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';
 import type { ModelReference, Patience, ReadyVersion, Registry, VersionDescription } from './types.ts';
@@ -329,7 +330,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       // What can't be read or loaded never enters the repository.
       const { format, manifest } = await readVersionFolder(preparedFolder);
       const release = await loadSlots.acquire();
-      const placement = { folder: preparedFolder, format, engine: manifest.engine, threads: options.threads };
+      const placement = { folder: preparedFolder, format, ...wishesOf(manifest), threads: options.threads };
       await tryLoad(options.launcher, budget, `${name} (on trial)`, placement).finally(release);
       assertRunning();
       const model = ensure(name);

@@ -5,7 +5,7 @@ import { readVersionFolder } from '../packages/read-version.ts';
 import type { LoadedInfo, Runner, RunnerLauncher, RunnerStatus } from '../runners/runner.ts';
 import type { Lease, MemoryBudget, Tenant } from './memory/tenant.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
-import type { Spread } from './placement.ts';
+import { type Spread, wishesOf } from './placement.ts';
 import { createInstance, type Instance } from './instance.ts';
 import { bytesOfFolder } from './scan.ts';
 import type { ReadyVersion, VersionDescription, VersionState } from './types.ts';
@@ -226,7 +226,7 @@ export function createVersion(options: VersionOptions): Version {
         // What still serves is described by its own contents.
         if (current === undefined) contents = { format: read.format, manifest: read.manifest };
         const { threads, instances } = self.source;
-        runner = launcher.launch({ folder, format: read.format, engine: read.manifest.engine, threads, instances });
+        runner = launcher.launch({ folder, format: read.format, ...wishesOf(read.manifest), threads, instances });
         self.runner = runner;
         const launched = runner;
         launched.onStatus((status) => {

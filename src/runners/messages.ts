@@ -1,5 +1,5 @@
 import type { EncodedError } from '../errors/encode.ts';
-import type { WarmUpOptions } from '../engines/engine.ts';
+import type { MissingDevice, WarmUpOptions } from '../engines/engine.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { LoadedInfo, Placement } from './runner.ts';
 
@@ -10,7 +10,7 @@ import type { LoadedInfo, Placement } from './runner.ts';
  */
 
 /** Raised whenever a message or the frame changes; host and child refuse each other when theirs differ. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** One tensor of the body; the tensors lie there in the order of their headers. */
 export interface TensorHeader {
@@ -26,6 +26,7 @@ export interface LoadMessage {
   readonly protocol: number;
   readonly placement: Placement;
   readonly warmUp: WarmUpOptions;
+  readonly missingDevice: MissingDevice;
 }
 
 export interface RunMessage {

@@ -1,17 +1,15 @@
 import { basename, dirname } from 'node:path';
 import type { NamedTensors } from '../tensor/tensor.ts';
 import type { Signature } from '../tensor/signature.ts';
-import type { EngineName, WarmUpReport } from '../engines/engine.ts';
+import type { EngineName, EngineWishes, WarmUpReport } from '../engines/engine.ts';
 import type { ModelFormat } from '../packages/formats.ts';
 import type { SlipwayError } from '../errors/slipway-error.ts';
 
 /** What a runner is to load. */
-export interface Placement {
+export interface Placement extends EngineWishes {
   /** Absolute path of the version folder. */
   readonly folder: string;
   readonly format: ModelFormat;
-  /** Engine named by the manifest; the first that can run the format when undefined. */
-  readonly engine: EngineName | undefined;
   readonly threads: number;
   /** Processes that answer as one; 1 when left out. */
   readonly instances?: number;

@@ -131,6 +131,12 @@ run_tensorflow_serving() {
   install tensorflow-serving || return 0
   check tensorflow-serving tensorflow_serving_test.py
   check tensorflow-serving readme_snippets.py 'TensorFlow Serving'
+  if "$node" "$repository/bin/slipway.js" native status >/dev/null 2>&1; then
+    MODELS="$folder/models" check tensorflow-serving keras_export_test.py
+  else
+    skipped=$((skipped + 1))
+    echo 'skipped keras_export_test.py: needs native TensorFlow (npx slipway native install)'
+  fi
   discard tensorflow-serving
 }
 

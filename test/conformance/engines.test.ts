@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Engine, LoadedModel } from '../../src/engines/engine.ts';
 import { onnxEngine } from '../../src/engines/onnx/onnx-engine.ts';
+import { tensorflowEngine } from '../../src/engines/tensorflow/tensorflow-engine.ts';
 import { createTfjsEngine } from '../../src/engines/tfjs/tfjs-engine.ts';
 import type { ModelFormat } from '../../src/packages/formats.ts';
 import { type DType, STORAGE } from '../../src/tensor/dtype.ts';
@@ -9,6 +10,13 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { fixtureFolder, loadForTest } from '../helpers/fixture-models.ts';
 import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
 import { bytes, fp32 } from '../helpers/tensors.ts';
+
+const BROKEN: Readonly<Record<ModelFormat, readonly [fixture: string, file: string]>> = {
+  onnx: ['broken-onnx', 'model.onnx'],
+  'tfjs-layers': ['broken-tfjs', 'group1-shard1of1.bin'],
+  'tfjs-graph': ['broken-tfjs', 'group1-shard1of1.bin'],
+  'saved-model': ['broken-saved', 'saved_model.pb'],
+};
 
 /** One engine with one backend and one format, and the fixtures that hold the golden models in that format. */
 interface Target {
@@ -20,6 +28,8 @@ interface Target {
   /** Layers models have a batch dimension and at least one more. */
   readonly columns: readonly number[];
   readonly multi: string;
+  /** The outputs of `multi` in the model's own order. */
+  readonly multiOutputs?: readonly [string, string];
   /** Undefined where the format has no scalars. */
   readonly scalar?: string;
   readonly dtypes?: string;
@@ -54,6 +64,20 @@ const layers = {
   takesEmptyBatch: false,
 } as const;
 
+// Protobuf gives a map no order, so that of the names is taken.
+const saved = {
+  engine: tensorflowEngine,
+  format: 'saved-model',
+  timesThree: 'times-three-saved',
+  columns: [],
+  multi: 'multi-saved',
+  multiOutputs: ['difference', 'sum'],
+  scalar: 'scalar-saved',
+  dtypes: 'dtypes-saved',
+  takesEmptyBatch: true,
+  flushesSubnormals: true,
+} as const;
+
 const wasm = createTfjsEngine({ backends: ['wasm'] });
 const cpu = createTfjsEngine({ backends: ['cpu'] });
 const tensorflow = createTfjsEngine({ backends: ['tensorflow'] });
@@ -73,9 +97,10 @@ const TARGETS: readonly Target[] = [
     ...graph,
   },
   { title: 'tfjs tensorflow, layers model', engine: tensorflow, backend: 'tensorflow', flushesSubnormals: true, ...layers },
+  { title: 'tensorflow, SavedModel', backend: 'cpu', ...saved },
 ];
 
-const isHere = ({ backend }: Target): boolean => backend !== 'tensorflow' || tensorflowFolder !== undefined;
+const isHere = ({ engine }: Target): boolean => (engine !== tensorflow && engine !== tensorflowEngine) || tensorflowFolder !== undefined;
 
 async function run(model: LoadedModel, inputs: Record<string, Tensor>, outputs: readonly string[]): Promise<Record<string, Tensor>> {
   return Object.fromEntries(await model.run(new Map(Object.entries(inputs)), outputs));
@@ -119,7 +144,7 @@ function conforms(target: Target): void {
     const value = (name: string): unknown => ({ name, dtype: 'FP32', shape: [-1, 2] });
     expect((await load(target.multi)).signature).toEqual({
       inputs: [value('a'), value('b')],
-      outputs: [value('sum'), value('difference')],
+      outputs: (target.multiOutputs ?? ['sum', 'difference']).map(value),
     });
   });
 
@@ -251,12 +276,12 @@ function conforms(target: Target): void {
     const empty = fixtureFolder(target.format === 'onnx' ? 'times-three-layers' : 'times-three');
     await expect(target.engine.load({ folder: empty, format: target.format, threads: 1, tensorflowFolder })).rejects.toMatchObject({
       code: 'INVALID_MODEL',
-      message: expect.stringMatching(/^model\.(onnx|json) is missing/),
+      message: expect.stringMatching(/^(model\.(onnx|json)|saved_model\.pb) is missing/),
     });
   });
 
   it('refuses a damaged model and names the file', async () => {
-    const [fixture, file] = target.format === 'onnx' ? ['broken-onnx', 'model.onnx'] : ['broken-tfjs', 'group1-shard1of1.bin'];
+    const [fixture, file] = BROKEN[target.format];
     await expect(
       target.engine.load({ folder: fixtureFolder(fixture), format: target.format, threads: 1, tensorflowFolder }),
     ).rejects.toMatchObject({

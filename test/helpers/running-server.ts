@@ -5,6 +5,7 @@ import { onTestFinished } from 'vitest';
 import { configSchema, type Config } from '../../src/config/schema.ts';
 import type { Logger } from '../../src/observability/log.ts';
 import { createServer, type Server } from '../../src/server.ts';
+import { tensorflowFolder } from './native-tensorflow.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/models/', import.meta.url));
@@ -39,6 +40,7 @@ export async function runningServer(names: readonly string[], settings: Settings
   const state = settings.state ?? join(folder, 'state');
   await addModels(models, names);
   const config = configSchema.parse({
+    ...(tensorflowFolder !== undefined && { tensorflow: { folder: tensorflowFolder } }),
     ...settings,
     port: 0,
     grpcPort: 0,

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
+import type { DeviceKind } from '../engine.ts';
 import { type Installation, readInstallation } from '../../native/installation.ts';
 
 /** A tensor that TensorFlow holds. */
@@ -40,7 +41,16 @@ export interface NativeTensorFlow {
   readonly binding: TensorFlowBinding;
   readonly installation: Installation;
   /** The device that it takes first. */
-  readonly device: 'cuda' | 'cpu';
+  readonly device: DeviceKind;
+}
+
+/** How it is to be loaded. */
+export interface TensorFlowOptions {
+  /** As the setting `tensorflow.folder`; undefined where there is none for this process. */
+  readonly tensorflowFolder?: string | undefined;
+  readonly threads?: number | undefined;
+  /** With `cpu` it does not look for GPUs. */
+  readonly device?: DeviceKind | undefined;
 }
 
 /** TensorFlow's level "error": it tells its start and its choice of kernels at the levels below. */
@@ -49,28 +59,38 @@ const LOG_ERRORS = '2';
 let opened: NativeTensorFlow | undefined;
 
 /** TensorFlow reads these once, when it is loaded; there is no other way to tell it. */
-function tellThreads(threads: number): void {
+function tell({ threads = 1, device }: TensorFlowOptions): void {
   process.env['TF_NUM_INTRAOP_THREADS'] = String(threads);
   process.env['TF_NUM_INTEROP_THREADS'] = '1';
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= LOG_ERRORS;
   // Two threads of it spin for work; a runner that has two cores or fewer would only wait for itself.
   process.env['OMP_NUM_THREADS'] ??= String(threads);
+  if (device === 'cpu') process.env['CUDA_VISIBLE_DEVICES'] = '-1';
+  // Otherwise it takes all memory of a GPU at once, and no other process finds any.
+  process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
+}
+
+/** What it runs on, in words for users. */
+export function reasonOf({ device, installation }: NativeTensorFlow): string {
+  const { tensorflow, variant } = installation;
+  if (device === 'cuda') return `TensorFlow ${tensorflow} on a GPU.`;
+  return `TensorFlow ${tensorflow} on the CPU${variant === 'cuda' ? ', for it has found no GPU that it can use' : ''}.`;
 }
 
 /**
- * Loads native TensorFlow into this process, once: it stays, with the threads that it was first given.
- * @param folder as the setting `tensorflow.folder`; undefined where there is none for this process.
+ * Loads native TensorFlow into this process, once: it stays, with the options that it was first given.
  * @throws SlipwayError ENGINE_UNAVAILABLE with what is missing or does not fit.
  */
-export function openTensorFlow(folder: string | undefined, threads: number): NativeTensorFlow {
+export function openTensorFlow(options: TensorFlowOptions): NativeTensorFlow {
   if (opened !== undefined) return opened;
+  const { tensorflowFolder: folder } = options;
   const found = folder === undefined ? { state: 'absent' as const } : readInstallation(folder);
   if (found.state === 'absent') {
     throw new SlipwayError('ENGINE_UNAVAILABLE', 'Native TensorFlow is not installed. Run: npx slipway native install');
   }
   if (found.state === 'unusable') throw new SlipwayError('ENGINE_UNAVAILABLE', found.problem);
   const { installation } = found;
-  tellThreads(threads);
+  tell(options);
   let binding: TensorFlowBinding;
   try {
     binding = createRequire(import.meta.url)(installation.binding) as TensorFlowBinding;

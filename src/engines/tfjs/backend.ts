@@ -2,12 +2,11 @@ import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { messageOf } from '../../errors/slipway-error.ts';
-
-/** The backends of tfjs that Slipway uses. */
-export type BackendName = 'tensorflow' | 'wasm' | 'cpu';
+import type { DeviceKind, TfjsBackend } from '../engine.ts';
+import type { TensorFlowOptions } from '../tensorflow/binding.ts';
 
 /** Those that are tried unless others are asked for, fastest first for models of usual sizes. */
-export const BACKENDS = ['wasm', 'cpu'] as const satisfies readonly BackendName[];
+export const BACKENDS = ['wasm', 'cpu'] as const satisfies readonly TfjsBackend[];
 
 const PROCESS_EVENTS = ['uncaughtException', 'unhandledRejection'] as const;
 
@@ -43,16 +42,11 @@ async function startCpu(): Promise<boolean> {
   return tf.setBackend('cpu');
 }
 
-export interface BackendOptions {
-  /** Threads of the backends wasm and tensorflow, which keep those that they were started with. Default 1. */
-  readonly threads?: number | undefined;
-  /** Folder of native TensorFlow; the backend tensorflow does not start without. */
-  readonly tensorflowFolder?: string | undefined;
-}
+/** Of the backends wasm and tensorflow, which keep what they were started with. Threads are 1 when left out. */
+export type BackendOptions = TensorFlowOptions;
 
-const STARTS: Readonly<Record<BackendName, (options: BackendOptions) => Promise<boolean>>> = {
-  tensorflow: async ({ threads = 1, tensorflowFolder }) =>
-    (await import('./tensorflow-backend.ts')).startTensorFlow(tensorflowFolder, threads),
+const STARTS: Readonly<Record<TfjsBackend, (options: BackendOptions) => Promise<boolean>>> = {
+  tensorflow: async (options) => (await import('./tensorflow-backend.ts')).startTensorFlow(options),
   wasm: ({ threads = 1 }) => startWasm(threads),
   cpu: startCpu,
 };
@@ -61,7 +55,7 @@ const STARTS: Readonly<Record<BackendName, (options: BackendOptions) => Promise<
  * Makes a backend the one that computes. tfjs has one for the whole process, as it has one engine.
  * @returns undefined, or what went wrong, in words.
  */
-export async function activateBackend(name: BackendName, options: BackendOptions = {}): Promise<string | undefined> {
+export async function activateBackend(name: TfjsBackend, options: BackendOptions = {}): Promise<string | undefined> {
   // Ends the banners and warnings that tfjs prints to the console for developers.
   tf.enableProdMode();
   try {
@@ -71,12 +65,19 @@ export async function activateBackend(name: BackendName, options: BackendOptions
   }
 }
 
-/** How many threads the active backend computes on. */
-export async function activeThreads(): Promise<number> {
-  return tf.getBackend() === 'wasm' ? (await import('@tensorflow/tfjs-backend-wasm')).getThreadsCount() : 1;
+/** Whether a backend is the one that computes now. */
+export function isActive(name: TfjsBackend): boolean {
+  return tf.getBackend() === name;
 }
 
-/** Whether a backend is the one that computes now. */
-export function isActive(name: BackendName): boolean {
-  return tf.getBackend() === name;
+/** The device that a backend computes on, and what is to be said of it, once it has started. */
+export async function placeOf(name: TfjsBackend): Promise<{ readonly device: DeviceKind; readonly reason: string }> {
+  if (name === 'tensorflow') {
+    const { openTensorFlow, reasonOf } = await import('../tensorflow/binding.ts');
+    const opened = openTensorFlow({});
+    return { device: opened.device, reason: `tfjs on native ${reasonOf(opened)}` };
+  }
+  if (name === 'cpu') return { device: 'cpu', reason: 'tfjs in plain JavaScript, which is slow.' };
+  const threads = (await import('@tensorflow/tfjs-backend-wasm')).getThreadsCount();
+  return { device: 'cpu', reason: `tfjs on WebAssembly with SIMD${threads === 1 ? '' : ` and ${threads} threads`}.` };
 }

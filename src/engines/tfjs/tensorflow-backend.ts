@@ -1,7 +1,7 @@
 import { createRequire, registerHooks } from 'node:module';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
-import { openTensorFlow, type TensorFlowBinding } from '../tensorflow/binding.ts';
+import { openTensorFlow, type TensorFlowBinding, type TensorFlowOptions } from '../tensorflow/binding.ts';
 
 type BackendClass = new (binding: TensorFlowBinding, packageName: string) => tf.KernelBackend;
 
@@ -32,12 +32,11 @@ function loadKernels(): BackendClass {
 
 /**
  * Starts tfjs on native TensorFlow.
- * @param folder as `openTensorFlow`
  * @throws SlipwayError ENGINE_UNAVAILABLE
  */
-export function startTensorFlow(folder: string | undefined, threads: number): Promise<boolean> {
+export function startTensorFlow(options: TensorFlowOptions): Promise<boolean> {
   if (tf.engine().registryFactory['tensorflow'] === undefined) {
-    const { binding } = openTensorFlow(folder, threads);
+    const { binding } = openTensorFlow(options);
     restoreUtil();
     const Backend = loadKernels();
     tf.registerBackend('tensorflow', () => new Backend(binding, '@tensorflow/tfjs-node-gpu'));

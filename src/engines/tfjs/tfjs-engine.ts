@@ -1,7 +1,7 @@
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature } from '../../tensor/signature.ts';
-import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
-import { activateBackend, activeThreads, type BackendName, type BackendOptions, BACKENDS, isActive } from './backend.ts';
+import type { Engine, LoadedModel, LoadOptions, TfjsBackend } from '../engine.ts';
+import { activateBackend, type BackendOptions, BACKENDS, isActive, placeOf } from './backend.ts';
 import { createExecution, type Execution } from './execution.ts';
 import { MODEL_FILE, readModelFile } from '../../packages/tfjs/model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
@@ -10,11 +10,11 @@ import { readWeights } from '../../packages/tfjs/read-weights.ts';
 
 export interface TfjsEngineOptions {
   /** Backends to try, in this order; by default all, fastest first. */
-  readonly backends?: readonly BackendName[];
+  readonly backends?: readonly TfjsBackend[];
 }
 
 interface Started {
-  readonly backend: BackendName;
+  readonly backend: TfjsBackend;
   /** Why the backends before it were not taken; empty for the first. */
   readonly passedOver: string;
 }
@@ -24,7 +24,7 @@ interface Chosen extends Started {
 }
 
 /** Activates the first backend that starts. @throws SlipwayError ENGINE_UNAVAILABLE when none does. */
-async function firstBackend(backends: readonly BackendName[], options: BackendOptions): Promise<Started> {
+async function firstBackend(backends: readonly TfjsBackend[], options: BackendOptions): Promise<Started> {
   const problems: string[] = [];
   for (const backend of backends) {
     const problem = await activateBackend(backend, options);
@@ -63,22 +63,22 @@ function saidBy(message: string): string {
   return message.replace(/^tfjs failed: /, '').replace(/\.?\s*$/, '');
 }
 
-function reasonOf({ backend, passedOver, trial }: Chosen, threads: number): string {
-  const onThreads = threads === 1 ? '' : ` and ${threads} threads`;
-  const kinds: Readonly<Record<BackendName, string>> = {
-    tensorflow: 'tfjs on native TensorFlow.',
-    wasm: `tfjs on WebAssembly with SIMD${onThreads}.`,
-    cpu: 'tfjs in plain JavaScript, which is slow.',
-  };
-  const sentences = [kinds[backend]];
+function reasonOf({ passedOver, trial }: Chosen, ofBackend: string): string {
+  const sentences = [ofBackend];
   if (passedOver !== '') sentences.push(passedOver);
   if (trial.outcome === 'failed') sentences.push(`A trial run on zeros failed, and requests may fail too: ${saidBy(trial.error.message)}.`);
   return sentences.join(' ');
 }
 
+/** The backends to try for a model: what its manifest asks for, else those of the engine. */
+function backendsFor({ backend, device }: LoadOptions, backends: readonly TfjsBackend[]): readonly TfjsBackend[] {
+  if (backend !== undefined) return [backend];
+  return device === 'cuda' ? ['tensorflow', ...backends] : backends;
+}
+
 /** Tries the model on the active backend and, when that fails, on those after it. Leaves the chosen one active. */
 async function chooseBackend(
-  backends: readonly BackendName[],
+  backends: readonly TfjsBackend[],
   started: Started,
   signature: Signature,
   execute: Execution,
@@ -103,8 +103,9 @@ async function chooseBackend(
 }
 
 /** TF.js layers and graph models. It computes on the calling thread and event loop, so it belongs into a runner process. */
-export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}): Engine {
+export function createTfjsEngine({ backends: own = BACKENDS }: TfjsEngineOptions = {}): Engine {
   async function load(options: LoadOptions): Promise<LoadedModel> {
+    const backends = backendsFor(options, own);
     const started = await firstBackend(backends, options);
     const loaded = await readModel(options);
     const execute = createExecution(loaded);
@@ -116,11 +117,12 @@ export function createTfjsEngine({ backends = BACKENDS }: TfjsEngineOptions = {}
       throw error;
     }
     loaded.reset?.();
+    const { device, reason } = await placeOf(chosen.backend);
     return {
       signature: withTriedDtypes(loaded.signature, chosen.trial),
       backend: chosen.backend,
-      device: 'cpu',
-      reason: reasonOf(chosen, await activeThreads()),
+      device,
+      reason: reasonOf(chosen, reason),
       async run(inputs, outputs) {
         // tfjs has one backend for the whole process; another model may have changed it.
         if (!isActive(chosen.backend)) await activateBackend(chosen.backend, options);

@@ -16,10 +16,10 @@ function predict(x: tf.Tensor): tf.Tensor {
 }
 
 async function attempt(): Promise<string> {
-  const folder = process.env[FOLDER_VARIABLE];
-  const { binding, device } = openTensorFlow(folder, 1);
+  const options = { tensorflowFolder: process.env[FOLDER_VARIABLE] };
+  const { binding, device } = openTensorFlow(options);
   tf.enableProdMode();
-  if (!(await startTensorFlow(folder, 1))) throw new Error('the backend does not start');
+  if (!(await startTensorFlow(options))) throw new Error('the backend does not start');
   const x: tf.Tensor = tf.tensor2d([1, 2], [1, 2]);
   const answer = [...predict(x).dataSync()].join(', ');
   if (answer !== '5.5, 0') throw new Error(`the prediction is [${answer}] instead of [5.5, 0]`);

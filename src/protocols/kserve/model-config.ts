@@ -8,12 +8,15 @@ const PLATFORMS = {
   onnx: 'onnxruntime_onnx',
   'tfjs-layers': 'tfjs_layersmodel',
   'tfjs-graph': 'tfjs_graphmodel',
+  'saved-model': 'tensorflow_savedmodel',
 } as const satisfies Record<ModelFormat, string>;
 
-const MODEL_FILES = { onnx: 'model.onnx', 'tfjs-layers': 'model.json', 'tfjs-graph': 'model.json' } as const satisfies Record<
-  ModelFormat,
-  string
->;
+const MODEL_FILES = {
+  onnx: 'model.onnx',
+  'tfjs-layers': 'model.json',
+  'tfjs-graph': 'model.json',
+  'saved-model': 'saved_model.pb',
+} as const satisfies Record<ModelFormat, string>;
 
 export function platformOf(format: ModelFormat | undefined): string {
   return format === undefined ? '' : PLATFORMS[format];

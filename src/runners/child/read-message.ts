@@ -1,4 +1,4 @@
-import { ENGINE_NAMES } from '../../engines/engine.ts';
+import { DEVICE_KINDS, ENGINE_NAMES, TFJS_BACKENDS } from '../../engines/engine.ts';
 import { MODEL_FORMATS } from '../../packages/formats.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import type { HostMessage } from '../messages.ts';
@@ -8,6 +8,8 @@ type Fields = Readonly<Record<string, unknown>>;
 const DTYPE_NAMES: ReadonlySet<unknown> = new Set(DTYPES);
 const FORMATS: ReadonlySet<unknown> = new Set(MODEL_FORMATS);
 const ENGINES: ReadonlySet<unknown> = new Set(ENGINE_NAMES);
+const BACKENDS: ReadonlySet<unknown> = new Set(TFJS_BACKENDS);
+const DEVICES: ReadonlySet<unknown> = new Set(DEVICE_KINDS);
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -41,6 +43,9 @@ function isPlacement(value: unknown): boolean {
     isString(value['folder']) &&
     FORMATS.has(value['format']) &&
     (value['engine'] === undefined || ENGINES.has(value['engine'])) &&
+    (value['backend'] === undefined || BACKENDS.has(value['backend'])) &&
+    (value['device'] === undefined || DEVICES.has(value['device'])) &&
+    (value['signature'] === undefined || isString(value['signature'])) &&
     isCount(value['threads'])
   );
 }
@@ -75,7 +80,10 @@ function isHostMessage(value: unknown): value is HostMessage {
 /** Checks the header of a frame from the host. @throws Error when it is no message of this protocol. */
 export function readHostMessage(json: unknown): HostMessage {
   if (!isHostMessage(json)) throw new Error('The host sent a message that is not of the runner protocol.');
-  if (json.kind === 'load' && !(isPlacement(json.placement) && isWarmUp(json.warmUp)))
+  if (
+    json.kind === 'load' &&
+    !(isPlacement(json.placement) && isWarmUp(json.warmUp) && ['refuse', 'fallback'].includes(json.missingDevice))
+  )
     throw new Error('The host sent a placement that is not of the runner protocol.');
   return json;
 }

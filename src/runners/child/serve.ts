@@ -1,7 +1,15 @@
 import type { Socket } from 'node:net';
 import { encodeError } from '../../errors/encode.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
-import type { EngineName, LoadedModel, LoadOptions, WarmUpOptions, WarmUpReport } from '../../engines/engine.ts';
+import type {
+  EngineName,
+  EngineWishes,
+  LoadedModel,
+  LoadOptions,
+  MissingDevice,
+  WarmUpOptions,
+  WarmUpReport,
+} from '../../engines/engine.ts';
 import { createFrameReader, createFrameScratch, DEFAULT_MAX_FRAME_BYTES, type Section, writeFrame } from '../frames.ts';
 import { type ChildMessage, type HostMessage, type LoadMessage, PROTOCOL_VERSION, type RunMessage } from '../messages.ts';
 import { bodyBytesOf, packTensors, unpackTensors } from '../tensors.ts';
@@ -21,7 +29,7 @@ export interface RunnerChildOptions {
   /** The connection to the host; its end is the end of this process. */
   readonly connection: Socket;
   readonly loadModel: (
-    options: LoadOptions & { engine: EngineName | undefined; warmUp: WarmUpOptions },
+    options: LoadOptions & EngineWishes & { warmUp: WarmUpOptions; missingDevice: MissingDevice },
   ) => Promise<{ engine: EngineName; model: LoadedModel; warmUp?: WarmUpReport | undefined }>;
   readonly exit: (code: number) => void;
 }
@@ -64,11 +72,11 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
     return connection.writableLength > MAX_HELD_BYTES || performance.now() - heldSince > MAX_HELD_MS;
   }
 
-  async function load({ protocol, placement, warmUp }: LoadMessage): Promise<void> {
+  async function load({ protocol, placement, warmUp, missingDevice }: LoadMessage): Promise<void> {
     // The host compares versions as well; ending here keeps this side from misreading the placement.
     if (protocol !== PROTOCOL_VERSION) throw new Error(`The host speaks runner protocol ${protocol}, this program ${PROTOCOL_VERSION}.`);
     try {
-      const loaded = await loadModel({ ...placement, warmUp });
+      const loaded = await loadModel({ ...placement, warmUp, missingDevice });
       model = loaded.model;
       const { signature, backend, device, reason } = model;
       const memoryBytes = process.memoryUsage.rss();

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { WarmUpOptions } from '../../engines/engine.ts';
+import type { MissingDevice, WarmUpOptions } from '../../engines/engine.ts';
 import { decodeError } from '../../errors/encode.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
@@ -31,7 +31,7 @@ export interface RunnerConnection {
   readonly inFlight: number;
   /** Resident memory that the runner told last, in bytes. */
   readonly reportedBytes: number | undefined;
-  load(placement: Placement, warmUp: WarmUpOptions): void;
+  load(placement: Placement, warmUp: WarmUpOptions, missingDevice: MissingDevice): void;
   run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
   /** Asks the runner to finish its run and end. */
   requestStop(): void;
@@ -149,8 +149,8 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
     get reportedBytes() {
       return reportedBytes;
     },
-    load(placement, warmUp) {
-      send({ kind: 'load', protocol: PROTOCOL_VERSION, placement, warmUp });
+    load(placement, warmUp, missingDevice) {
+      send({ kind: 'load', protocol: PROTOCOL_VERSION, placement, warmUp, missingDevice });
     },
     run(parts, outputs) {
       return new Promise((resolve, reject) => {

@@ -34,6 +34,8 @@ export interface RunnerLauncherOptions {
   readonly stopGraceMs?: number;
   /** As the settings under `warmUp`; models are not warmed up when left out. */
   readonly warmUp?: ProcessSettings['warmUp'];
+  /** As the setting `devices.onMissing`; `fallback` when left out. */
+  readonly missingDevice?: ProcessSettings['missingDevice'];
   /** Largest frame to or from a runner, in bytes. Default 2 GiB − 1. */
   readonly maxFrameBytes?: number;
   /** The program that is started; Slipway's own unless a test needs one that misbehaves. */
@@ -86,6 +88,7 @@ export function createRunnerLauncher(options: RunnerLauncherOptions): RunnerLaun
     stopGraceMs: options.stopGraceMs ?? 2_000,
     maxFrameBytes: options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
     warmUp: options.warmUp ?? NO_WARM_UP,
+    missingDevice: options.missingDevice ?? 'fallback',
   };
   return {
     launch: (placement) =>

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import type { WarmUpOptions } from '../../engines/engine.ts';
+import type { MissingDevice, WarmUpOptions } from '../../engines/engine.ts';
 import { hasCode } from '../../errors/has-code.ts';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
@@ -31,6 +31,7 @@ export interface ProcessSettings {
   readonly stopGraceMs: number;
   readonly maxFrameBytes: number;
   readonly warmUp: Omit<WarmUpOptions, 'folder'>;
+  readonly missingDevice: MissingDevice;
 }
 
 /** Why a process does not serve any more. */
@@ -185,7 +186,7 @@ export function startRunnerProcess(options: RunnerProcessOptions): RunnerProcess
     resolveEnded();
   }
 
-  connection.load(placement, { ...settings.warmUp, folder: placement.recordedFolder ?? placement.folder });
+  connection.load(placement, { ...settings.warmUp, folder: placement.recordedFolder ?? placement.folder }, settings.missingDevice);
 
   return {
     get inFlight() {

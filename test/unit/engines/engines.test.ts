@@ -11,6 +11,7 @@ describe('chooseEngine', () => {
     expect(chooseEngine('onnx')).toEqual({ engine: 'onnx', reason: expect.stringContaining('onnx') });
     expect(chooseEngine('tfjs-layers').engine).toBe('tfjs');
     expect(chooseEngine('tfjs-graph').engine).toBe('tfjs');
+    expect(chooseEngine('saved-model').engine).toBe('tensorflow');
   });
 
   it('takes the preferred engine when it can run the format', () => {

@@ -46,7 +46,6 @@ describe('readVersionFolder', () => {
     ['two models', { 'model.onnx': '', 'model.json': '{}' }, 'INVALID_MODEL', /model\.onnx and model\.json/],
     ['a model.json that is no JSON', { 'model.json': '{' }, 'INVALID_MODEL', /model\.json is not valid JSON/],
     ['a model.json of another kind', { 'model.json': '{"a":1}' }, 'INVALID_MODEL', /neither/],
-    ['a SavedModel', { 'saved_model.pb': '' }, 'ENGINE_UNAVAILABLE', /native TensorFlow/],
     ['a manifest that is no JSON', { 'model.onnx': '', 'slipway.json': '{' }, 'INVALID_MANIFEST', /slipway\.json is not valid JSON/],
     [
       'a manifest with a wrong field',

@@ -10,8 +10,14 @@ const warmUp = { mode: 'auto', onFailure: 'refuse', maxRequests: 5, folder: '/m/
 const spec: TensorSpec = { name: 'x', dtype: 'FP32', shape: [-1, 2] };
 
 const HOST_MESSAGES: HostMessage[] = [
-  { kind: 'load', protocol: PROTOCOL_VERSION, placement, warmUp },
-  { kind: 'load', protocol: PROTOCOL_VERSION, placement: { ...placement, engine: 'tfjs' }, warmUp: { ...warmUp, mode: 'off' } },
+  { kind: 'load', protocol: PROTOCOL_VERSION, placement, warmUp, missingDevice: 'refuse' },
+  {
+    kind: 'load',
+    protocol: PROTOCOL_VERSION,
+    placement: { ...placement, engine: 'tfjs', backend: 'wasm', device: 'cpu', signature: 's' },
+    warmUp: { ...warmUp, mode: 'off' },
+    missingDevice: 'fallback',
+  },
   { kind: 'run', id: 1, outputs: ['y'], tensors: [tensor] },
   { kind: 'ping', id: 0 },
   { kind: 'stop' },

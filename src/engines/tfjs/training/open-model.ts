@@ -2,7 +2,8 @@ import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type * as tf from '@tensorflow/tfjs-core';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import { type LayerConfig, TRAINING_BACKENDS, type Values } from '../../training/trainer.ts';
-import { activateBackend, type BackendName, type BackendOptions } from '../backend.ts';
+import type { TfjsBackend } from '../../engine.ts';
+import { activateBackend, type BackendOptions } from '../backend.ts';
 import { buildModel } from './build-model.ts';
 import { addChainedOps } from './chained-ops.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
@@ -12,7 +13,7 @@ import { registerSegmentSum } from './segment-sum.ts';
 /** What computes the steps. */
 export interface TrainingBackend extends BackendOptions {
   /** Backends to try, in this order; by default TensorFlow where it is installed, then wasm, then cpu. */
-  readonly backends?: readonly BackendName[];
+  readonly backends?: readonly TfjsBackend[];
 }
 
 async function startBackend({ backends, ...options }: TrainingBackend): Promise<string> {
