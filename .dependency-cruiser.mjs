@@ -3,7 +3,7 @@
  * what it can know. `npm run check:layers` holds the code to it.
  */
 const core =
-  '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency|jobs|protobuf|compiler|compilation|optimization)/';
+  '^src/(inference|registry|scheduler|tensor|errors|packages|preprocessing|datasets|concurrency|jobs|protobuf|compiler|compilation|optimization|devices)/';
 
 export default {
   forbidden: [
@@ -73,6 +73,13 @@ export default {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/(engines|runners/child|jobs/child)/' },
       to: { path: '^src/(engines/(onnx|tfjs|tensorflow|engines\\.ts)|runners/child)', pathNot: '^src/engines/engine\\.ts$' },
+    },
+    {
+      name: 'devices-know-the-machine-only',
+      comment: 'What there is to run on. What runs there, others add.',
+      severity: 'error',
+      from: { path: '^src/devices/' },
+      to: { path: '^src/', pathNot: '^src/(devices/|errors/|native/installation\\.ts)' },
     },
     {
       name: 'native-brings-a-library-only',

@@ -6,6 +6,8 @@ import type { CompileResult } from './compilation/result.ts';
 import type { Config } from './config/schema.ts';
 import { createDatasetCatalog } from './datasets/catalog.ts';
 import { createUploadStore } from './datasets/uploads.ts';
+import { createDeviceReader } from './devices/devices.ts';
+import { enginesHere } from './devices/engines-here.ts';
 import { createInference } from './inference/inference.ts';
 import { createQuotas } from './inference/quotas.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
@@ -27,6 +29,7 @@ import type { Registry } from './registry/types.ts';
 import { createGroupingLauncher } from './runners/group.ts';
 import { runnerEnvironment } from './runners/host/environment.ts';
 import { createRunnerLauncher } from './runners/host/launcher.ts';
+import { processMemoryBytes } from './runners/host/memory.ts';
 import { createLanes } from './scheduler/lanes.ts';
 
 export interface Server {
@@ -76,7 +79,8 @@ function readyLine(registry: Registry): string {
  */
 export function createServer(config: Config, { logger, env: ownEnv, version, isAlone = true }: ServerEnvironment): Server {
   // What child processes are given: they load engines, this process does not.
-  const env = { ...ownEnv, ...tensorflowEnvironment(resolve(config.tensorflow.folder ?? defaultFolder(ownEnv)), ownEnv) };
+  const tensorflowFolder = resolve(config.tensorflow.folder ?? defaultFolder(ownEnv));
+  const env = { ...ownEnv, ...tensorflowEnvironment(tensorflowFolder, ownEnv) };
   let phase: ServerPhase = 'starting';
   let addresses: readonly string[] = [];
   let stopping: Promise<void> | undefined;
@@ -158,6 +162,8 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     inference,
     lanes,
     statistics,
+    devices: createDeviceReader({ memoryOf: processMemoryBytes, env: ownEnv }),
+    engines: () => enginesHere(tensorflowFolder),
     phase: () => phase,
     version,
   };

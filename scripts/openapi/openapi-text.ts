@@ -27,6 +27,8 @@ export function describedProtocols(): HttpProtocol[] {
     inference: {} as Inference,
     lanes: {} as Lanes,
     statistics: {} as InferenceStatistics,
+    devices: () => Promise.reject(new Error('described only')),
+    engines: () => [],
     phase: () => 'ready',
     version,
   });

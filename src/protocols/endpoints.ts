@@ -1,6 +1,8 @@
 import { join, resolve } from 'node:path';
 import type { CompiledModels } from '../compilation/compiled-models.ts';
 import type { Config } from '../config/schema.ts';
+import type { Devices } from '../devices/device.ts';
+import type { EngineHere } from '../devices/engines-here.ts';
 import type { DatasetCatalog } from '../datasets/catalog.ts';
 import type { UploadStore } from '../datasets/uploads.ts';
 import type { Jobs } from '../jobs/jobs.ts';
@@ -17,6 +19,7 @@ import { createOpenInference, type OpenInference } from './kserve/open-inference
 import { createKserveProtocol } from './kserve/rest/kserve-protocol.ts';
 import { createDatasetRoutes } from './management/dataset-routes.ts';
 import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts';
+import { createDeviceRoutes } from './management/device-routes.ts';
 import { createMemoryRoutes } from './management/memory-routes.ts';
 import { createModelRoutes } from './management/model-routes.ts';
 import { createPackageRoutes } from './management/package-routes.ts';
@@ -43,6 +46,9 @@ export interface ProtocolParts {
   readonly inference: Inference;
   readonly lanes: Lanes;
   readonly statistics: InferenceStatistics;
+  readonly devices: () => Promise<Devices>;
+  /** What each engine can compute on here. */
+  readonly engines: () => readonly EngineHere[];
   readonly phase: () => ServerPhase;
   /** Slipway's version. */
   readonly version: string;
@@ -66,7 +72,7 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
 function nativeProtocol(
-  { config, registry, compiledModels, datasets, uploads, jobs, lanes, statistics, phase }: ProtocolParts,
+  { config, registry, compiledModels, datasets, uploads, jobs, lanes, statistics, devices, engines, phase }: ProtocolParts,
   predict: Predict,
 ): HttpProtocol {
   const { limits } = config;
@@ -76,6 +82,7 @@ function nativeProtocol(
     ...createPackageRoutes(registry, compiledModels),
     ...createSchedulerRoutes({ registry, lanes }),
     ...createMemoryRoutes(() => registry.memory()),
+    ...createDeviceRoutes({ devices, engines, models: () => registry.list(), budgetBytes: config.memory.budgetBytes }),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
     ...createDatasetRoutes(datasets),
     ...createDatasetUploadRoutes({

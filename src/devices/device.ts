@@ -1,0 +1,29 @@
+/** What a device has and who uses it, in bytes. */
+export interface DeviceMemory {
+  readonly totalBytes: number;
+  /** By this server and the processes that it has started. */
+  readonly usedByUsBytes: number;
+  /** By whoever else is on the machine. */
+  readonly usedByOthersBytes: number;
+}
+
+/** Something that models can run on. */
+export interface Device {
+  /** `cpu`, or `cuda:0` for the first GPU. */
+  readonly id: string;
+  readonly kind: 'cpu' | 'cuda';
+  /** As the manufacturer calls it. */
+  readonly name: string;
+  /** Version of the driver; undefined for a CPU. */
+  readonly driver: string | undefined;
+  /** Of a CPU: the cores that this process may use. */
+  readonly cores: number | undefined;
+  readonly memory: DeviceMemory;
+}
+
+/** The devices of this machine. */
+export interface Devices {
+  readonly devices: readonly Device[];
+  /** Why no GPU is listed; undefined when one is. */
+  readonly withoutGpu: string | undefined;
+}

@@ -1,0 +1,29 @@
+import { readCpu } from './cpu.ts';
+import type { Devices } from './device.ts';
+import { readNvidia } from './nvidia.ts';
+import { processTree } from './processes.ts';
+
+export interface DeviceOptions {
+  /** Memory of a process in bytes; undefined when it is gone or the system does not tell. */
+  readonly memoryOf: (pid: number) => Promise<number | undefined>;
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+}
+
+/** A reader of this machine's devices. Who asks while an answer is being made gets the same one. */
+export function createDeviceReader({ memoryOf, env }: DeviceOptions): () => Promise<Devices> {
+  let underWay: Promise<Devices> | undefined;
+
+  async function read(): Promise<Devices> {
+    const ours = await processTree(process.pid);
+    const [cpu, gpus] = await Promise.all([readCpu(ours, memoryOf), readNvidia(ours, env)]);
+    if (typeof gpus === 'string') return { devices: [cpu], withoutGpu: gpus };
+    return { devices: [cpu, ...gpus], withoutGpu: undefined };
+  }
+
+  return () => {
+    underWay ??= read().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
+}

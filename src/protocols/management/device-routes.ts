@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import type { Devices } from '../../devices/device.ts';
+import type { EngineHere } from '../../devices/engines-here.ts';
+import type { ModelDescription } from '../../registry/types.ts';
+import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
+
+const bytes = z.int().nonnegative();
+
+const device = z
+  .object({
+    id: z.string().describe('`cpu`, or `cuda:0` for the first GPU.'),
+    kind: z.enum(['cpu', 'cuda']),
+    name: z.string().describe('As the manufacturer calls it.'),
+    driver: z.string().optional().describe('Version of the driver of a GPU.'),
+    cores: z.int().optional().describe('Of a CPU: those that the server may use.'),
+    memory: z.object({
+      totalBytes: bytes.describe('All of it; the limit of a container, where there is one.'),
+      usedByUsBytes: bytes.describe('By the server and every process that it has started.'),
+      usedByOthersBytes: bytes,
+      budgetBytes: bytes.optional().describe('What models may take of it: the setting `memory.budgetBytes`.'),
+    }),
+    models: z.array(
+      z.object({
+        model: z.string(),
+        version: z.int(),
+        engine: z.string(),
+        backend: z.string(),
+        reason: z.string().describe('Why this engine and backend.'),
+      }),
+    ),
+  })
+  .meta({ id: 'Device' });
+
+const engine = z
+  .object({
+    engine: z.string(),
+    backends: z.array(
+      z.object({
+        backend: z.string(),
+        device: z.enum(['cpu', 'cuda']),
+        available: z.boolean(),
+        reason: z.string().describe('What it is, or why it is not there.'),
+      }),
+    ),
+  })
+  .meta({ id: 'EngineHere' });
+
+const devicesAnswer = z.object({
+  devices: z.array(device),
+  withoutGpu: z.string().optional().describe('Why no GPU is listed.'),
+  engines: z.array(engine),
+});
+
+const EXAMPLE: z.infer<typeof devicesAnswer> = {
+  devices: [
+    {
+      id: 'cpu',
+      kind: 'cpu',
+      name: 'AMD EPYC 9B14',
+      cores: 2,
+      memory: { totalBytes: 8_330_000_000, usedByUsBytes: 165_000_000, usedByOthersBytes: 1_210_000_000 },
+      models: [
+        { model: 'digits', version: 1, engine: 'onnx', backend: 'cpu', reason: 'The engine onnx, the only one for the format onnx.' },
+      ],
+    },
+  ],
+  withoutGpu: 'There is no nvidia-smi, which comes with the driver of NVIDIA’s GPUs.',
+  engines: [{ engine: 'onnx', backends: [{ backend: 'cpu', device: 'cpu', available: true, reason: 'ONNX Runtime’s CPU provider.' }] }],
+};
+
+export interface DeviceRouteOptions {
+  readonly devices: () => Promise<Devices>;
+  readonly engines: () => readonly EngineHere[];
+  readonly models: () => readonly ModelDescription[];
+  /** As the setting `memory.budgetBytes`. */
+  readonly budgetBytes: number | undefined;
+}
+
+/** The versions in memory that run on a kind of device; TensorFlow takes the first GPU. */
+function modelsOn(id: string, models: readonly ModelDescription[]): z.infer<typeof device>['models'] {
+  const kind = id === 'cuda:0' ? 'cuda' : id;
+  return models.flatMap(({ name, versions }) =>
+    versions.flatMap(({ version, state, loaded }) =>
+      state === 'ready' && loaded?.device === kind
+        ? [{ model: name, version, engine: loaded.engine, backend: loaded.backend, reason: loaded.reason }]
+        : [],
+    ),
+  );
+}
+
+/** `GET /devices`: what there is to run on, who uses it, and what each engine could use. */
+export function createDeviceRoutes({ devices, engines, models, budgetBytes }: DeviceRouteOptions): RouteDefinition[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/devices',
+      operationId: 'devices',
+      tag: 'models',
+      summary: 'The devices of the machine, who uses their memory, and what each engine can compute on.',
+      responses: { 200: { description: 'Every device and engine.', schema: devicesAnswer, example: EXAMPLE } },
+      errors: [500],
+      handle: async () => {
+        const found = await devices();
+        const described = models();
+        return json(200, {
+          devices: found.devices.map(({ driver, cores, memory, ...rest }) => ({
+            ...rest,
+            ...(driver !== undefined && { driver }),
+            ...(cores !== undefined && { cores }),
+            memory: { ...memory, ...(rest.kind === 'cpu' && budgetBytes !== undefined && { budgetBytes }) },
+            models: modelsOn(rest.id, described),
+          })),
+          ...(found.withoutGpu !== undefined && { withoutGpu: found.withoutGpu }),
+          engines: engines(),
+        });
+      },
+    }),
+  ];
+}

@@ -1,0 +1,119 @@
+import { cp, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { fixtureFolder } from '../helpers/fixture-models.ts';
+import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
+import { runningServer } from '../helpers/running-server.ts';
+import { temporaryFolder } from '../helpers/temporary-folder.ts';
+
+interface Answer {
+  readonly devices: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly name: string;
+    readonly memory: {
+      readonly totalBytes: number;
+      readonly usedByUsBytes: number;
+      readonly usedByOthersBytes: number;
+      readonly budgetBytes?: number;
+    };
+    readonly models: readonly { readonly model: string; readonly engine: string; readonly backend: string }[];
+  }[];
+  readonly withoutGpu?: string;
+  readonly engines: readonly {
+    readonly engine: string;
+    readonly backends: readonly {
+      readonly backend: string;
+      readonly device: string;
+      readonly available: boolean;
+      readonly reason: string;
+    }[];
+  }[];
+}
+
+async function devicesOf(address: string): Promise<Answer> {
+  return (await (await fetch(`${address}/devices`)).json()) as Answer;
+}
+
+async function askedModel(
+  address: string,
+): Promise<{ state: string; reason: string; engine: string; backend: string; device: string; engineReason: string }> {
+  const answer = await fetch(`${address}/models/asked`);
+  return ((await answer.json()) as { versions: never[] }).versions[0]!;
+}
+
+/** A repository with one model that asks for something in its slipway.json. */
+async function asking(fixture: string, manifest: object): Promise<string> {
+  const models = await temporaryFolder();
+  const folder = join(models, 'asked', '1');
+  await cp(fixtureFolder(fixture), folder, { recursive: true });
+  await writeFile(join(folder, 'slipway.json'), JSON.stringify(manifest));
+  return models;
+}
+
+describe('GET /devices', () => {
+  it('tells the CPU, who uses its memory, the models on it, and what each engine could use', async () => {
+    const { address } = await runningServer(['times-three', 'times-three-graph']);
+    const { devices, engines, withoutGpu } = await devicesOf(address);
+    const [cpu, ...gpus] = devices;
+    expect(cpu).toMatchObject({ id: 'cpu', kind: 'cpu', name: expect.stringMatching(/./) as string });
+    const { totalBytes, usedByUsBytes, usedByOthersBytes } = cpu!.memory;
+    expect(usedByUsBytes).toBeGreaterThan(50e6);
+    expect(usedByOthersBytes).toBeGreaterThan(0);
+    expect(usedByUsBytes + usedByOthersBytes).toBeLessThanOrEqual(totalBytes);
+    expect(cpu!.models).toMatchObject([
+      { model: 'times-three', engine: 'onnx', backend: 'cpu' },
+      { model: 'times-three-graph', engine: 'tfjs', backend: 'wasm' },
+    ]);
+    expect(gpus.length === 0).toBe(withoutGpu !== undefined);
+    expect(engines.map(({ engine }) => engine)).toEqual(['onnx', 'tensorflow', 'tfjs']);
+    const tensorflow = engines[1]!.backends.find(({ device }) => device === 'cpu')!;
+    expect(tensorflow.available).toBe(tensorflowFolder !== undefined);
+    expect(tensorflow.reason).toMatch(/TensorFlow/);
+  });
+});
+
+describe('a model that asks for a device that is not there', () => {
+  it('is served on the CPU and says so', async () => {
+    const models = await asking('times-three', { device: 'cuda' });
+    const { address } = await runningServer([], { models });
+    expect(await askedModel(address)).toMatchObject({
+      state: 'ready',
+      device: 'cpu',
+      engineReason: expect.stringContaining(
+        'slipway.json asks for the device cuda, which this engine cannot have here; it runs on cpu.',
+      ) as string,
+    });
+  });
+
+  it('is not served where the setting says so', async () => {
+    const models = await asking('times-three', { device: 'cuda' });
+    const { address } = await runningServer([], { models, devices: { onMissing: 'refuse' } });
+    const { state, reason } = await askedModel(address);
+    expect(state).toBe('failed');
+    expect(reason).toContain('devices.onMissing');
+  });
+});
+
+describe.skipIf(tensorflowFolder === undefined)(`models on native TensorFlow (${NEEDS_TENSORFLOW})`, () => {
+  it('are those that ask for it, layers models too, which are not compiled then', async () => {
+    const models = await asking('times-three-layers', { backend: 'tensorflow' });
+    const { address } = await runningServer(['times-three-saved'], { models });
+    expect(await askedModel(address)).toMatchObject({
+      state: 'ready',
+      engine: 'tfjs',
+      backend: 'tensorflow',
+      engineReason: expect.stringMatching(/native TensorFlow 2\.\d+\.\d+ on/) as string,
+    });
+    const answer = await fetch(`${address}/models/times-three-saved/predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"inputs":[1,2]}',
+    });
+    expect(await answer.json()).toMatchObject({ outputs: { y: [3, 6] } });
+    expect((await devicesOf(address)).devices.flatMap((device) => device.models)).toMatchObject([
+      { model: 'asked', engine: 'tfjs', backend: 'tensorflow' },
+      { model: 'times-three-saved', engine: 'tensorflow' },
+    ]);
+  });
+});
