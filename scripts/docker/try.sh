@@ -22,11 +22,21 @@ mkdir "$work/build" "$work/app"
 (cd "$work/build" && sh scripts/docker/build.sh)
 sh "$work/build/scripts/docker/assemble.sh" "$work/build" "$work/app"
 echo "the image's content without Node: $(du -sh "$work/app" | cut -f1)"
+cp "$work/build/scripts/docker/native.sh" "$work/"
 # Only what the image holds may be needed.
 rm -rf "$work/build"
 
 cd "$work/app"
-"$node_binary" --max-semi-space-size=8 bin/slipway.js --port 0 --grpc-port 0 >"$work/log" &
+# Where native TensorFlow can be installed, it was for the tests.
+native=
+if "$node_binary" bin/slipway.js native status >/dev/null 2>&1; then
+  native=yes
+  NODE_BINARY=$node_binary sh "$work/native.sh" "$work/tensorflow"
+  cp -R "$repository/test/fixtures/models/times-three-saved" models/
+else
+  echo "skipped: native TensorFlow in the image (npx slipway native install)"
+fi
+"$node_binary" --max-semi-space-size=8 bin/slipway.js --port 0 --grpc-port 0 --tensorflow-folder "$work/tensorflow" >"$work/log" &
 server=$!
 port=
 tries=0
@@ -57,6 +67,18 @@ IMAGE=$repository/test/fixtures/images/seven.png PORT=$port "$node_binary" --inp
   console.log(text);
   if (JSON.parse(text).predictions?.[0]?.label !== "7") throw new Error("the built server does not recognise the digit");
 '
+if [ -n "$native" ]; then
+  PORT=$port "$node_binary" --input-type=module --eval '
+    const answer = await fetch(`http://127.0.0.1:${process.env.PORT}/models/times-three-saved/predict`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ inputs: [2] }),
+    });
+    const text = await answer.text();
+    console.log(text);
+    if (JSON.parse(text).outputs?.y?.[0] !== 6) throw new Error("the built server does not serve the SavedModel");
+  '
+fi
 kill -TERM "$server"
 status=0
 wait "$server" || status=$?
