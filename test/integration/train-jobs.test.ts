@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Job } from '../../src/jobs/job.ts';
 import { failureOf, post } from '../helpers/http.ts';
+import { tensorflowFolder } from '../helpers/native-tensorflow.ts';
 import { runningServer } from '../helpers/running-server.ts';
 
 const wine = await readFile(new URL('../../examples/data/wine.csv', import.meta.url));
@@ -261,7 +262,7 @@ describe('training jobs', () => {
 
   it.each([
     ['onnx', 'onnx cpu'],
-    ['tfjs', 'tfjs wasm'],
+    ['tfjs', tensorflowFolder === undefined ? 'tfjs wasm' : 'tfjs tensorflow'],
   ])('go on by themselves when their process is killed, to the same weights, with the engine %s', async (engine, trainer) => {
     const layers = [
       { class_name: 'Dense', config: { units: 16, kernel_regularizer: { class_name: 'L1L2', config: { l1: 0, l2: 0.001 } } } },

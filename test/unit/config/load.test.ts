@@ -93,7 +93,7 @@ describe('loadConfig', () => {
       if (setting.kind === 'boolean') return fc.tuple(fc.constant(setting), fc.boolean());
       if (setting.kind === 'number') return fc.tuple(fc.constant(setting), fc.integer({ min: 1, max: 65_535 }));
       // Those of these groups are choices, or have a form.
-      const isChoice = ['logging', 'warmUp', 'clients'].includes(setting.path[0]!);
+      const isChoice = ['logging', 'warmUp', 'clients', 'devices'].includes(setting.path[0]!);
       return fc.tuple(fc.constant(setting), isChoice ? fc.constant(setting.default) : fc.string({ minLength: 1 }));
     });
     fc.assert(
