@@ -113,8 +113,9 @@ export function createCompilingLauncher(launcher: RunnerLauncher, models: Compil
 
   return {
     launch(placement) {
-      const { format, engine, backend, device = 'cpu' } = placement;
-      const isTfjs = engine === 'tfjs' || backend !== undefined || device !== 'cpu';
+      const { format, engine, backend, device } = placement;
+      // CUDA is there by way of tfjs on TensorFlow.
+      const isTfjs = engine === 'tfjs' || backend !== undefined || device === 'cuda';
       if (format !== 'tfjs-layers' || isTfjs) return launcher.launch(placement);
       return createDeferredRunner(() => prepare(placement));
     },

@@ -4,8 +4,9 @@ import { readInstallation } from '../native/installation.ts';
 export interface BackendHere {
   /** As the manifest names it. */
   readonly backend: string;
-  readonly device: 'cpu' | 'cuda';
-  readonly available: boolean;
+  readonly device: 'cpu' | 'cuda' | 'webgpu';
+  /** Undefined where only a try can tell. */
+  readonly available: boolean | undefined;
   /** What it is, or why it is not there, in words for users. */
   readonly reason: string;
 }
@@ -47,7 +48,16 @@ export function enginesHere(folder: string): readonly EngineHere[] {
   return [
     {
       engine: 'onnx',
-      backends: [{ backend: 'cpu', device: 'cpu', available: true, reason: 'ONNX Runtime’s CPU provider.' }],
+      backends: [
+        {
+          backend: 'webgpu',
+          device: 'webgpu',
+          available: undefined,
+          reason:
+            'ONNX Runtime’s WebGPU provider, tried for versions that ask for the device webgpu; needs a GPU with Vulkan, Metal or Direct3D 12.',
+        },
+        { backend: 'cpu', device: 'cpu', available: true, reason: 'ONNX Runtime’s CPU provider.' },
+      ],
     },
     { engine: 'tensorflow', backends: tensorflow.map((each) => ({ backend: each.device, ...each })) },
     {

@@ -10,7 +10,7 @@ export const TFJS_BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const;
 export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
 
 /** Kinds of devices that models can be asked to run on. */
-export const DEVICE_KINDS = ['cpu', 'cuda'] as const;
+export const DEVICE_KINDS = ['cpu', 'cuda', 'webgpu'] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
 /** What is done with a model whose device is not there: it is not served, or served on another one. */

@@ -1,19 +1,20 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { onnxEngine } from '../../src/engines/onnx/onnx-engine.ts';
-import type { Engine } from '../../src/engines/engine.ts';
+import type { DeviceKind, Engine } from '../../src/engines/engine.ts';
 import { createTfjsEngine } from '../../src/engines/tfjs/tfjs-engine.ts';
 import type { ModelFormat } from '../../src/packages/formats.ts';
 import { fixtureFolder, loadForTest } from '../helpers/fixture-models.ts';
 import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
 import { runningServer } from '../helpers/running-server.ts';
 import { accuracyOf, UNSEEN_COUNT, unseenImages, unseenLabels } from '../helpers/unseen-digits.ts';
+import { hasWebGpu, NEEDS_WEBGPU } from '../helpers/webgpu.ts';
 
 const CLASSES = 10;
 
 /** The probabilities of every unseen digit. The layout of the image is the model's own; for one channel both are the same bytes. */
-async function probabilities(engine: Engine, folder: string, format: ModelFormat): Promise<Float32Array> {
-  const model = await loadForTest(engine, folder, format);
+async function probabilities(engine: Engine, folder: string, format: ModelFormat, device?: DeviceKind): Promise<Float32Array> {
+  const model = await loadForTest(engine, folder, format, { device });
   const [input] = model.signature.inputs;
   const [output] = model.signature.outputs;
   const { data: pixels } = unseenImages(0, UNSEEN_COUNT);
@@ -36,6 +37,16 @@ describe('the digits model', () => {
     for (let start = 0; start < scores.length; start += CLASSES) {
       expect(scores.subarray(start, start + CLASSES).reduce((sum, score) => sum + score)).toBeCloseTo(1, 5);
     }
+  });
+
+  // ONNX Runtime has kernels that are wrong on SwiftShader, for this model too: then the CPU has to answer, and say so.
+  it('says the same where it asks for a GPU', async ({ skip }) => {
+    skip(!hasWebGpu, NEEDS_WEBGPU);
+    const { device, reason } = await loadForTest(onnxEngine, bundled, 'onnx', { device: 'webgpu' });
+    if (device === 'cpu') expect(reason).toMatch(/on test inputs its answers differ from those of the CPU provider by \d/);
+    const expected = await probabilities(onnxEngine, bundled, 'onnx');
+    const scores = await probabilities(onnxEngine, bundled, 'onnx', 'webgpu');
+    expect(expected.every((score, at) => Math.abs(score - scores[at]!) < 1e-4)).toBe(true);
   });
 
   it('tells of the job that has trained it', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Engine, LoadedModel } from '../../src/engines/engine.ts';
+import type { DeviceKind, Engine, LoadedModel } from '../../src/engines/engine.ts';
 import { onnxEngine } from '../../src/engines/onnx/onnx-engine.ts';
 import { tensorflowEngine } from '../../src/engines/tensorflow/tensorflow-engine.ts';
 import { createTfjsEngine } from '../../src/engines/tfjs/tfjs-engine.ts';
@@ -10,6 +10,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { fixtureFolder, loadForTest } from '../helpers/fixture-models.ts';
 import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
 import { bytes, fp32 } from '../helpers/tensors.ts';
+import { hasWebGpu, NEEDS_WEBGPU } from '../helpers/webgpu.ts';
 
 const BROKEN: Readonly<Record<ModelFormat, readonly [fixture: string, file: string]>> = {
   onnx: ['broken-onnx', 'model.onnx'],
@@ -36,6 +37,8 @@ interface Target {
   readonly takesEmptyBatch: boolean;
   /** Numbers below the smallest normal one count as zero, which is faster. */
   readonly flushesSubnormals?: boolean;
+  /** The device that is asked for. */
+  readonly device?: DeviceKind;
 }
 
 const onnx = {
@@ -84,6 +87,7 @@ const tensorflow = createTfjsEngine({ backends: ['tensorflow'] });
 
 const TARGETS: readonly Target[] = [
   { title: 'onnx', backend: 'cpu', takesEmptyBatch: true, ...onnx },
+  { title: 'onnx on webgpu', backend: 'webgpu', device: 'webgpu', takesEmptyBatch: true, flushesSubnormals: true, ...onnx },
   { title: 'tfjs wasm, graph model', engine: wasm, backend: 'wasm', takesEmptyBatch: true, ...graph },
   { title: 'tfjs cpu, graph model', engine: cpu, backend: 'cpu', takesEmptyBatch: true, ...graph },
   { title: 'tfjs wasm, layers model', engine: wasm, backend: 'wasm', ...layers },
@@ -100,7 +104,11 @@ const TARGETS: readonly Target[] = [
   { title: 'tensorflow, SavedModel', backend: 'cpu', ...saved },
 ];
 
-const isHere = ({ engine }: Target): boolean => (engine !== tensorflow && engine !== tensorflowEngine) || tensorflowFolder !== undefined;
+/** What a target needs and this machine does not have; empty when nothing is missing. */
+function missingFor({ engine, device }: Target): string {
+  if (device === 'webgpu' && !hasWebGpu) return ` (${NEEDS_WEBGPU})`;
+  return (engine === tensorflow || engine === tensorflowEngine) && tensorflowFolder === undefined ? ` (${NEEDS_TENSORFLOW})` : '';
+}
 
 async function run(model: LoadedModel, inputs: Record<string, Tensor>, outputs: readonly string[]): Promise<Record<string, Tensor>> {
   return Object.fromEntries(await model.run(new Map(Object.entries(inputs)), outputs));
@@ -126,12 +134,13 @@ function bytesOf({ data }: Tensor): unknown {
 }
 
 function conforms(target: Target): void {
-  const load = (fixture: string): Promise<LoadedModel> => loadForTest(target.engine, fixtureFolder(fixture), target.format);
+  const load = (fixture: string): Promise<LoadedModel> =>
+    loadForTest(target.engine, fixtureFolder(fixture), target.format, { device: target.device });
   const batch = (values: readonly number[]): Tensor => fp32(values, [values.length, ...target.columns]);
 
   it('says its backend, its device and why', async () => {
     const model = await load(target.timesThree);
-    expect(model).toMatchObject({ backend: target.backend, device: 'cpu' });
+    expect(model).toMatchObject({ backend: target.backend, device: target.device ?? 'cpu' });
     expect(model.reason).toMatch(/\.$/);
   });
 
@@ -292,7 +301,7 @@ function conforms(target: Target): void {
 }
 
 for (const target of TARGETS) {
-  describe.skipIf(!isHere(target))(`${target.title}${isHere(target) ? '' : ` (${NEEDS_TENSORFLOW})`}`, () => {
+  describe.skipIf(missingFor(target) !== '')(`${target.title}${missingFor(target)}`, () => {
     conforms(target);
   });
 }

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import type { Engine, LoadedModel } from '../../src/engines/engine.ts';
+import type { DeviceKind, Engine, LoadedModel } from '../../src/engines/engine.ts';
 import type { ModelFormat } from '../../src/packages/formats.ts';
 import { tensorflowFolder } from './native-tensorflow.ts';
 import { temporaryFolder } from './temporary-folder.ts';
@@ -26,8 +26,13 @@ export async function modelFolder(files: ModelFiles): Promise<string> {
 }
 
 /** Loads a model and disposes it when the test has finished. */
-export async function loadForTest(engine: Engine, folder: string, format: ModelFormat, threads = 1): Promise<LoadedModel> {
-  const model = await engine.load({ folder, format, threads, tensorflowFolder });
+export async function loadForTest(
+  engine: Engine,
+  folder: string,
+  format: ModelFormat,
+  { threads = 1, device }: { readonly threads?: number; readonly device?: DeviceKind | undefined } = {},
+): Promise<LoadedModel> {
+  const model = await engine.load({ folder, format, threads, device, tensorflowFolder });
   onTestFinished(() => model.dispose());
   return model;
 }

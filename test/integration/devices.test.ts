@@ -5,6 +5,7 @@ import { fixtureFolder } from '../helpers/fixture-models.ts';
 import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
 import { runningServer } from '../helpers/running-server.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
+import { hasWebGpu } from '../helpers/webgpu.ts';
 
 interface Answer {
   readonly devices: readonly {
@@ -84,6 +85,20 @@ describe('a model that asks for a device that is not there', () => {
         'slipway.json asks for the device cuda, which this engine cannot have here; it runs on cpu.',
       ) as string,
     });
+  });
+
+  it('runs on it where it is there, and says what is missing where it is not', async () => {
+    const models = await asking('times-three', { device: 'webgpu' });
+    const { address } = await runningServer([], { models });
+    const { device, engineReason } = await askedModel(address);
+    expect(device).toBe(hasWebGpu ? 'webgpu' : 'cpu');
+    expect(engineReason).toMatch(hasWebGpu ? /on its WebGPU provider/ : /asks for the device webgpu.*WebGPU provider was not taken: ./);
+    const answer = await fetch(`${address}/models/asked/predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"inputs":[1,2]}',
+    });
+    expect(await answer.json()).toMatchObject({ outputs: { y: [3, 6] } });
   });
 
   it('is not served where the setting says so', async () => {

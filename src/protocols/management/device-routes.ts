@@ -37,8 +37,8 @@ const engine = z
     backends: z.array(
       z.object({
         backend: z.string(),
-        device: z.enum(['cpu', 'cuda']),
-        available: z.boolean(),
+        device: z.enum(['cpu', 'cuda', 'webgpu']),
+        available: z.boolean().optional().describe('Missing where only a try can tell.'),
         reason: z.string().describe('What it is, or why it is not there.'),
       }),
     ),
@@ -111,7 +111,10 @@ export function createDeviceRoutes({ devices, engines, models, budgetBytes }: De
             models: modelsOn(rest.id, described),
           })),
           ...(found.withoutGpu !== undefined && { withoutGpu: found.withoutGpu }),
-          engines: engines(),
+          engines: engines().map(({ engine: name, backends }) => ({
+            engine: name,
+            backends: backends.map(({ available, ...each }) => ({ ...each, ...(available !== undefined && { available }) })),
+          })),
         });
       },
     }),

@@ -7,7 +7,7 @@ import { floatInitializer, node, onnxModel, type OnnxModelOptions, tensorValue }
 import { bytes, fp32, int64 } from '../../../helpers/tensors.ts';
 
 async function loadBytes(bytesOfModel: Uint8Array, others: Record<string, Uint8Array> = {}, threads = 1): Promise<LoadedModel> {
-  return loadForTest(onnxEngine, await modelFolder({ 'model.onnx': bytesOfModel, ...others }), 'onnx', threads);
+  return loadForTest(onnxEngine, await modelFolder({ 'model.onnx': bytesOfModel, ...others }), 'onnx', { threads });
 }
 
 const load = (options: OnnxModelOptions): Promise<LoadedModel> => loadBytes(onnxModel(options));

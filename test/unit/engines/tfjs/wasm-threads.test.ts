@@ -10,7 +10,7 @@ import { fp32 } from '../../../helpers/tensors.ts';
 it('computes on as many threads as are asked for, alike, and leaves Node as it was', async () => {
   const before = os.cpus().length;
   const folder = fixtureFolder('digits-graph');
-  const model = await loadForTest(createTfjsEngine(), folder, 'tfjs-graph', 3);
+  const model = await loadForTest(createTfjsEngine(), folder, 'tfjs-graph', { threads: 3 });
   expect(model).toMatchObject({ backend: 'wasm', reason: expect.stringContaining('WebAssembly with SIMD and 3 threads') });
 
   const image = fp32(
