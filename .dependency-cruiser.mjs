@@ -46,7 +46,7 @@ export default {
     },
     {
       name: 'optimization-knows-models-only',
-      comment: 'It makes models out of models. Who runs them, to measure ranges and variants, hands that in.',
+      comment: 'It makes models out of models and judges measurements. Who runs them, and on which data, is for jobs.',
       severity: 'error',
       from: { path: '^src/optimization/' },
       to: {

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { VersionManifest } from '../src/packages/manifest.ts';
 import { CLASSES, type Digits, encodeIdx, loadDigits, SIDE } from './digits/dataset.ts';
+import { encodeEvaluation } from './digits/evaluation.ts';
 import { encodeGraphModel } from './digits/export-graph.ts';
 import { encodeOnnxModel } from './digits/export-onnx.ts';
 import { encodeImages, encodeSample } from './digits/fixtures.ts';
@@ -82,12 +83,16 @@ const accuracy = await accuracyOf(onnx, test);
 if (accuracy !== manifest.metrics?.['accuracy'])
   throw new Error(`the exported model has the accuracy ${accuracy}; the job measured ${String(manifest.metrics?.['accuracy'])}`);
 
+const evaluation = encodeEvaluation(test);
+const sha256Of = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
+
 /** What the job has written, but for the form: ONNX has the channels first. */
 const bundled: VersionManifest = {
   ...manifest,
   description: 'Recognises a handwritten digit: LeNet, trained on MNIST. Light digits on dark ground, 28×28.',
   preprocessing: { ...manifest.preprocessing, layout: 'CHW' } as VersionManifest['preprocessing'],
   classification: { ...manifest.classification!, output: 'probabilities' },
+  evaluation: { file: 'evaluation.npz', target: 'label' },
   lineage: {
     ...manifest.lineage,
     source: {
@@ -98,10 +103,11 @@ const bundled: VersionManifest = {
     },
     exported: 'by scripts/train-digits.ts as ONNX with the channels first',
   },
-  files: { 'model.onnx': createHash('sha256').update(onnx).digest('hex') },
+  files: { 'evaluation.npz': sha256Of(evaluation), 'model.onnx': sha256Of(onnx) },
 };
 
 await write('models/digits/1/model.onnx', onnx);
+await write('models/digits/1/evaluation.npz', evaluation);
 await write('models/digits/1/slipway.json', `${JSON.stringify(bundled, null, 2)}\n`);
 for (const [name, files] of [
   ['digits-layers', published.files],

@@ -13,6 +13,7 @@ import { createQuotas } from './inference/quotas.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import { runJobProcess } from './jobs/job-process.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createOptimizeWork } from './jobs/optimization/optimize-work.ts';
 import { createPublishOnce } from './jobs/publish.ts';
 import { createTrainWork } from './jobs/training/train-work.ts';
 import type { OnInference } from './inference/types.ts';
@@ -117,9 +118,10 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
       if (phase === 'ready' && !isWrong) logger.info(event, `${event.model}/${event.version} is ${event.state}`);
     },
   });
+  const ingestLimits = { ...config.datasets, maxImagePixels: config.limits.maxImagePixels };
   const datasets = createDatasetCatalog({
     folder: join(resolve(config.state), 'datasets'),
-    limits: { ...config.datasets, maxImagePixels: config.limits.maxImagePixels },
+    limits: ingestLimits,
     maxHeapBytes: config.datasets.maxHeapBytes,
     maxReaders: config.datasets.maxReaders,
     env: runnerEnvironment(env, undefined),
@@ -130,6 +132,8 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     maxBytes: config.datasets.maxUploadBytes,
     expiryMs: config.datasets.uploadExpiryMs,
   });
+  const publish = createPublishOnce(registry, incomingFolderOf(config));
+  const jobProcess = { ...config.jobs, env: runnerEnvironment(env, undefined), group: 'jobs' } as const;
   const jobs = createJobs({
     folder: join(resolve(config.state), 'jobs'),
     ...config.jobs,
@@ -137,10 +141,20 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
       train: createTrainWork({
         datasets,
         registry,
-        publish: createPublishOnce(registry, incomingFolderOf(config)),
-        process: { ...config.jobs, env: runnerEnvironment(env, undefined), group: 'jobs' },
+        publish,
+        process: jobProcess,
         checkpointMs: config.jobs.checkpointMs,
         threads: config.jobs.threads,
+        version,
+      }),
+      optimize: createOptimizeWork({
+        registry,
+        datasets,
+        publish,
+        process: jobProcess,
+        ingestLimits,
+        compiles: config.compiler.enabled,
+        threads: config.runners.threads,
         version,
       }),
     },

@@ -15,7 +15,7 @@ export const TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
 };
 
 /** What kinds of jobs there are. */
-export type JobKind = 'train';
+export type JobKind = 'train' | 'optimize';
 
 /** Plain data, told from time to time. */
 export type JobEventData = Readonly<Record<string, unknown>>;

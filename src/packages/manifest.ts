@@ -140,6 +140,14 @@ export const versionManifestSchema = z.strictObject({
   signature: z.string().min(1).optional(),
   preprocessing: preprocessingSchema.optional(),
   classification: classificationSchema.optional(),
+  /** Rows that training never saw, in a file of the version folder of any format that datasets have; jobs measure on them. */
+  evaluation: z
+    .strictObject({
+      file: z.string().min(1),
+      /** The column with the right class. */
+      target: z.string().min(1),
+    })
+    .optional(),
   /** Measured quality, e.g. `{"accuracy": 0.989}`. */
   metrics: z.record(z.string(), z.number()).optional(),
   /** Where the version comes from: data, code, seed, parent. Free form, shown as it is. */

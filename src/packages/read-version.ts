@@ -70,6 +70,14 @@ function checkTokenizer({ preprocessing }: VersionManifest, files: readonly stri
   );
 }
 
+function checkEvaluation({ evaluation }: VersionManifest, files: readonly string[]): void {
+  if (evaluation === undefined || files.includes(evaluation.file)) return;
+  throw new SlipwayError(
+    'INVALID_MODEL',
+    `${VERSION_MANIFEST_FILE} names the evaluation set ${evaluation.file}, which is not in the version folder.`,
+  );
+}
+
 /**
  * Reads and checks a version folder: its manifest, its format, the digests of the files that the manifest lists.
  * @throws SlipwayError INVALID_MODEL, INVALID_MANIFEST, DIGEST_MISMATCH, ENGINE_UNAVAILABLE
@@ -93,6 +101,7 @@ export async function readVersionFolder(folder: string): Promise<VersionFolder> 
   const manifest = await readVersionManifest(root);
   const format = await detectFormat(root);
   checkTokenizer(manifest, files);
+  checkEvaluation(manifest, files);
   await checkDigests(root, manifest, files);
   return { format, manifest, bytes, files };
 }

@@ -27,6 +27,7 @@ import { createSchedulerRoutes } from './management/scheduler-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
 import { createResumableUploadRoutes } from './management/resumable-upload-routes.ts';
 import { createPredict, type Predict } from './native/predict.ts';
+import { createOptimizeJobRoutes } from './management/optimize-job-routes.ts';
 import { createTrainJobRoutes } from './management/train-job-routes.ts';
 import { createPredictRoutes } from './native/predict-routes.ts';
 import { createSagemakerProtocol } from './sagemaker/sagemaker-protocol.ts';
@@ -94,6 +95,7 @@ function nativeProtocol(
     }),
     ...createResumableUploadRoutes(uploads, config.datasets.maxUploadBytes),
     ...createTrainJobRoutes({ jobs, datasets, registry, ...limits }),
+    ...createOptimizeJobRoutes({ jobs, datasets, registry, ...limits }),
   ];
   return {
     tags: {
@@ -101,6 +103,7 @@ function nativeProtocol(
       models: 'The model repository: versions, labels, packages, life cycle.',
       datasets: 'Data to train on.',
       'train-jobs': 'Training models on datasets.',
+      'optimize-jobs': 'Smaller and faster versions, published only if they are still good.',
       operation: 'Health and documentation.',
     },
     routes: [

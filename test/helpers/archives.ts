@@ -40,7 +40,7 @@ export interface ZipEntry {
 }
 
 /** A zip written by hand (APPNOTE.TXT 4.3): local headers, the central directory, its end. */
-export function zipOf(entries: readonly ZipEntry[]): Buffer {
+export function zipOf(entries: readonly ZipEntry[]): Buffer<ArrayBuffer> {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let offset = 0;

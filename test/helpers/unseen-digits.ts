@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { encodeEvaluation } from '../../scripts/digits/evaluation.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { SIDE } from './digits.ts';
 
@@ -30,4 +31,13 @@ export function accuracyOf(scores: Float32Array, labels: readonly number[]): num
     return row.indexOf(Math.max(...row)) === label;
   });
   return right.length / labels.length;
+}
+
+/** All of them as NumPy's npz: `image` and `label`. */
+export function unseenDigits(): Buffer<ArrayBuffer> {
+  const starts = unseenLabels.map((_label, index) => index * (PIXELS + 1) + 1);
+  return encodeEvaluation({
+    images: Buffer.concat(starts.map((start) => unseen.subarray(start, start + PIXELS))),
+    labels: Uint8Array.from(unseenLabels),
+  });
 }

@@ -4,32 +4,10 @@ import { describe, expect, it } from 'vitest';
 import type { Job } from '../../src/jobs/job.ts';
 import { failureOf, post } from '../helpers/http.ts';
 import { tensorflowFolder } from '../helpers/native-tensorflow.ts';
+import { jobsClient, type JobsClient, type SentEvent } from '../helpers/jobs.ts';
 import { runningServer } from '../helpers/running-server.ts';
 
 const wine = await readFile(new URL('../../examples/data/wine.csv', import.meta.url));
-
-interface SentEvent {
-  readonly id: number;
-  readonly type: string;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-/** The whole stream of a job's events; it ends with the job. */
-async function eventsOf(address: string, id: string, after = 0): Promise<SentEvent[]> {
-  const response = await fetch(`${address}/train-jobs/${id}/events`, { headers: { 'last-event-id': String(after) } });
-  expect(response.headers.get('content-type')).toBe('text/event-stream');
-  return parseEvents(await response.text());
-}
-
-function parseEvents(text: string): SentEvent[] {
-  return text
-    .split('\n\n')
-    .filter((block) => block.startsWith('id:'))
-    .map((block) => {
-      const [, eventId, type, data] = /^id: (\d+)\nevent: (\S+)\ndata: (.*)$/.exec(block)!;
-      return { id: Number(eventId), type: type!, data: JSON.parse(data!) as SentEvent['data'] };
-    });
-}
 
 const SPEC = {
   dataset: 'wine',
@@ -41,43 +19,16 @@ const SPEC = {
   publish: { model: 'wine', label: 'trained' },
 };
 
-async function submit(address: string, spec: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Job> {
-  const response = await fetch(`${address}/train-jobs`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(spec),
-  });
-  const body = await response.text();
-  expect(response.status, body).toBe(202);
-  const job = JSON.parse(body) as Job;
-  expect(response.headers.get('location')).toBe(`/train-jobs/${job.id}`);
-  return job;
-}
-
-/** Reads the stream until an event comes that fits, and leaves. */
-async function eventFrom(address: string, id: string, fits: (event: SentEvent) => boolean): Promise<SentEvent> {
-  const leave = new AbortController();
-  const response = await fetch(`${address}/train-jobs/${id}/events`, { signal: leave.signal });
-  let text = '';
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    const found = parseEvents(text.slice(0, text.lastIndexOf('\n\n') + 2)).find(fits);
-    if (found === undefined) continue;
-    leave.abort();
-    return found;
-  }
-  throw new Error(`the stream ended: ${text}`);
-}
+const submit = (address: string, ...sent: Parameters<JobsClient['submit']>) => jobsClient(address, '/train-jobs').submit(...sent);
+const eventsOf = (address: string, ...job: Parameters<JobsClient['eventsOf']>) => jobsClient(address, '/train-jobs').eventsOf(...job);
+const eventFrom = (address: string, ...job: Parameters<JobsClient['eventFrom']>) => jobsClient(address, '/train-jobs').eventFrom(...job);
+const describeJob = (address: string, id: string) => jobsClient(address, '/train-jobs').describe(id);
 
 async function digestOf(address: string, id: string): Promise<string> {
   await eventsOf(address, id);
   const job = await describeJob(address, id);
   expect(job).toMatchObject({ state: 'succeeded' });
   return (job.result as { weightsDigest: string }).weightsDigest;
-}
-
-async function describeJob(address: string, id: string): Promise<Job> {
-  return (await (await fetch(`${address}/train-jobs/${id}`)).json()) as Job;
 }
 
 async function serverWithWine(settings: Parameters<typeof runningServer>[1] = {}): ReturnType<typeof runningServer> {

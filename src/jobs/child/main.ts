@@ -54,7 +54,24 @@ async function compile(request: unknown): Promise<unknown> {
   return compileVersion(request as Parameters<typeof compileVersion>[0]);
 }
 
-const WORK: Readonly<Record<string, (request: unknown) => Promise<unknown>>> = { train, compile };
+async function measureParent(request: unknown): Promise<unknown> {
+  takeLowestPriority();
+  const own = await import('./optimize/try-variant.ts');
+  return own.measureParent(request as Parameters<typeof own.measureParent>[0], stopped.signal);
+}
+
+async function tryVariant(request: unknown): Promise<unknown> {
+  takeLowestPriority();
+  const own = await import('./optimize/try-variant.ts');
+  return own.tryVariant(request as Parameters<typeof own.tryVariant>[0], stopped.signal);
+}
+
+const WORK: Readonly<Record<string, (request: unknown) => Promise<unknown>>> = {
+  train,
+  compile,
+  'measure-parent': measureParent,
+  'try-variant': tryVariant,
+};
 
 async function perform({ job, request }: Start): Promise<unknown> {
   const work = WORK[job];

@@ -70,7 +70,7 @@ const scheduleSchema = z.discriminatedUnion('kind', [
 
 export type Schedule = z.infer<typeof scheduleSchema>;
 
-const splitSchema = z.strictObject({
+export const splitSchema = z.strictObject({
   column: z.string().optional().describe('A column with the values train, validation and test.'),
   validation: share.optional().describe('Share of the rows. 0.1 when left out; 0 when the column names them.'),
   test: share.optional().describe('Share of the rows. 0.1 when left out; 0 when the column names them.'),

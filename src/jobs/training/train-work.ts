@@ -31,6 +31,27 @@ function unsuitable(path: string, message: string): SlipwayError {
 }
 
 /**
+ * The column to predict: the one that is named, else by its name, else the last one.
+ * @param path of the field that names it, for the error. @throws SlipwayError COLUMN_NOT_FOUND
+ */
+export function targetColumn({ name, columns, splitColumn }: DatasetDescription, asked: string | undefined, path: string): string {
+  const usable = columns.filter((column) => column.name !== splitColumn);
+  const target = asked ?? TARGET_NAMES.find((each) => usable.some((column) => column.name === each)) ?? usable.at(-1)!.name;
+  return columnNamed({ name, columns }, target, path).name;
+}
+
+function columnNamed(
+  { name, columns }: Pick<DatasetDescription, 'name' | 'columns'>,
+  wanted: string,
+  path: string,
+): DatasetDescription['columns'][number] {
+  const found = columns.find((column) => column.name === wanted);
+  if (found !== undefined) return found;
+  const message = `The dataset "${name}" has no column "${wanted}"; it has ${columns.map((column) => column.name).join(', ')}.`;
+  throw new SlipwayError('COLUMN_NOT_FOUND', message, { details: [{ path, message }] });
+}
+
+/**
  * Fills in what a spec leaves out, and refuses before the queue what the description of the dataset shows to be wrong.
  * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA, and as `resolveParent` and `checkSpec`
  */
@@ -39,15 +60,9 @@ export async function resolveSpec(
   { datasets, registry }: Pick<TrainWorkOptions, 'datasets' | 'registry'>,
 ): Promise<TrainSpec & { readonly target: string }> {
   const dataset = datasets.describe(spec.dataset);
-  const { columns, rows, name, splitColumn } = dataset;
-  const usable = columns.filter((column) => column.name !== splitColumn);
-  const target = spec.target ?? TARGET_NAMES.find((each) => usable.some((column) => column.name === each)) ?? usable.at(-1)!.name;
-  const columnOf = (wanted: string, path: string): DatasetDescription['columns'][number] => {
-    const found = columns.find((column) => column.name === wanted);
-    if (found !== undefined) return found;
-    const message = `The dataset "${name}" has no column "${wanted}"; it has ${columns.map((column) => column.name).join(', ')}.`;
-    throw new SlipwayError('COLUMN_NOT_FOUND', message, { details: [{ path, message }] });
-  };
+  const { columns, rows, name } = dataset;
+  const target = targetColumn(dataset, spec.target, 'target');
+  const columnOf = (wanted: string, path: string) => columnNamed(dataset, wanted, path);
   const column = columnOf(target, 'target');
   for (const [index, feature] of (spec.features ?? []).entries()) {
     columnOf(feature, `features[${index}]`);

@@ -1,0 +1,167 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Dataset, Examples, Split, SplitRequest } from '../../../datasets/dataset.ts';
+import { ingest } from '../../../datasets/ingest/ingest.ts';
+import { openDataset } from '../../../datasets/open-dataset.ts';
+import { SlipwayError } from '../../../errors/slipway-error.ts';
+import { hasCode } from '../../../errors/has-code.ts';
+import { DESCRIPTION_FILE } from '../../../datasets/stored-description.ts';
+import { modelBytes } from '../../../packages/model-files.ts';
+import { readVersionFolder, type VersionFolder } from '../../../packages/read-version.ts';
+import type { DataReport, OptimizeRequest } from '../../optimization/result.ts';
+import { classesOf } from './measure.ts';
+import { type ModelRows, readModelRows } from './model-rows.ts';
+import { openServedExamples } from './served-examples.ts';
+import { loadServed, type ServedModel } from './served-model.ts';
+
+/** What variants are measured against: the parent as it is served, and rows that are kept for one use each. */
+export interface Trial {
+  readonly version: VersionFolder;
+  readonly parent: ServedModel;
+  readonly sizeBytes: number;
+  readonly examples: Examples;
+  readonly report: DataReport;
+  readonly evaluation: ModelRows;
+  /** The class that the parent gives to each row of the evaluation. */
+  readonly parentClasses: Int32Array;
+  /** Rows to calibrate on; they are no others' rows. */
+  calibration(): Promise<ModelRows>;
+  close(): Promise<void>;
+}
+
+/** Which split of the dataset is for what. */
+interface Roles {
+  readonly split: SplitRequest;
+  readonly evaluation: Split;
+  readonly calibration: Split;
+  /** Undefined when no rows are kept for it. */
+  readonly fineTuning: Split | undefined;
+  /** In words. */
+  readonly why: string;
+}
+
+const CALIBRATION_SHARE = 0.2;
+const EVALUATION_FOLDER = 'evaluation';
+const CLASSES_FILE = 'parent-classes.json';
+
+/** The version's own evaluation set as a dataset in the job's folder; it is made once. */
+async function ownDataset(
+  { folder, parentFolder, ingestLimits }: OptimizeRequest,
+  { manifest }: VersionFolder,
+): Promise<{ dataset: Dataset; target: string }> {
+  const { evaluation } = manifest;
+  if (evaluation === undefined) throw new SlipwayError('UNSUITABLE_DATA', 'slipway.json of the version names no evaluation set.');
+  const path = join(folder, EVALUATION_FOLDER);
+  const isThere = await readFile(join(path, DESCRIPTION_FILE)).then(
+    () => true,
+    (error: unknown) => {
+      if (hasCode(error, 'ENOENT')) return false;
+      throw error;
+    },
+  );
+  if (!isThere) {
+    await mkdir(path, { recursive: true });
+    await ingest({
+      id: 'evaluation',
+      name: evaluation.file,
+      createdAt: new Date().toISOString(),
+      files: [{ path: join(parentFolder, evaluation.file), name: evaluation.file }],
+      folder: path,
+      options: {},
+      limits: ingestLimits,
+    });
+  }
+  return { dataset: openDataset(path), target: evaluation.target };
+}
+
+/** The dataset and the split that a version was trained with, if its lineage or that of its parents says so. */
+function trainedWith(lineage: unknown): { readonly digest: unknown; readonly split: SplitRequest } | undefined {
+  if (typeof lineage !== 'object' || lineage === null) return undefined;
+  const { dataset, split, parent } = lineage as { dataset?: { digest?: unknown }; split?: SplitRequest; parent?: { lineage?: unknown } };
+  if (dataset?.digest !== undefined && split !== undefined) return { digest: dataset.digest, split };
+  return trainedWith(parent?.lineage);
+}
+
+function rolesOf({ spec, dataset: asked }: OptimizeRequest, { manifest }: VersionFolder, { description }: Dataset): Roles {
+  const standard = { evaluation: 'test', calibration: 'validation', fineTuning: 'train' } as const;
+  const { seed } = spec;
+  const wanted = typeof spec.data === 'object' ? spec.data.split : undefined;
+  if (wanted !== undefined) return { ...standard, split: { seed, ...wanted } as SplitRequest, why: 'the split that was asked for' };
+  const trained = trainedWith(manifest.lineage);
+  if (asked !== undefined && trained?.digest === description.digest)
+    return { ...standard, split: trained.split, why: 'the split that the version was trained with: it is measured on test rows only' };
+  if (description.splitColumn !== undefined)
+    return { ...standard, split: { seed }, why: `the column "${description.splitColumn}" of the dataset` };
+  return {
+    evaluation: 'train',
+    calibration: 'validation',
+    fineTuning: undefined,
+    split: { validation: CALIBRATION_SHARE, test: 0, seed },
+    why: `${CALIBRATION_SHARE} of the rows, drawn by the seed, calibrate; the rest measure`,
+  };
+}
+
+async function parentClassesOf(
+  request: OptimizeRequest,
+  { model }: ServedModel,
+  { manifest }: VersionFolder,
+  rows: ModelRows,
+  signal: AbortSignal,
+): Promise<Int32Array> {
+  const path = join(request.folder, CLASSES_FILE);
+  try {
+    const known = JSON.parse(await readFile(path, 'utf8')) as number[];
+    if (known.length === rows.count) return Int32Array.from(known);
+  } catch {
+    // Not there, or cut short by a crash: it is made again.
+  }
+  const classes = await classesOf(model, manifest, rows, signal);
+  await writeFile(path, JSON.stringify([...classes]));
+  return classes;
+}
+
+/**
+ * Opens what variants are measured with.
+ * @throws SlipwayError UNSUITABLE_DATA, INVALID_DATASET and what else keeps the parent or the data from being read
+ */
+export async function openTrial(request: OptimizeRequest, signal: AbortSignal): Promise<Trial> {
+  const { parentFolder: folder, folder: own, spec, compiles, threads } = request;
+  const version = await readVersionFolder(folder);
+  const { manifest, format, files } = version;
+  const { dataset, target } =
+    request.dataset === undefined
+      ? await ownDataset(request, version)
+      : { dataset: openDataset(request.dataset.folder), target: request.dataset.target };
+  const roles = rolesOf(request, version, dataset);
+  const examples = await openServedExamples(dataset, { folder, manifest }, { target, split: roles.split, signal });
+  const { rows } = examples.preparation;
+  if (rows[roles.evaluation] === 0)
+    throw new SlipwayError('UNSUITABLE_DATA', 'No rows are left to measure on: the split has no test rows.');
+  const parent = await loadServed(folder, { compiles, threads, scratch: join(own, 'parent-compiled') });
+  const evaluation = await readModelRows(examples, roles.evaluation, parent.model.signature, spec.seed);
+  return {
+    version,
+    parent,
+    sizeBytes: await modelBytes(folder, format, files),
+    examples,
+    report: {
+      source: request.dataset === undefined ? `${manifest.evaluation!.file} of the version` : `the dataset ${dataset.description.name}`,
+      digest: dataset.description.digest,
+      target,
+      rows: {
+        evaluation: evaluation.count,
+        calibration: rows[roles.calibration],
+        fineTuning: roles.fineTuning === undefined ? 0 : rows[roles.fineTuning],
+      },
+      seed: spec.seed,
+      split: roles.why,
+    },
+    evaluation,
+    parentClasses: await parentClassesOf(request, parent, version, evaluation, signal),
+    calibration: () => readModelRows(examples, roles.calibration, parent.model.signature, spec.seed),
+    async close() {
+      await parent.model.dispose();
+      await examples.close();
+    },
+  };
+}

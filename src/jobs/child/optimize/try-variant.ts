@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import { comparePaired } from '../../../optimization/gate/paired-accuracy.ts';
+import { modelBytes } from '../../../packages/model-files.ts';
+import { readVersionFolder } from '../../../packages/read-version.ts';
+import type { ParentResult, TryRequest, TryResult, OptimizeRequest } from '../../optimization/result.ts';
+import { makeVariant } from './make-variant.ts';
+import { classesOf, comparedLatencies, latenciesOf } from './measure.ts';
+import { loadServed } from './served-model.ts';
+import { openTrial } from './trial.ts';
+
+function accuracyOf(classes: ArrayLike<number>, labels: ArrayLike<number>): number {
+  let right = 0;
+  for (let index = 0; index < labels.length; index += 1) if (classes[index] === labels[index]) right += 1;
+  return right / labels.length;
+}
+
+/** Measures what is to be optimized, as it is served. */
+export async function measureParent(request: OptimizeRequest, signal: AbortSignal): Promise<ParentResult> {
+  const trial = await openTrial(request, signal);
+  try {
+    const { parent, sizeBytes, evaluation, parentClasses, report } = trial;
+    const latencies = await latenciesOf(parent.model, evaluation, signal);
+    return {
+      data: report,
+      parent: { engine: parent.engine, sizeBytes, accuracy: accuracyOf(parentClasses, evaluation.labels), latencies },
+    };
+  } finally {
+    await trial.close();
+  }
+}
+
+/** Makes a variant and measures it beside its parent, in the form in which it will be served. */
+export async function tryVariant(request: TryRequest, signal: AbortSignal): Promise<TryResult> {
+  const { baseFolder, techniques, target, threads, compiles, folder } = request;
+  const trial = await openTrial(request, signal);
+  try {
+    const notes = await makeVariant({ source: baseFolder, techniques, target, threads, signal });
+    const { format, manifest, files } = await readVersionFolder(target);
+    const variant = await loadServed(target, { compiles, threads, scratch: join(folder, 'variant-compiled') });
+    const { evaluation, parent, parentClasses } = trial;
+    const classes = await classesOf(variant.model, manifest, evaluation, signal);
+    const { accuracy, ...comparison } = comparePaired(parentClasses, classes, evaluation.labels);
+    const latencies = await comparedLatencies(parent.model, variant.model, evaluation, signal);
+    await variant.model.dispose();
+    const sizeBytes = await modelBytes(target, format, files);
+    return {
+      notes,
+      measurement: { engine: variant.engine, sizeBytes, sizeRatio: trial.sizeBytes / sizeBytes, accuracy, comparison, latencies },
+    };
+  } finally {
+    await trial.close();
+  }
+}

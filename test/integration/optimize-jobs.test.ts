@@ -1,0 +1,179 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { OptimizeResult } from '../../src/jobs/optimization/result.ts';
+import { failureOf, post } from '../helpers/http.ts';
+import { jobsClient, type JobsClient } from '../helpers/jobs.ts';
+import { runningServer } from '../helpers/running-server.ts';
+import { unseenDigits } from '../helpers/unseen-digits.ts';
+
+const digits = unseenDigits();
+const jobsOf = (address: string): JobsClient => jobsClient(address, '/optimize-jobs');
+
+/** A server with LeNet as a TF.js layers model, and 200 digits to measure it on. */
+async function serverWithDigits(settings: Parameters<typeof runningServer>[1] = {}): ReturnType<typeof runningServer> {
+  const running = await runningServer(['digits-layers as lenet'], settings);
+  const created = await post(running.address, '/datasets?name=digits-test', digits, 'application/octet-stream');
+  expect(created.status, await created.text()).toBe(201);
+  return running;
+}
+
+/** Times are not what these tests are about: chance on a busy machine is not to decide. */
+const SLOWDOWN = 1_000;
+
+const SPEC = {
+  model: 'lenet',
+  techniques: ['weights-uint8', 'weights-float16'],
+  data: 'digits-test',
+  limits: { accuracyDrop: 0.02, slowdown: SLOWDOWN },
+};
+
+describe('optimization jobs', () => {
+  it('measure each variant beside its parent and publish the best one, with where it comes from', async () => {
+    const { address } = await serverWithDigits();
+    const jobs = jobsOf(address);
+    const { id } = await jobs.submit({ ...SPEC, objective: 'size', publish: { label: 'small' } });
+    const events = await jobs.eventsOf(id);
+    const types = events.map(({ type }) => type).filter((type) => type !== 'process');
+    expect(types).toEqual(['state', 'state', 'prepared', 'parent', 'variant', 'variant', 'result', 'state']);
+    expect(await jobs.eventsOf(id, events.length - 2)).toEqual(events.slice(-2));
+
+    const job = await jobs.describe(id);
+    expect(job).toMatchObject({ state: 'succeeded', reason: '', progress: 1, spec: { version: 1, data: { target: 'label' } } });
+    const { data, parent, variants, published, untried } = job.result as OptimizeResult;
+    expect(data).toMatchObject({ source: 'the dataset digits-test', rows: { evaluation: 160, calibration: 40, fineTuning: 0 } });
+    expect(parent).toMatchObject({ model: 'lenet', version: 1, engine: 'onnx cpu, compiled' });
+    expect(parent.accuracy).toBeGreaterThanOrEqual(0.97);
+    expect(parent.latencies.map(({ batch }) => batch)).toEqual([1, 32]);
+    expect(variants.map(({ techniques, verdict }) => [techniques[0]!.kind, verdict])).toEqual([
+      ['weights-uint8', 'published'],
+      ['weights-float16', 'accepted'],
+    ]);
+    const [smallest] = variants;
+    expect(smallest!.measurement!.sizeRatio).toBeGreaterThan(3.5);
+    expect(smallest!.measurement!.comparison.agreement).toBeGreaterThanOrEqual(0.98);
+    expect(smallest!.onFront).toBe(true);
+    expect(untried).toEqual([]);
+    expect(published).toEqual({ model: 'lenet', version: 2 });
+
+    const { manifest } = (await (await fetch(`${address}/models/lenet/versions/2`)).json()) as { manifest: Record<string, unknown> };
+    expect(manifest).toMatchObject({
+      metrics: { accuracy: smallest!.measurement!.accuracy },
+      lineage: {
+        job: id,
+        parent: { model: 'lenet', version: 1, files: { 'model.json': expect.stringMatching(/^[0-9a-f]{64}$/) as string } },
+        techniques: [{ kind: 'weights-uint8' }],
+        limits: { accuracyDrop: 0.02 },
+        measurement: { sizeBytes: smallest!.measurement!.sizeBytes },
+        decision: expect.stringMatching(/^published: .* best of 2 by size, out of 2/) as string,
+      },
+      files: { 'weights.bin': expect.any(String) as string },
+    });
+    const labelled = await post(
+      address,
+      '/predict',
+      JSON.stringify({ model: 'lenet', label: 'small', inputs: [Array.from({ length: 28 }, () => Array.from({ length: 28 }, () => [0]))] }),
+    );
+    expect(await labelled.json()).toMatchObject({ version: 2 });
+  });
+
+  it('turn down what does not keep to the limits, is of no use or cannot be done, and publish nothing then', async () => {
+    const { address } = await serverWithDigits();
+    const jobs = jobsOf(address);
+    const { id } = await jobs.submit({ ...SPEC, limits: { sizeBytes: 1_000, latencyMs: 1e-6, slowdown: SLOWDOWN } });
+    const job = await jobs.ended(id);
+    expect(job).toMatchObject({ state: 'succeeded', reason: 'Not published: no variant keeps to the limits.' });
+    const { variants, published } = job.result as OptimizeResult;
+    expect(published).toBeUndefined();
+    for (const { verdict, reasons } of variants) {
+      expect(verdict).toBe('refused');
+      expect(reasons[0]).toMatch(/^too slow: a batch of 1 takes .* ms; 0\.000001 ms are allowed$/);
+      expect(reasons[1]).toMatch(/^too large: the files have \d+ bytes; 1000 are allowed$/);
+    }
+    const { versions } = (await (await fetch(`${address}/models/lenet`)).json()) as { versions: unknown[] };
+    expect(versions).toHaveLength(1);
+  });
+
+  it('measure on the evaluation set that a version brings along, and only measure when so asked', async () => {
+    const { address } = await runningServer(['digits']);
+    const jobs = jobsOf(address);
+    const { id } = await jobs.submit({ model: 'digits', techniques: ['compile'], publish: false, seed: 3 });
+    const job = await jobs.ended(id);
+    expect(job.reason).toBe('Not published: no variant keeps to the limits.');
+    const { data, parent, variants } = job.result as OptimizeResult;
+    expect(data).toMatchObject({ source: 'evaluation.npz of the version', rows: { evaluation: 1_600, calibration: 400 }, seed: 3 });
+    expect(parent.accuracy).toBeGreaterThan(0.98);
+    expect(variants).toMatchObject([{ verdict: 'inapplicable', reasons: ['it is an ONNX model already'] }]);
+  });
+
+  it('go on with the other variants when the process of one is killed', async () => {
+    const { address } = await serverWithDigits();
+    const jobs = jobsOf(address);
+    const { id } = await jobs.submit(SPEC);
+    const parent = await jobs.eventFrom(id, ({ type }) => type === 'parent');
+    const { data } = await jobs.eventFrom(id, (event) => event.type === 'process' && event.id > parent.id);
+    process.kill(data['pid'] as number, 'SIGKILL');
+    const job = await jobs.ended(id);
+    expect(job).toMatchObject({ state: 'succeeded', attempts: 1 });
+    expect((job.result as OptimizeResult).variants.map(({ verdict, reasons }) => [verdict, reasons[0]])).toEqual([
+      ['failed', 'The process of the job was ended by SIGKILL.'],
+      ['published', undefined],
+    ]);
+  });
+
+  it('are cancelled and go on where they were; the version may be gone by then', async () => {
+    const { address, models, state } = await serverWithDigits();
+    const jobs = jobsOf(address);
+    const key = { 'idempotency-key': 'one' };
+    const spec = { ...SPEC, publish: { model: 'small' } };
+    const { id } = await jobs.submit(spec, key);
+    expect((await jobs.submit(spec, key)).id).toBe(id);
+    await jobs.eventFrom(id, ({ type }) => type === 'variant');
+    await post(address, `/optimize-jobs/${id}/cancel`);
+    expect((await jobs.ended(id)).state).toBe('cancelled');
+    await rm(join(models, 'lenet'), { recursive: true });
+
+    expect((await post(address, `/optimize-jobs/${id}/resume`)).status).toBe(202);
+    const job = await jobs.ended(id);
+    expect(job).toMatchObject({ state: 'succeeded', attempts: 2, result: { published: { model: 'small', version: 1 } } });
+    const types = (await jobs.eventsOf(id)).map(({ type }) => type);
+    expect(types.filter((type) => type === 'parent')).toHaveLength(1);
+    expect(types.filter((type) => type === 'variant')).toHaveLength(2);
+    expect((await fetch(`${address}/optimize-jobs/${id}`, { method: 'DELETE' })).status).toBe(204);
+    expect(await (await fetch(`${address}/optimize-jobs`)).json()).toEqual({ jobs: [] });
+    expect(await readdir(join(state, 'jobs'))).not.toContain(id);
+  });
+
+  it('refuse before the queue what is wrong', async () => {
+    const { address } = await serverWithDigits();
+    for (const [change, status, code, message] of [
+      [{ model: 'none' }, 404, 'MODEL_NOT_FOUND', /none/],
+      [{ version: 9 }, 404, 'VERSION_NOT_FOUND', /9/],
+      [{ label: 'stable' }, 404, 'LABEL_NOT_FOUND', /stable/],
+      [{ label: 'stable', version: 1 }, 400, 'INVALID_REQUEST', /one of them/],
+      [{ techniques: ['int7'] }, 400, 'INVALID_REQUEST', /techniques\[0\]: must be one of compile, /],
+      [{ techniques: [] }, 400, 'INVALID_REQUEST', /techniques/],
+      [{ data: 'none' }, 404, 'DATASET_NOT_FOUND', /none/],
+      [{ data: { dataset: 'digits-test', target: 'digit' } }, 400, 'COLUMN_NOT_FOUND', /"digit"; it has image, label/],
+      [{ data: undefined }, 409, 'UNSUITABLE_DATA', /lenet\/1 names no evaluation set/],
+      [{ limits: { accuracyDrop: -1 } }, 400, 'INVALID_REQUEST', /limits\.accuracyDrop/],
+      [{ budget: { tries: 0 } }, 400, 'INVALID_REQUEST', /budget\.tries/],
+      [{ limit: {} }, 400, 'INVALID_REQUEST', /limit: is no field here/],
+    ] as const) {
+      const failure = await failureOf(await post(address, '/optimize-jobs', JSON.stringify({ ...SPEC, ...change })));
+      expect(failure).toMatchObject({ status, code });
+      expect(failure.message).toMatch(message);
+    }
+    expect(await (await fetch(`${address}/optimize-jobs`)).json()).toEqual({ jobs: [] });
+  });
+
+  it('fail with the reason when the data does not fit the model', async () => {
+    const { address } = await serverWithDigits();
+    const rows = 'a,b,label\n1,2,0\n3,4,1\n5,6,0\n7,8,1\n1,3,0\n1,4,1\n';
+    expect((await post(address, '/datasets?name=table', rows, 'text/csv')).status).toBe(201);
+    const { id } = await jobsOf(address).submit({ ...SPEC, data: 'table' });
+    const job = await jobsOf(address).ended(id);
+    expect(job).toMatchObject({ state: 'failed', error: { code: 'UNSUITABLE_DATA' } });
+    expect(job.reason).toMatch(/takes rows of the shape \[28, 28, 1\]; those of the dataset have \[2\]/);
+  });
+});
