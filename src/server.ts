@@ -155,6 +155,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
         ingestLimits,
         compiles: config.compiler.enabled,
         threads: config.runners.threads,
+        trainingThreads: config.jobs.threads,
         version,
       }),
     },

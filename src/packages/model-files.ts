@@ -1,5 +1,8 @@
+import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
 import type { ModelFormat } from './formats.ts';
 import { MODEL_FILE, readModelFile } from './tfjs/model-file.ts';
 
@@ -17,9 +20,19 @@ export async function modelFilesOf(folder: string, format: ModelFormat, files: r
   return files.filter((name) => own.has(name));
 }
 
-/** Bytes of the model itself, without what lies beside it. */
-export async function modelBytes(folder: string, format: ModelFormat, files: readonly string[]): Promise<number> {
-  let bytes = 0;
-  for (const name of await modelFilesOf(folder, format, files)) bytes += (await stat(join(folder, name))).size;
-  return bytes;
+/** Bytes of the model itself, without what lies beside it: as they are, and each file gzipped. */
+export async function modelBytes(
+  folder: string,
+  format: ModelFormat,
+  files: readonly string[],
+): Promise<{ readonly sizeBytes: number; readonly compressedBytes: number }> {
+  let [sizeBytes, compressedBytes] = [0, 0];
+  for (const name of await modelFilesOf(folder, format, files)) {
+    const path = join(folder, name);
+    sizeBytes += (await stat(path)).size;
+    await pipeline(createReadStream(path), createGzip(), async (chunks: AsyncIterable<Buffer>) => {
+      for await (const { length } of chunks) compressedBytes += length;
+    });
+  }
+  return { sizeBytes, compressedBytes };
 }

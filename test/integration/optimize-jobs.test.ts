@@ -80,11 +80,13 @@ describe('optimization jobs', () => {
   it('turn down what does not keep to the limits, is of no use or cannot be done, and publish nothing then', async () => {
     const { address } = await serverWithDigits();
     const jobs = jobsOf(address);
-    const { id } = await jobs.submit({ ...SPEC, limits: { sizeBytes: 1_000, latencyMs: 1e-6, slowdown: SLOWDOWN } });
+    const { id } = await jobs.submit({ ...SPEC, limits: { sizeBytes: 1_000, latencyMs: 1e-6, slowdown: SLOWDOWN }, budget: { tries: 1 } });
     const job = await jobs.ended(id);
     expect(job).toMatchObject({ state: 'succeeded', reason: 'Not published: no variant keeps to the limits.' });
-    const { variants, published } = job.result as OptimizeResult;
+    const { variants, published, untried } = job.result as OptimizeResult;
     expect(published).toBeUndefined();
+    expect(variants).toHaveLength(1);
+    expect(untried).toEqual([[{ kind: 'weights-float16' }]]);
     for (const { verdict, reasons } of variants) {
       expect(verdict).toBe('refused');
       expect(reasons[0]).toMatch(/^too slow: a batch of 1 takes .* ms; 0\.000001 ms are allowed$/);
@@ -104,6 +106,71 @@ describe('optimization jobs', () => {
     expect(data).toMatchObject({ source: 'evaluation.npz of the version', rows: { evaluation: 1_600, calibration: 400 }, seed: 3 });
     expect(parent.accuracy).toBeGreaterThan(0.98);
     expect(variants).toMatchObject([{ verdict: 'inapplicable', reasons: ['it is an ONNX model already'] }]);
+  });
+
+  it('take channels and weights out, train what is left, and quantize it; what is worse by then is refused', async () => {
+    const { address } = await serverWithDigits();
+    const jobs = jobsOf(address);
+    const { id } = await jobs.submit({
+      model: 'lenet',
+      techniques: ['prune-filters', { kind: 'prune-filters', share: 0.9 }, { kind: 'prune-weights', share: 0.8 }, 'int8'],
+      data: { dataset: 'digits-test', split: { validation: 0.15, test: 0.35 } },
+      fineTuning: { epochs: 2 },
+      limits: { accuracyDrop: 0.2, slowdown: SLOWDOWN },
+      objective: 'size',
+      budget: { tries: 5 },
+      publish: { model: 'small' },
+    });
+    const job = await jobs.ended(id);
+    expect(job).toMatchObject({ state: 'succeeded', reason: '' });
+    const { data, parent, variants, published } = job.result as OptimizeResult;
+    expect(data).toMatchObject({ split: 'the split that was asked for', rows: { evaluation: 70, calibration: 30, fineTuning: 100 } });
+    expect(parent.multiplications).toBe(416_520);
+    const [half, most, sparse, small, both] = variants;
+
+    expect(half!.measurement!.multiplications).toBe(133_740);
+    expect(half!.measurement!.sizeRatio).toBeGreaterThan(3);
+    expect(half!.layers.map(({ layer, before, after }) => [layer, before, after])).toEqual([
+      ['conv2d_1', 6, 3],
+      ['conv2d_3', 16, 8],
+      ['dense_6', 120, 60],
+      ['dense_7', 84, 42],
+    ]);
+    for (const { sensitivity } of half!.layers) expect(sensitivity).toBeTypeOf('number');
+    expect(half!.notes[0]).toMatch(/416520 multiplications became 133740; then it was fine-tuned over 2 epochs$/);
+
+    expect(most).toMatchObject({ verdict: 'refused' });
+    expect(most!.reasons[0]).toMatch(/^worse: the accuracy drops by .* points; 20\.00 points are allowed \(the parent alone is right on/);
+
+    const zeros = sparse!.layers.reduce((sum, { before, after }) => sum + before - after, 0);
+    const all = sparse!.layers.reduce((sum, { before }) => sum + before, 0);
+    expect(zeros / all).toBeCloseTo(0.8, 2);
+    expect(sparse!.measurement!.sizeBytes).toBeCloseTo(parent.sizeBytes, -3);
+    expect(sparse!.measurement!.compressedBytes).toBeLessThan(parent.compressedBytes / 2);
+
+    expect(['accepted', 'published']).toContain(small!.verdict);
+    expect(small!.measurement).toMatchObject({ engine: 'onnx cpu' });
+    expect(small!.notes[0]).toMatch(/^compiled to ONNX/);
+    expect(small!.measurement!.sizeRatio).toBeGreaterThan(3.4);
+
+    // The best of them together, on what was made of the first.
+    expect(both!.techniques).toHaveLength(2);
+    expect(both!.notes.length).toBeGreaterThan(1);
+    expect(published).toEqual({ model: 'small', version: 1 });
+  });
+
+  it('refuse int8 where its ranges cost too much, by a test that says so', async () => {
+    const { address } = await runningServer(['digits']);
+    const jobs = jobsOf(address);
+    const techniques = ['int8', { kind: 'int8', perChannel: false, calibration: 'percentile', percentile: 50 }];
+    const { id } = await jobs.submit({ model: 'digits', techniques, limits: { accuracyDrop: 0.005, slowdown: SLOWDOWN }, publish: false });
+    const { variants } = (await jobs.ended(id)).result as OptimizeResult;
+    expect(variants[0]).toMatchObject({ verdict: 'accepted' });
+    expect(variants[0]!.measurement!.sizeRatio).toBeGreaterThan(3.5);
+    expect(variants[1]).toMatchObject({ verdict: 'refused' });
+    const { comparison } = variants[1]!.measurement!;
+    expect(comparison.accuracyDrop).toBeGreaterThan(0.02);
+    expect(comparison.pValue).toBeLessThan(1e-6);
   });
 
   it('go on with the other variants when the process of one is killed', async () => {
@@ -151,7 +218,7 @@ describe('optimization jobs', () => {
       [{ version: 9 }, 404, 'VERSION_NOT_FOUND', /9/],
       [{ label: 'stable' }, 404, 'LABEL_NOT_FOUND', /stable/],
       [{ label: 'stable', version: 1 }, 400, 'INVALID_REQUEST', /one of them/],
-      [{ techniques: ['int7'] }, 400, 'INVALID_REQUEST', /techniques\[0\]: must be one of compile, /],
+      [{ techniques: ['int7'] }, 400, 'INVALID_REQUEST', /techniques\[0\]: must be one of prune-filters, /],
       [{ techniques: [] }, 400, 'INVALID_REQUEST', /techniques/],
       [{ data: 'none' }, 404, 'DATASET_NOT_FOUND', /none/],
       [{ data: { dataset: 'digits-test', target: 'digit' } }, 400, 'COLUMN_NOT_FOUND', /"digit"; it has image, label/],

@@ -32,7 +32,12 @@ function versionOf({ model, version, label }: OptimizeSpec, registry: Registry):
  */
 export async function resolveOptimizeSpec(spec: OptimizeSpec, registry: Registry, datasets: DatasetCatalog): Promise<ResolvedOptimizeSpec> {
   const version = versionOf(spec, registry);
-  const { label: _label, data, ...rest } = spec;
+  const { label: _label, data, fineTuning: asked, ...others } = spec;
+  const fineTuning =
+    asked.dataset === undefined
+      ? asked
+      : { ...asked, target: targetColumn(datasets.describe(asked.dataset), asked.target, 'fineTuning.target') };
+  const rest = { ...others, fineTuning };
   if (data === undefined) {
     const { evaluation } =
       registry.describeVersion(spec.model, version).manifest ?? (await readVersionManifest(registry.folderOf(spec.model, version)));

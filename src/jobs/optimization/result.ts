@@ -17,6 +17,8 @@ export interface OptimizeRequest {
   readonly parentFolder: string;
   /** The dataset; undefined when the version's own evaluation set is taken. */
   readonly dataset: { readonly folder: string; readonly target: string } | undefined;
+  /** What to fine-tune on, in place of the training rows of the dataset. */
+  readonly fineTuning: { readonly folder: string; readonly target: string } | undefined;
   /** The job's own folder: what one process has made is there for the next. */
   readonly folder: string;
   /** For reading the version's own evaluation set. */
@@ -25,6 +27,8 @@ export interface OptimizeRequest {
   readonly compiles: boolean;
   /** As the setting `runners.threads`: so many threads a model is served with. */
   readonly threads: number;
+  /** As the setting `jobs.threads`, for fine-tuning. */
+  readonly trainingThreads: number;
 }
 
 /** What the process that tries a variant is told. */
@@ -36,9 +40,25 @@ export interface TryRequest extends OptimizeRequest {
   readonly target: string;
 }
 
-export interface TryResult {
-  /** What each technique did, in words. */
+/** What a technique did to one layer. */
+export interface LayerReport {
+  readonly layer: string;
+  /** Channels or weights before and after. */
+  readonly before: number;
+  readonly after: number;
+  /** By how much the accuracy on the calibration rows drops when this layer alone is treated so, without fine-tuning. */
+  readonly sensitivity?: number;
+}
+
+/** What techniques have done. */
+export interface Made {
+  /** Of each technique, in words. */
   readonly notes: readonly string[];
+  /** Of techniques that treat layers by themselves. */
+  readonly layers: readonly LayerReport[];
+}
+
+export interface TryResult extends Made {
   readonly measurement: VariantMeasurement;
 }
 
@@ -48,6 +68,10 @@ export interface ModelMeasurement {
   readonly engine: string;
   /** Of the model's files. */
   readonly sizeBytes: number;
+  /** Of the same files, each gzipped. */
+  readonly compressedBytes: number;
+  /** For one example; undefined where it is not counted, as for models that are not TF.js layers models. */
+  readonly multiplications: number | undefined;
   /** Share of the rows whose class is right. */
   readonly accuracy: number;
 }
@@ -78,13 +102,11 @@ export interface VariantMeasurement extends ModelMeasurement {
 export const VERDICTS = ['published', 'accepted', 'refused', 'inapplicable', 'failed'] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
-export interface VariantRow {
+export interface VariantRow extends Made {
   readonly techniques: readonly Technique[];
   readonly verdict: Verdict;
   /** Why it was turned down; empty when it was not. */
   readonly reasons: readonly string[];
-  /** What each technique did, in words. */
-  readonly notes: readonly string[];
   /** Undefined when it could not be measured. */
   readonly measurement: VariantMeasurement | undefined;
   /** Whether nothing that was measured is at least as good in everything and better in something. */

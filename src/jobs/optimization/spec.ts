@@ -14,6 +14,14 @@ const dataSchema = z.strictObject({
     ),
 });
 
+const fineTuningSchema = z.strictObject({
+  dataset: nameSchema.optional().describe('Name or id of another dataset to fine-tune on; the training rows of `data` when left out.'),
+  target: z.string().min(1).optional().describe('The column with the right classes in it.'),
+  epochs: z.int().min(0).max(10_000).default(5).describe('0 leaves variants as the techniques have made them.'),
+  learningRate: z.number().positive().max(1_000).default(0.001).describe('Of Adam, at the beginning; it falls to 0 along a cosine.'),
+  batchSize: z.int().min(1).max(1_000_000).default(32),
+});
+
 const limitsSchema = z.strictObject({
   accuracyDrop: z.number().min(0).max(1).default(0.01).describe('Largest drop of the accuracy, as a share: 0.01 is one point.'),
   sure: z
@@ -39,6 +47,9 @@ export const optimizeSpecSchema = z.strictObject({
     .union([nameSchema, dataSchema], 'must be the name of a dataset, or {"dataset": …}')
     .optional()
     .describe('Rows with their right classes. When left out: the evaluation set that slipway.json of the version names.'),
+  fineTuning: fineTuningSchema
+    .prefault({})
+    .describe('How variants that lost weights or channels are trained further, where there are rows for it.'),
   limits: limitsSchema.prefault({}),
   objective: z.enum(OBJECTIVES).default('balanced').describe('Which of the variants within the limits is published.'),
   budget: z

@@ -8,8 +8,47 @@ import { z } from 'zod';
 export const techniqueSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('compile') }).describe('A TF.js layers model becomes one ONNX graph.'),
   z
+    .strictObject({
+      kind: z.literal('int8'),
+      calibration: z
+        .enum(['minmax', 'percentile', 'entropy'])
+        .default('minmax')
+        .describe('How ranges of values are chosen on the calibration rows.'),
+      percentile: z.number().min(50).max(100).default(99.99).describe('Percent of the values that `percentile` keeps.'),
+      perChannel: z.boolean().default(true).describe('A scale for each channel of the weights, or one for each tensor.'),
+      reduceRange: z.boolean().default(false).describe('7 bits for weights, for processors that add two products in 16 bits.'),
+    })
+    .describe(
+      'Static quantization: weights and values are 8-bit integers, and ONNX Runtime computes with them. TF.js layers models are compiled first.',
+    ),
+  z
     .strictObject({ kind: z.enum(['weights-uint8', 'weights-uint16', 'weights-float16']) })
     .describe('The files of a TF.js model hold fewer bits for each weight; it computes with FP32 as before.'),
+  z
+    .strictObject({
+      kind: z.literal('prune-filters'),
+      share: z.number().gt(0).lt(1).default(0.5).describe('Share of the channels that goes.'),
+      scope: z
+        .enum(['layer', 'global'])
+        .default('layer')
+        .describe('`layer` takes so many out of each layer, `global` the least important ones wherever they are.'),
+      layers: z.array(z.string().min(1)).min(1).max(1_000).optional().describe('Names of layers; all when left out.'),
+    })
+    .describe('Filters, neurons and attention heads go, and the layers become smaller; then fine-tuning.'),
+  z
+    .strictObject({
+      kind: z.literal('prune-weights'),
+      share: z.number().gt(0).lt(1).default(0.5).describe('Share of the weights that become 0.'),
+      scope: z
+        .enum(['layer', 'global'])
+        .default('global')
+        .describe('`layer` takes so many out of each layer, `global` the smallest of all.'),
+      schedule: z
+        .enum(['gradual', 'one-shot'])
+        .default('gradual')
+        .describe('Whether the share is reached while fine-tuning goes on, or at once before it.'),
+    })
+    .describe('The smallest weights become 0. Files pack better; neither they nor the runs become smaller by it.'),
 ]);
 
 export type Technique = z.infer<typeof techniqueSchema>;
@@ -26,13 +65,19 @@ interface Place {
 const FORM = { stage: 40, group: 'form' };
 
 export const PLACES: Readonly<Record<TechniqueKind, Place>> = {
+  'prune-filters': { stage: 10, group: 'structure' },
+  'prune-weights': { stage: 20, group: 'sparsity' },
   compile: FORM,
+  int8: FORM,
   'weights-uint8': FORM,
   'weights-uint16': FORM,
   'weights-float16': FORM,
 };
 
 export const TECHNIQUE_KINDS = Object.keys(PLACES) as [TechniqueKind, ...TechniqueKind[]];
+
+/** Techniques for ONNX models: TF.js layers models are compiled before. */
+export const NEEDS_ONNX: ReadonlySet<TechniqueKind> = new Set(['int8']);
 
 /** `{"kind":"int8"}` for `int8`, with every default. */
 export function techniqueOf(asked: TechniqueKind | z.input<typeof techniqueSchema>): Technique {

@@ -1,30 +1,10 @@
-import { cp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '../../errors/has-code.ts';
 import { sha256Of } from '../../packages/file-digest.ts';
 import { VERSION_MANIFEST_FILE, type VersionManifest } from '../../packages/manifest.ts';
 import { modelFilesOf } from '../../packages/model-files.ts';
 import { readVersionFolder } from '../../packages/read-version.ts';
 import type { DataReport, ResolvedOptimizeSpec, VariantRow } from './result.ts';
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
-  }
-}
-
-/** Takes a copy of a version, as a whole or not at all: the version may be deleted while the job runs. */
-export async function copyVersion(folder: string, target: string): Promise<void> {
-  if (await exists(target)) return;
-  const draft = `${target}.draft`;
-  await rm(draft, { recursive: true, force: true });
-  await cp(folder, draft, { recursive: true, dereference: true });
-  await rename(draft, target);
-}
 
 async function digestsOf(folder: string, names: readonly string[]): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};

@@ -60,7 +60,7 @@ export async function resolveSpec(
   { datasets, registry }: Pick<TrainWorkOptions, 'datasets' | 'registry'>,
 ): Promise<TrainSpec & { readonly target: string }> {
   const dataset = datasets.describe(spec.dataset);
-  const { columns, rows, name } = dataset;
+  const { rows, name } = dataset;
   const target = targetColumn(dataset, spec.target, 'target');
   const columnOf = (wanted: string, path: string) => columnNamed(dataset, wanted, path);
   const column = columnOf(target, 'target');

@@ -30,10 +30,16 @@ export interface TrainingProgress {
   readonly finished: boolean;
 }
 
+/** What the loop itself needs of a spec. */
+type TrainingSpec = Pick<
+  TrainSpec,
+  'batchSize' | 'epochs' | 'optimizer' | 'schedule' | 'warmupSteps' | 'earlyStopping' | 'augmentation' | 'seed'
+>;
+
 export interface TrainOptions {
   readonly trainer: Trainer;
   readonly examples: Examples;
-  readonly spec: TrainSpec;
+  readonly spec: TrainingSpec;
   /** Where to go on; from the start when left out. */
   readonly checkpoint: Checkpoint<TrainingProgress> | undefined;
   readonly saveCheckpoint: (checkpoint: Checkpoint<TrainingProgress>) => Promise<void>;
@@ -69,7 +75,7 @@ function trainingBatch({ inputs, target }: Batch, spec: TargetSpec): TrainingBat
 }
 
 /** What changes the images of a training; undefined when nothing does. */
-function augmentationOf({ augmentation, seed }: TrainSpec, { preprocessing }: Preparation): AugmentImages | undefined {
+function augmentationOf({ augmentation, seed }: TrainingSpec, { preprocessing }: Preparation): AugmentImages | undefined {
   if (augmentation === undefined) return undefined;
   if (preprocessing.kind !== 'image')
     throw new SlipwayError('UNSUITABLE_DATA', `augmentation is for images; the model is trained on a ${preprocessing.kind}.`);

@@ -19,6 +19,9 @@ export interface Limits {
 export interface Measured {
   readonly parentSizeBytes: number;
   readonly sizeBytes: number;
+  /** Of the same files, compressed. */
+  readonly parentCompressedBytes: number;
+  readonly compressedBytes: number;
   readonly accuracy: PairedAccuracy;
   /** Smallest batch first; at least one. */
   readonly latencies: readonly BatchLatency[];
@@ -61,7 +64,7 @@ export function accuracyRefusal({ accuracy }: Pick<Measured, 'accuracy'>, { accu
 
 /** Why a variant is turned down, each reason in words; empty when it is taken. */
 export function refusals(measured: Measured, limits: Limits): string[] {
-  const { sizeBytes, parentSizeBytes, latencies } = measured;
+  const { sizeBytes, parentSizeBytes, compressedBytes, parentCompressedBytes, latencies } = measured;
   const reasons: string[] = [];
   const worse = accuracyRefusal(measured, limits);
   if (worse !== undefined) reasons.push(worse);
@@ -77,7 +80,10 @@ export function refusals(measured: Measured, limits: Limits): string[] {
     reasons.push(`too slow: a batch of ${batch} takes ${ms.toPrecision(3)} ms; ${limits.latencyMs} ms are allowed`);
   if (limits.sizeBytes !== undefined && sizeBytes > limits.sizeBytes)
     reasons.push(`too large: the files have ${sizeBytes} bytes; ${limits.sizeBytes} are allowed`);
-  if (sizeBytes > SMALLER * parentSizeBytes && !latencies.some(isFaster))
-    reasons.push(`of no use: neither smaller than the parent (${sizeBytes} and ${parentSizeBytes} bytes) nor faster`);
+  const isSmaller = sizeBytes <= SMALLER * parentSizeBytes || compressedBytes <= SMALLER * parentCompressedBytes;
+  if (!isSmaller && !latencies.some(isFaster))
+    reasons.push(
+      `of no use: neither smaller than the parent (${sizeBytes} and ${parentSizeBytes} bytes, ${compressedBytes} and ${parentCompressedBytes} compressed) nor faster`,
+    );
   return reasons;
 }

@@ -52,6 +52,8 @@ export const trainJobAnswer = jobAnswer(
 const modelMeasurement = {
   engine: z.string().describe('What answers: engine and backend, in the form in which the version is served.'),
   sizeBytes: z.int().describe('Of the model’s files.'),
+  compressedBytes: z.int().describe('Of the same files, each gzipped.'),
+  multiplications: z.int().optional().describe('For one row; of TF.js layers models.'),
   accuracy: z.number().describe('Share of the rows whose class is right.'),
 };
 const onFront = z.boolean().describe('Nothing that was measured is at least as small, fast and accurate, and better in one of them.');
@@ -100,6 +102,19 @@ export const optimizeJobAnswer = jobAnswer(
         verdict: z.enum(VERDICTS),
         reasons: z.array(z.string()).describe('Why it was turned down.'),
         notes: z.array(z.string()).describe('What each technique did.'),
+        layers: z
+          .array(
+            z.object({
+              layer: z.string(),
+              before: z.int(),
+              after: z.int(),
+              sensitivity: z
+                .number()
+                .optional()
+                .describe('Drop of the accuracy on the calibration rows when this layer alone is pruned so, without fine-tuning.'),
+            }),
+          )
+          .describe('Channels or weights of each layer, before and after pruning.'),
         measurement: z
           .object({
             ...modelMeasurement,

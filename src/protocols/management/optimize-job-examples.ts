@@ -31,6 +31,8 @@ export const OPTIMIZE_JOB_EXAMPLE: z.infer<typeof optimizeJobAnswer> = {
       version: 1,
       engine: 'onnx cpu, compiled',
       sizeBytes: 250_000,
+      compressedBytes: 230_000,
+      multiplications: 416_520,
       accuracy: 0.99,
       latencies: [
         { batch: 1, ms: 0.05 },
@@ -44,9 +46,12 @@ export const OPTIMIZE_JOB_EXAMPLE: z.infer<typeof optimizeJobAnswer> = {
         verdict: 'published',
         reasons: [],
         notes: ['weights are stored as uint8 and computed with as FP32'],
+        layers: [],
         measurement: {
           engine: 'onnx cpu, compiled',
           sizeBytes: 64_000,
+          compressedBytes: 55_000,
+          multiplications: 416_520,
           sizeRatio: 3.9,
           accuracy: 0.99,
           latencies: [{ batch: 1, ms: 0.05, parentMs: 0.05, speedup: 1, pValue: 0.69 }],

@@ -54,6 +54,8 @@ const SAME = { parentMs: 1, ms: 1, speedup: 1, pValue: 1 };
 const GOOD: Measured = {
   parentSizeBytes: 1_000,
   sizeBytes: 250,
+  parentCompressedBytes: 900,
+  compressedBytes: 900,
   accuracy: classesOf(3, 1),
   latencies: [
     { batch: 1, ...SAME },
@@ -88,11 +90,20 @@ describe('the gate', () => {
     ],
     ['over a bound of time', {}, { latencyMs: 0.5 }, /^too slow: a batch of 1 takes 1\.00 ms; 0\.5 ms are allowed$/],
     ['over a bound of size', {}, { sizeBytes: 200 }, /^too large: the files have 250 bytes; 200 are allowed$/],
-    ['no better', { sizeBytes: 1_000 }, {}, /^of no use: neither smaller than the parent \(1000 and 1000 bytes\) nor faster$/],
+    [
+      'no better',
+      { sizeBytes: 1_000 },
+      {},
+      /^of no use: neither smaller than the parent \(1000 and 1000 bytes, 900 and 900 compressed\) nor faster$/,
+    ],
   ])('turns down what is %s, and says why', (_what, measured, limits, reason) => {
     const reasons = refusals({ ...GOOD, ...measured }, { ...LIMITS, ...limits });
     expect(reasons).toHaveLength(1);
     expect(reasons[0]).toMatch(reason);
+  });
+
+  it('takes what is only smaller once it is compressed', () => {
+    expect(refusals({ ...GOOD, sizeBytes: 1_000, compressedBytes: 450 }, LIMITS)).toEqual([]);
   });
 
   it('takes a drop of just the limit', () => {

@@ -1,55 +1,56 @@
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { ModelFormat } from '../../../packages/formats.ts';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { detectFormat } from '../../../packages/formats.ts';
 import { VERSION_MANIFEST_FILE } from '../../../packages/manifest.ts';
-import { readVersionFolder } from '../../../packages/read-version.ts';
-import { modelFilesOf } from '../../../packages/model-files.ts';
-import type { Technique } from '../../optimization/techniques.ts';
-import type { ApplyTechnique, TechniqueContext } from './technique.ts';
+import { readVersionFolder, readVersionManifest } from '../../../packages/read-version.ts';
+import type { LayerReport, Made } from '../../optimization/result.ts';
+import { NEEDS_ONNX, type Technique } from '../../optimization/techniques.ts';
+import { copyBeside } from './beside-model.ts';
+import type { ApplyTechnique, TechniqueMeans } from './technique.ts';
 import { APPLY } from './techniques/table.ts';
 
-export interface MakeOptions extends TechniqueContext {
+export interface MakeOptions extends TechniqueMeans {
   /** The version that the techniques are done to, one after the other. */
   readonly source: string;
   readonly techniques: readonly Technique[];
+  /** Absolute path of the variant; what lies there is replaced. */
+  readonly target: string;
 }
 
-/** Files that belong to the version whatever its model becomes come along; its manifest says what is left true. */
-async function complete(source: string, target: string, was: ModelFormat): Promise<void> {
-  const { files, manifest } = await readVersionFolder(source);
-  const ofModel = new Set(await modelFilesOf(source, was, files));
-  for (const name of files) {
-    if (ofModel.has(name) || name === VERSION_MANIFEST_FILE) continue;
-    await mkdir(dirname(join(target, name)), { recursive: true });
-    await copyFile(join(source, name), join(target, name));
-  }
-  const format = await detectFormat(target);
-  const { engine, files: _digests, metrics: _metrics, ...rest } = manifest;
-  const kept = { ...rest, ...(format === was && engine !== undefined && { engine }) };
-  await writeFile(join(target, VERSION_MANIFEST_FILE), `${JSON.stringify(kept, null, 2)}\n`);
+/** An engine that was asked for may not run what the model has become. */
+async function forgetEngine(folder: string): Promise<void> {
+  const { engine: _engine, ...rest } = await readVersionManifest(folder);
+  await writeFile(join(folder, VERSION_MANIFEST_FILE), `${JSON.stringify(rest, null, 2)}\n`);
+}
+
+/** Before techniques for ONNX models a TF.js layers model is compiled. */
+async function withCompilation(source: string, techniques: readonly Technique[]): Promise<readonly Technique[]> {
+  if ((await detectFormat(source)) !== 'tfjs-layers') return techniques;
+  const at = techniques.findIndex(({ kind }) => NEEDS_ONNX.has(kind));
+  return at === -1 ? techniques : techniques.toSpliced(at, 0, { kind: 'compile' });
 }
 
 /**
  * Makes a variant as a version folder that could be served.
- * @returns what each technique did, in words
  * @throws SlipwayError as the techniques do
  */
-export async function makeVariant({ source, techniques, target, ...context }: MakeOptions): Promise<string[]> {
+export async function makeVariant({ source, techniques, target, ...means }: MakeOptions): Promise<Made> {
   const notes: string[] = [];
+  const layers: LayerReport[] = [];
+  const steps = await withCompilation(source, techniques);
   let from = source;
-  for (const [index, technique] of techniques.entries()) {
-    const isLast = index === techniques.length - 1;
-    const step = isLast ? target : `${target}.step${index}`;
+  for (const [index, technique] of steps.entries()) {
+    const step = index === steps.length - 1 ? target : `${target}.step${index}`;
     await rm(step, { recursive: true, force: true });
-    await mkdir(step, { recursive: true });
+    await copyBeside(from, step);
     const { format, manifest } = await readVersionFolder(from);
     const apply = APPLY[technique.kind] as ApplyTechnique;
-    const note = await apply(technique, { folder: from, format, manifest }, { ...context, target: step });
-    await complete(from, step, format);
+    const applied = await apply(technique, { folder: from, format, manifest }, { ...means, target: step });
+    if ((await detectFormat(step)) !== format) await forgetEngine(step);
     if (from !== source) await rm(from, { recursive: true, force: true });
-    notes.push(note);
+    notes.push(applied.note);
+    layers.push(...(applied.layers ?? []));
     from = step;
   }
-  return notes;
+  return { notes, layers };
 }

@@ -13,9 +13,14 @@ const ROUNDS = 25;
 const BLOCK_MS = 4;
 const WARM_UP_RUNS = 5;
 
+/** The size of batches that a model takes, when it takes no other. */
+export function fixedBatchOf({ signature }: LoadedModel): number | undefined {
+  return signature.inputs.map(({ shape }) => shape?.[0] ?? -1).find((size) => size >= 0);
+}
+
 /** The sizes of batches that a model is measured with: its own one where it takes no other. */
-function batchesOf({ signature }: LoadedModel): readonly number[] {
-  const fixed = signature.inputs.map(({ shape }) => shape?.[0] ?? -1).find((size) => size >= 0);
+function batchesOf(model: LoadedModel): readonly number[] {
+  const fixed = fixedBatchOf(model);
   return fixed === undefined ? MEASURED_BATCHES : [fixed];
 }
 

@@ -1,31 +1,37 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Dataset, Examples, Split, SplitRequest } from '../../../datasets/dataset.ts';
+import { compileLayersModel } from '../../../compiler/compile.ts';
 import { ingest } from '../../../datasets/ingest/ingest.ts';
 import { openDataset } from '../../../datasets/open-dataset.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import { hasCode } from '../../../errors/has-code.ts';
 import { DESCRIPTION_FILE } from '../../../datasets/stored-description.ts';
+import { storedWeights } from '../../../optimization/pruning/layers-model.ts';
+import { multiplications } from '../../../optimization/pruning/multiplications.ts';
 import { modelBytes } from '../../../packages/model-files.ts';
 import { readVersionFolder, type VersionFolder } from '../../../packages/read-version.ts';
 import type { DataReport, OptimizeRequest } from '../../optimization/result.ts';
+import { readLayersModel } from './layers-files.ts';
 import { classesOf } from './measure.ts';
 import { type ModelRows, readModelRows } from './model-rows.ts';
-import { openServedExamples } from './served-examples.ts';
+import { openServedExamples, type ServedVersion } from './served-examples.ts';
+import type { FineTuning } from './technique.ts';
 import { loadServed, type ServedModel } from './served-model.ts';
 
 /** What variants are measured against: the parent as it is served, and rows that are kept for one use each. */
 export interface Trial {
   readonly version: VersionFolder;
   readonly parent: ServedModel;
-  readonly sizeBytes: number;
-  readonly examples: Examples;
+  readonly measured: Awaited<ReturnType<typeof modelBytes>> & { readonly multiplications: number | undefined };
   readonly report: DataReport;
   readonly evaluation: ModelRows;
   /** The class that the parent gives to each row of the evaluation. */
   readonly parentClasses: Int32Array;
-  /** Rows to calibrate on; they are no others' rows. */
-  calibration(): Promise<ModelRows>;
+  /** Rows to calibrate on; they are no others' rows. Undefined when there are none. */
+  readonly calibration: (() => Promise<ModelRows>) | undefined;
+  /** Undefined when no rows are for it, or no epochs are wanted. */
+  readonly fineTuning: FineTuning | undefined;
   close(): Promise<void>;
 }
 
@@ -34,13 +40,15 @@ interface Roles {
   readonly split: SplitRequest;
   readonly evaluation: Split;
   readonly calibration: Split;
-  /** Undefined when no rows are kept for it. */
-  readonly fineTuning: Split | undefined;
+  /** Whether the training rows are for fine-tuning. */
+  readonly hasTraining: boolean;
   /** In words. */
   readonly why: string;
 }
 
 const CALIBRATION_SHARE = 0.2;
+/** Of a dataset to fine-tune on, so much tells the best epoch. */
+const TUNING_VALIDATION_SHARE = 0.1;
 const EVALUATION_FOLDER = 'evaluation';
 const CLASSES_FILE = 'parent-classes.json';
 
@@ -83,7 +91,7 @@ function trainedWith(lineage: unknown): { readonly digest: unknown; readonly spl
 }
 
 function rolesOf({ spec, dataset: asked }: OptimizeRequest, { manifest }: VersionFolder, { description }: Dataset): Roles {
-  const standard = { evaluation: 'test', calibration: 'validation', fineTuning: 'train' } as const;
+  const standard = { evaluation: 'test', calibration: 'validation', hasTraining: true } as const;
   const { seed } = spec;
   const wanted = typeof spec.data === 'object' ? spec.data.split : undefined;
   if (wanted !== undefined) return { ...standard, split: { seed, ...wanted } as SplitRequest, why: 'the split that was asked for' };
@@ -95,7 +103,7 @@ function rolesOf({ spec, dataset: asked }: OptimizeRequest, { manifest }: Versio
   return {
     evaluation: 'train',
     calibration: 'validation',
-    fineTuning: undefined,
+    hasTraining: false,
     split: { validation: CALIBRATION_SHARE, test: 0, seed },
     why: `${CALIBRATION_SHARE} of the rows, drawn by the seed, calibrate; the rest measure`,
   };
@@ -120,6 +128,30 @@ async function parentClassesOf(
   return classes;
 }
 
+/** The examples to fine-tune on: those of the dataset that was named for it, else the training rows of the data. */
+async function fineTuningExamples(
+  { fineTuning, spec }: OptimizeRequest,
+  version: ServedVersion,
+  own: Examples | undefined,
+  signal: AbortSignal,
+): Promise<Examples | undefined> {
+  if (fineTuning === undefined) return own;
+  const split = { validation: TUNING_VALIDATION_SHARE, test: 0, seed: spec.seed };
+  return openServedExamples(openDataset(fineTuning.folder), version, { target: fineTuning.target, split, signal });
+}
+
+/** Of a TF.js layers model that can be compiled; undefined for others. */
+export async function multiplicationsOf(folder: string, format: VersionFolder['format']): Promise<number | undefined> {
+  if (format !== 'tfjs-layers') return undefined;
+  try {
+    const { topology, weights } = await readLayersModel(folder);
+    return multiplications(compileLayersModel(topology, storedWeights(weights)));
+  } catch (error) {
+    if (error instanceof SlipwayError && error.code === 'COMPILE_FAILED') return undefined;
+    throw error;
+  }
+}
+
 /**
  * Opens what variants are measured with.
  * @throws SlipwayError UNSUITABLE_DATA, INVALID_DATASET and what else keeps the parent or the data from being read
@@ -137,31 +169,41 @@ export async function openTrial(request: OptimizeRequest, signal: AbortSignal): 
   const { rows } = examples.preparation;
   if (rows[roles.evaluation] === 0)
     throw new SlipwayError('UNSUITABLE_DATA', 'No rows are left to measure on: the split has no test rows.');
+  const tuning = await fineTuningExamples(request, { folder, manifest }, roles.hasTraining ? examples : undefined, signal);
   const parent = await loadServed(folder, { compiles, threads, scratch: join(own, 'parent-compiled') });
-  const evaluation = await readModelRows(examples, roles.evaluation, parent.model.signature, spec.seed);
+  const { signature } = parent.model;
+  // A version that was trained without validation rows is calibrated on what it was trained on: both are its own data.
+  const calibrated = rows[roles.calibration] === 0 && roles.hasTraining ? 'train' : roles.calibration;
+  const evaluation = await readModelRows(examples, roles.evaluation, signature, spec.seed);
+  /** Read when they are first needed. */
+  let calibration: Promise<ModelRows> | undefined;
   return {
     version,
     parent,
-    sizeBytes: await modelBytes(folder, format, files),
-    examples,
+    measured: { ...(await modelBytes(folder, format, files)), multiplications: await multiplicationsOf(folder, format) },
     report: {
       source: request.dataset === undefined ? `${manifest.evaluation!.file} of the version` : `the dataset ${dataset.description.name}`,
       digest: dataset.description.digest,
       target,
       rows: {
         evaluation: evaluation.count,
-        calibration: rows[roles.calibration],
-        fineTuning: roles.fineTuning === undefined ? 0 : rows[roles.fineTuning],
+        calibration: rows[calibrated],
+        fineTuning: tuning?.preparation.rows.train ?? 0,
       },
       seed: spec.seed,
       split: roles.why,
     },
     evaluation,
     parentClasses: await parentClassesOf(request, parent, version, evaluation, signal),
-    calibration: () => readModelRows(examples, roles.calibration, parent.model.signature, spec.seed),
+    calibration: rows[calibrated] === 0 ? undefined : () => (calibration ??= readModelRows(examples, calibrated, signature, spec.seed)),
+    fineTuning:
+      tuning === undefined || spec.fineTuning.epochs === 0
+        ? undefined
+        : { ...spec.fineTuning, examples: tuning, seed: spec.seed, threads: request.trainingThreads },
     async close() {
       await parent.model.dispose();
       await examples.close();
+      if (tuning !== undefined && tuning !== examples) await tuning.close();
     },
   };
 }

@@ -4,9 +4,9 @@ import { modelBytes } from '../../../packages/model-files.ts';
 import { readVersionFolder } from '../../../packages/read-version.ts';
 import type { ParentResult, TryRequest, TryResult, OptimizeRequest } from '../../optimization/result.ts';
 import { makeVariant } from './make-variant.ts';
-import { classesOf, comparedLatencies, latenciesOf } from './measure.ts';
+import { classesOf, comparedLatencies, fixedBatchOf, latenciesOf } from './measure.ts';
 import { loadServed } from './served-model.ts';
-import { openTrial } from './trial.ts';
+import { multiplicationsOf, openTrial, type Trial } from './trial.ts';
 
 function accuracyOf(classes: ArrayLike<number>, labels: ArrayLike<number>): number {
   let right = 0;
@@ -18,15 +18,28 @@ function accuracyOf(classes: ArrayLike<number>, labels: ArrayLike<number>): numb
 export async function measureParent(request: OptimizeRequest, signal: AbortSignal): Promise<ParentResult> {
   const trial = await openTrial(request, signal);
   try {
-    const { parent, sizeBytes, evaluation, parentClasses, report } = trial;
+    const { parent, measured, evaluation, parentClasses, report } = trial;
     const latencies = await latenciesOf(parent.model, evaluation, signal);
     return {
       data: report,
-      parent: { engine: parent.engine, sizeBytes, accuracy: accuracyOf(parentClasses, evaluation.labels), latencies },
+      parent: { engine: parent.engine, ...measured, accuracy: accuracyOf(parentClasses, evaluation.labels), latencies },
     };
   } finally {
     await trial.close();
   }
+}
+
+/** Gives the accuracy of versions on the calibration rows. */
+function calibrator({ calibration }: Trial, { compiles, threads, folder }: TryRequest, signal: AbortSignal) {
+  if (calibration === undefined) return undefined;
+  return async (version: string): Promise<number> => {
+    const rows = await calibration();
+    const { manifest } = await readVersionFolder(version);
+    const { model } = await loadServed(version, { compiles, threads, scratch: join(folder, 'probe-compiled') });
+    const accuracy = accuracyOf(await classesOf(model, manifest, rows, signal), rows.labels);
+    await model.dispose();
+    return accuracy;
+  };
 }
 
 /** Makes a variant and measures it beside its parent, in the form in which it will be served. */
@@ -34,18 +47,36 @@ export async function tryVariant(request: TryRequest, signal: AbortSignal): Prom
   const { baseFolder, techniques, target, threads, compiles, folder } = request;
   const trial = await openTrial(request, signal);
   try {
-    const notes = await makeVariant({ source: baseFolder, techniques, target, threads, signal });
+    const { evaluation, parent, parentClasses, fineTuning, measured } = trial;
+    const made = await makeVariant({
+      source: baseFolder,
+      techniques,
+      target,
+      threads,
+      signal,
+      fineTuning,
+      batch: fixedBatchOf(parent.model),
+      calibrationRows: trial.calibration,
+      calibrationAccuracy: calibrator(trial, request, signal),
+    });
     const { format, manifest, files } = await readVersionFolder(target);
     const variant = await loadServed(target, { compiles, threads, scratch: join(folder, 'variant-compiled') });
-    const { evaluation, parent, parentClasses } = trial;
     const classes = await classesOf(variant.model, manifest, evaluation, signal);
     const { accuracy, ...comparison } = comparePaired(parentClasses, classes, evaluation.labels);
     const latencies = await comparedLatencies(parent.model, variant.model, evaluation, signal);
     await variant.model.dispose();
-    const sizeBytes = await modelBytes(target, format, files);
+    const bytes = await modelBytes(target, format, files);
     return {
-      notes,
-      measurement: { engine: variant.engine, sizeBytes, sizeRatio: trial.sizeBytes / sizeBytes, accuracy, comparison, latencies },
+      ...made,
+      measurement: {
+        engine: variant.engine,
+        ...bytes,
+        multiplications: await multiplicationsOf(target, format),
+        sizeRatio: measured.sizeBytes / bytes.sizeBytes,
+        accuracy,
+        comparison,
+        latencies,
+      },
     };
   } finally {
     await trial.close();

@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs';
-import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatasetDescription } from '../../../datasets/dataset.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { Registry } from '../../../registry/types.ts';
+import { copyVersion } from '../../copy-version.ts';
 import type { TrainSpec } from '../spec.ts';
 import type { VersionArchitecture } from '../architectures/schema.ts';
 import { checkReads } from './adopt.ts';
@@ -37,14 +36,10 @@ export async function resolveParent(
   return { architecture: { ...architecture, version }, parent };
 }
 
-/** Copies a version into a job's folder, as a whole or not at all: it may be deleted while the job is interrupted. */
+/** Copies the version that is trained further, if there is one, into a job's folder. */
 export async function copyParent(architecture: TrainSpec['architecture'], registry: Registry, folder: string): Promise<string | undefined> {
   if (architecture.kind !== 'version') return undefined;
   const target = join(folder, 'parent');
-  if (existsSync(target)) return target;
-  const draft = `${target}.tmp`;
-  await rm(draft, { recursive: true, force: true });
-  await cp(registry.folderOf(architecture.model, architecture.version!), draft, { recursive: true });
-  await rename(draft, target);
+  await copyVersion(() => registry.folderOf(architecture.model, architecture.version!), target);
   return target;
 }

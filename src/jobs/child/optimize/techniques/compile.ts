@@ -6,7 +6,9 @@ export const compileModel: ApplyTechnique = async (_technique, { folder, format 
   if (format === 'onnx') throw inapplicable('it is an ONNX model already');
   if (format !== 'tfjs-layers') throw inapplicable(`it is a ${format} model; TF.js layers models alone are compiled`);
   const result = await compileVersion({ folder, target, threads });
-  return result.outcome === 'checked'
-    ? `compiled to ONNX; it differs from tfjs by at most ${result.largestDifference.toPrecision(2)}`
-    : `compiled to ONNX, unchecked, since ${result.reason}`;
+  const note =
+    result.outcome === 'checked'
+      ? `compiled to ONNX; it differs from tfjs by at most ${result.largestDifference.toPrecision(2)}`
+      : `compiled to ONNX, unchecked, since ${result.reason}`;
+  return { note };
 };

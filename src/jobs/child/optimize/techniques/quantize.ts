@@ -1,0 +1,38 @@
+import { onnxEngine } from '../../../../engines/onnx/onnx-engine.ts';
+import { int8 } from '../../../../optimization/quantization/int8.ts';
+import type { OpenedModel, TechniqueReport } from '../../../../optimization/quantization/technique.ts';
+import type { NamedTensors } from '../../../../tensor/tensor.ts';
+import type { Technique } from '../../../optimization/techniques.ts';
+import type { ModelRows } from '../model-rows.ts';
+import { type ApplyTechnique, inapplicable, type TechniqueContext } from '../technique.ts';
+
+type Int8 = Extract<Technique, { kind: 'int8' }>;
+
+/** Rows that ranges are taken from; more of them change little. */
+const MOST_ROWS = 512;
+const BATCH = 32;
+
+function batchesOf(rows: ModelRows, batch: number): NamedTensors[] {
+  const count = Math.min(rows.count, MOST_ROWS);
+  return Array.from({ length: Math.ceil(count / batch) }, (_batch, index) => rows.batch(index * batch, batch));
+}
+
+function described({ changed, unchanged, weightBytes: { before, after } }: TechniqueReport, what: string): string {
+  const nodes = Object.entries(changed).map(([operator, count]) => `${count} ${operator}`);
+  const rest = unchanged.length === 0 ? '' : `; left as they were: ${unchanged.join(', ')}`;
+  return `${nodes.join(', ')} ${what}; the weights have ${after} bytes instead of ${before}${rest}`;
+}
+
+const openerOf =
+  ({ threads }: TechniqueContext) =>
+  (folder: string): Promise<OpenedModel> =>
+    onnxEngine.load({ folder, format: 'onnx', threads });
+
+/** Weights and values as 8-bit integers, with ranges from the calibration rows. */
+export const quantizeToInt8: ApplyTechnique<Int8> = async ({ kind: _kind, calibration, ...options }, { folder }, context) => {
+  const { target, calibrationRows, batch } = context;
+  if (calibrationRows === undefined) throw inapplicable('there are no rows to calibrate on: the split has no validation rows');
+  const inputs = batchesOf(await calibrationRows(), batch ?? BATCH);
+  const report = await int8({ folder, target, calibration: inputs, open: openerOf(context) }, { calibration, ...options });
+  return { note: described(report, 'compute with 8-bit integers') };
+};
