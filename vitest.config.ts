@@ -14,6 +14,6 @@ export default defineConfig({
     // Tests wait for events with deadlines of their own; these only end what hangs.
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    setupFiles: ['test/helpers/no-console.ts'],
+    setupFiles: ['test/helpers/no-console.ts', 'test/helpers/regular-expressions.ts'],
   },
 });

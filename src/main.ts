@@ -4,7 +4,8 @@ import { ConfigError, loadConfig } from './config/load.ts';
 import type { Config } from './config/schema.ts';
 import { messageOf } from './errors/slipway-error.ts';
 import { createLogger } from './observability/log.ts';
-import { createServer } from './server.ts';
+import { KeyFileError } from './packages/signing-keys.ts';
+import { createServer, type Server } from './server.ts';
 
 /** Exit statuses: 2 for a bad setting, as command-line tools do; 1 for a server that could not start. */
 const EXIT_USAGE = 2;
@@ -50,7 +51,15 @@ async function serve(argv: readonly string[]): Promise<void> {
   const config = readConfig(argv);
   if (config === undefined) return;
   const logger = await createLogger(config.logging, { isTTY: process.stdout.isTTY });
-  const server = createServer(config, { logger, env: process.env, version });
+  let server: Server;
+  try {
+    server = createServer(config, { logger, env: process.env, version });
+  } catch (error) {
+    if (!(error instanceof KeyFileError)) throw error;
+    process.stderr.write(`slipway: ${error.message}\n`);
+    process.exitCode = EXIT_USAGE;
+    return;
+  }
 
   let signals = 0;
   const stop = (why: string): void => {

@@ -16,6 +16,7 @@ import { createJobs } from './jobs/jobs.ts';
 import { createOptimizeWork } from './jobs/optimization/optimize-work.ts';
 import { createPublishOnce } from './jobs/publish.ts';
 import { createTrainWork } from './jobs/training/train-work.ts';
+import { readSigningKeys } from './packages/signing-keys.ts';
 import type { OnInference } from './inference/types.ts';
 import { defaultFolder } from './native/installation.ts';
 import { tensorflowEnvironment } from './native/tensorflow-environment.ts';
@@ -77,6 +78,7 @@ function readyLine(registry: Registry): string {
 
 /**
  * Builds every part and hands them to each other.
+ * @throws KeyFileError for keys that can't be used
  */
 export function createServer(config: Config, { logger, env: ownEnv, version, isAlone = true }: ServerEnvironment): Server {
   // What child processes are given: they load engines, this process does not.
@@ -86,6 +88,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   let addresses: readonly string[] = [];
   let stopping: Promise<void> | undefined;
 
+  const { trustedKeys, signingKey } = readSigningKeys(config.packages);
   const compiledModels = createCompiledModels({
     folder: join(resolve(config.state), 'compiled'),
     maxCacheBytes: config.compiler.maxCacheBytes,
@@ -111,6 +114,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     memory: config.memory,
     maxWaiting: config.scheduler.maxQueueDepth,
     launcher,
+    trustedKeys,
     logger,
     // Until the server is ready, the line that says so speaks for all. What is wrong the registry says itself.
     onStateChange: (event) => {
@@ -132,7 +136,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     maxBytes: config.datasets.maxUploadBytes,
     expiryMs: config.datasets.uploadExpiryMs,
   });
-  const publish = createPublishOnce(registry, incomingFolderOf(config));
+  const publish = createPublishOnce({ registry, incomingFolder: incomingFolderOf(config), signingKey });
   const jobProcess = { ...config.jobs, env: runnerEnvironment(env, undefined), group: 'jobs' } as const;
   const jobs = createJobs({
     folder: join(resolve(config.state), 'jobs'),
@@ -171,6 +175,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     config,
     registry,
     compiledModels,
+    trustedKeys,
     datasets,
     uploads,
     jobs,

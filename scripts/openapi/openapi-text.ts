@@ -29,6 +29,7 @@ export function describedProtocols(): HttpProtocol[] {
     statistics: {} as InferenceStatistics,
     devices: () => Promise.reject(new Error('described only')),
     engines: () => [],
+    trustedKeys: undefined,
     phase: () => 'ready',
     version,
   });

@@ -9,7 +9,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'package',
-    summary: 'verify packages of models',
+    summary: 'sign and verify packages of models',
     load: async () => (await import('./package/package-command.ts')).packageCommand,
   },
   {

@@ -302,6 +302,18 @@ export const configSchema = z.strictObject({
       maxJsonDepth: count.default(64).describe('Deepest nesting of a JSON body.'),
     })
     .prefault({}),
+  packages: z
+    .strictObject({
+      requireSignedBy: text
+        .optional()
+        .describe(
+          'File of Ed25519 public keys (PEM, one after the other). A version that none of them has signed is not loaded, however it has come into the model folder. Without it a version need not be signed.',
+        ),
+      signWith: text
+        .optional()
+        .describe('File of the Ed25519 private key (PEM, PKCS #8) that signs the versions that jobs make. Without it they are not signed.'),
+    })
+    .prefault({}),
   shutdown: z
     .strictObject({
       drainMs: milliseconds.default(10_000).describe('Work in flight may finish for this long after a stop signal, in milliseconds.'),

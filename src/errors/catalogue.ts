@@ -108,6 +108,14 @@ export const CATALOGUE = {
     meaning: 'A recorded request that the version is warmed up with cannot be read, or the model fails on it; the version is not served.',
   },
   DIGEST_MISMATCH: { kind: 'invalid_argument', meaning: 'A file does not have the SHA-256 that the manifest states.' },
+  INVALID_SIGNATURE: {
+    kind: 'invalid_argument',
+    meaning: 'The signature of a version does not fit its files; the message names the file that differs.',
+  },
+  UNTRUSTED_PACKAGE: {
+    kind: 'permission_denied',
+    meaning: 'A version is not signed by one of the keys of `packages.requireSignedBy`.',
+  },
   INVALID_ROW: {
     kind: 'invalid_argument',
     meaning: 'A row for a model of a table lacks a column, has one too many, or holds an unknown category or a value of the wrong type.',

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { checkSchema, findingText } from '../errors/check-schema.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { sha256Of } from './file-digest.ts';
+import { checkSignature, type TrustedKeys } from './signature.ts';
 import { replaceFile } from './replace-file.ts';
 import { detectFormat, type ModelFormat } from './formats.ts';
 import {
@@ -23,6 +24,8 @@ export interface VersionFolder {
   readonly bytes: number;
   /** Paths inside the folder, with `/`, sorted. */
   readonly files: readonly string[];
+  /** The public key of who has signed it, in base64; undefined when nobody has. */
+  readonly signedBy: string | undefined;
 }
 
 /** Manifests are written by people; one larger than this is something else. */
@@ -79,10 +82,12 @@ function checkEvaluation({ evaluation }: VersionManifest, files: readonly string
 }
 
 /**
- * Reads and checks a version folder: its manifest, its format, the digests of the files that the manifest lists.
- * @throws SlipwayError INVALID_MODEL, INVALID_MANIFEST, DIGEST_MISMATCH, ENGINE_UNAVAILABLE
+ * Reads and checks a version folder: its manifest, its format, the digests of the files that the manifest lists, its
+ * signature. Every version comes through here before it is loaded, however it has come to be on the disk.
+ * @param trusted whose signature it must have; left out where it needs none
+ * @throws SlipwayError INVALID_MODEL, INVALID_MANIFEST, DIGEST_MISMATCH, INVALID_SIGNATURE, UNTRUSTED_PACKAGE, ENGINE_UNAVAILABLE
  */
-export async function readVersionFolder(folder: string): Promise<VersionFolder> {
+export async function readVersionFolder(folder: string, trusted?: TrustedKeys): Promise<VersionFolder> {
   const root = await realpath(folder);
   const files: string[] = [];
   let bytes = 0;
@@ -103,7 +108,8 @@ export async function readVersionFolder(folder: string): Promise<VersionFolder> 
   checkTokenizer(manifest, files);
   checkEvaluation(manifest, files);
   await checkDigests(root, manifest, files);
-  return { format, manifest, bytes, files };
+  const signedBy = await checkSignature(root, trusted);
+  return { format, manifest, bytes, files, signedBy };
 }
 
 /** The manifest of a version; an empty one when there is none. @throws SlipwayError INVALID_MANIFEST */

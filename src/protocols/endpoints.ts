@@ -10,6 +10,7 @@ import type { Logger } from '../observability/log.ts';
 import type { InferenceStatistics } from '../inference/statistics.ts';
 import type { Inference } from '../inference/types.ts';
 import type { Lanes } from '../scheduler/lanes.ts';
+import type { TrustedKeys } from '../packages/signature.ts';
 import type { Registry } from '../registry/types.ts';
 import { encodeErrorAnswer, NATIVE_ERROR } from './http/error-body.ts';
 import type { GrpcEndpoint } from './grpc/grpc-listeners.ts';
@@ -50,6 +51,8 @@ export interface ProtocolParts {
   readonly devices: () => Promise<Devices>;
   /** What each engine can compute on here. */
   readonly engines: () => readonly EngineHere[];
+  /** Whose signature a version must have; undefined when it needs none. */
+  readonly trustedKeys: TrustedKeys | undefined;
   readonly phase: () => ServerPhase;
   /** Slipway's version. */
   readonly version: string;
@@ -73,14 +76,14 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
 function nativeProtocol(
-  { config, registry, compiledModels, datasets, uploads, jobs, lanes, statistics, devices, engines, phase }: ProtocolParts,
+  { config, registry, compiledModels, trustedKeys, datasets, uploads, jobs, lanes, statistics, devices, engines, phase }: ProtocolParts,
   predict: Predict,
 ): HttpProtocol {
   const { limits } = config;
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
     ...createModelRoutes(registry, statistics),
-    ...createPackageRoutes(registry, compiledModels),
+    ...createPackageRoutes(registry, compiledModels, trustedKeys),
     ...createSchedulerRoutes({ registry, lanes }),
     ...createMemoryRoutes(() => registry.memory()),
     ...createDeviceRoutes({ devices, engines, models: () => registry.list(), budgetBytes: config.memory.budgetBytes }),
@@ -94,8 +97,8 @@ function nativeProtocol(
       maxBytes: config.datasets.maxUploadBytes,
     }),
     ...createResumableUploadRoutes(uploads, config.datasets.maxUploadBytes),
-    ...createTrainJobRoutes({ jobs, datasets, registry, ...limits }),
-    ...createOptimizeJobRoutes({ jobs, datasets, registry, ...limits }),
+    ...createTrainJobRoutes({ jobs, datasets, registry, packages: config.packages, ...limits }),
+    ...createOptimizeJobRoutes({ jobs, datasets, registry, packages: config.packages, ...limits }),
   ];
   return {
     tags: {

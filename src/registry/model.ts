@@ -2,6 +2,7 @@ import { access, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
+import type { TrustedKeys } from '../packages/signature.ts';
 import type { RunnerLauncher } from '../runners/runner.ts';
 import type { MemoryBudget } from './memory/tenant.ts';
 import { createMutex } from '../concurrency/mutex.ts';
@@ -80,6 +81,7 @@ export interface ModelOptions {
   readonly name: string;
   readonly folder: string;
   readonly launcher: RunnerLauncher;
+  readonly trustedKeys: TrustedKeys | undefined;
   /** Threads of an engine when the model's settings do not say. */
   readonly threads: number;
   /** Instances of a version when the model's settings do not say. */
@@ -252,20 +254,9 @@ export function createModel(options: ModelOptions): Model {
   function versionAt(number: number, path: string): Version {
     let version = versions.get(number);
     if (version === undefined) {
-      const { launcher, drainMs, loadSlots, budget } = options;
-      const reason = unloaded ? UNLOADED : NOT_SELECTED;
-      version = createVersion({
-        model: name,
-        version: number,
-        folder: path,
-        reason,
-        launcher,
-        drainMs,
-        loadSlots,
-        budget,
-        isPinned,
-        onChange: onVersionChange,
-      });
+      const { launcher, drainMs, trustedKeys, loadSlots, budget } = options;
+      const parts = { launcher, drainMs, trustedKeys, loadSlots, budget, isPinned, onChange: onVersionChange };
+      version = createVersion({ model: name, version: number, folder: path, reason: unloaded ? UNLOADED : NOT_SELECTED, ...parts });
       versions.set(number, version);
     }
     return version;

@@ -7,6 +7,7 @@ import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
 import { nameSchema, versionSchema } from '../packages/manifest.ts';
 import { readVersionFolder } from '../packages/read-version.ts';
+import type { TrustedKeys } from '../packages/signature.ts';
 import type { RunnerLauncher } from '../runners/runner.ts';
 import { createSemaphore } from '../concurrency/semaphore.ts';
 import { createModel, type Model, type RefreshOptions, type StateChange } from './model.ts';
@@ -14,7 +15,7 @@ import { createMemoryBudget } from './memory/budget.ts';
 import { createWaiting } from './memory/waiting.ts';
 import { wishesOf } from './placement.ts';
 import { listModelFolders } from './scan.ts';
-import { deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';
+import { copyVersion, deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';
 import type { ModelReference, Patience, ReadyVersion, Registry, VersionDescription } from './types.ts';
 import { tryLoad } from './trial.ts';
 import { labelNotFound, modelNotFound, unresolved, versionNotFound } from './unresolved.ts';
@@ -37,6 +38,8 @@ export interface RegistryOptions {
   /** Requests that may wait for the load of one version; one more is refused. */
   readonly maxWaiting: number;
   readonly launcher: RunnerLauncher;
+  /** Whose signature a version must have to be loaded; undefined when it needs none. */
+  readonly trustedKeys?: TrustedKeys | undefined;
   readonly logger: Logger;
   /** How long requests in flight may go on when a version is drained, in milliseconds. */
   readonly drainMs: number;
@@ -86,6 +89,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       name,
       folder: join(repository, name),
       launcher: options.launcher,
+      trustedKeys: options.trustedKeys,
       threads: options.threads,
       instances: options.instances,
       cores: options.cores ?? availableParallelism(),
@@ -328,7 +332,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       check(nameSchema, name, 'model name');
       if (version !== undefined) check(versionSchema, version, 'version');
       // What can't be read or loaded never enters the repository.
-      const { format, manifest } = await readVersionFolder(preparedFolder);
+      const { format, manifest } = await readVersionFolder(preparedFolder, options.trustedKeys);
       const release = await loadSlots.acquire();
       const placement = { folder: preparedFolder, format, ...wishesOf(manifest), threads: options.threads };
       await tryLoad(options.launcher, budget, `${name} (on trial)`, placement).finally(release);
@@ -362,6 +366,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       }
     },
     folderOf: (name, version) => versionOf(visible(name), version).folder,
+    copy: (name, version, target) => copyVersion(() => versionOf(visible(name), version).folder, target, options.trustedKeys),
   };
 }
 

@@ -1,9 +1,11 @@
 import { hasCode, isStorageFull } from '../errors/has-code.ts';
 import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
+import { cp, lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { MODEL_MANIFEST_FILE } from '../packages/manifest.ts';
+import { readVersionFolder } from '../packages/read-version.ts';
+import type { TrustedKeys } from '../packages/signature.ts';
 import { parseVersionFolder, REMOVED_PREFIX } from './scan.ts';
 
 /**
@@ -34,6 +36,21 @@ export async function placeVersion(
     }
     throw error;
   }
+}
+
+/**
+ * Copies a version folder, as a whole or not at all, unless the copy is there already: the version may be deleted or changed
+ * meanwhile. It is the copy that is verified, as before a load.
+ * @param folderOf where it lies; asked only when it is to be copied
+ * @throws SlipwayError as `readVersionFolder`
+ */
+export async function copyVersion(folderOf: () => string, target: string, trusted: TrustedKeys | undefined): Promise<void> {
+  if (await exists(target)) return;
+  const draft = `${target}.draft`;
+  await rm(draft, { recursive: true, force: true });
+  await cp(folderOf(), draft, { recursive: true, dereference: true });
+  await readVersionFolder(draft, trusted);
+  await rename(draft, target);
 }
 
 /**

@@ -44,6 +44,8 @@ export interface VersionDescription {
   readonly loaded: LoadedInfo | undefined;
   readonly signature: Signature | undefined;
   readonly manifest: VersionManifest | undefined;
+  /** The public key of who has signed it, in base64. */
+  readonly signedBy: string | undefined;
   readonly restarts: number;
   /** Of the engine in each instance, for one run; undefined while nothing is to be loaded. */
   readonly threads: number | undefined;
@@ -116,4 +118,10 @@ export interface Registry {
   remove(model: string, version: number): Promise<void>;
   /** Absolute path of a version's folder, for download. */
   folderOf(model: string, version: number): string;
+  /**
+   * Copies the files of a version to `target`, as a whole or not at all, for work that outlives it, unless they are
+   * there already. The copy is verified.
+   * @throws SlipwayError INVALID_MODEL, DIGEST_MISMATCH, UNTRUSTED_PACKAGE and what else keeps the version from being loaded
+   */
+  copy(model: string, version: number, target: string): Promise<void>;
 }

@@ -1,7 +1,6 @@
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
-import type { VersionManifest } from '../packages/manifest.ts';
-import type { ModelFormat } from '../packages/formats.ts';
-import { readVersionFolder } from '../packages/read-version.ts';
+import { readVersionFolder, type VersionFolder } from '../packages/read-version.ts';
+import type { TrustedKeys } from '../packages/signature.ts';
 import type { LoadedInfo, Runner, RunnerLauncher, RunnerStatus } from '../runners/runner.ts';
 import type { Lease, MemoryBudget, Tenant } from './memory/tenant.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
@@ -64,6 +63,8 @@ export interface VersionOptions {
   readonly launcher: RunnerLauncher;
   /** Longest wait for requests in flight, in milliseconds. */
   readonly drainMs: number;
+  /** As in the registry's options. */
+  readonly trustedKeys: TrustedKeys | undefined;
   /** Gives each load its room. */
   readonly budget: MemoryBudget;
   /** Whether it must stay in memory. */
@@ -104,7 +105,7 @@ export function createVersion(options: VersionOptions): Version {
   let announced = '';
   /** What `unloaded` and `draining` are explained with. */
   let idleReason = options.reason;
-  let contents: { readonly format: ModelFormat; readonly manifest: VersionManifest } | undefined;
+  let contents: VersionFolder | undefined;
   /** Instances that were replaced and still answer their last requests. */
   const retiring = new Map<Instance, Promise<void>>();
   const leases = new WeakMap<Runner, Lease>();
@@ -221,10 +222,10 @@ export function createVersion(options: VersionOptions): Version {
       const slotTimer = setTimeout(release, SLOT_MS);
       signal.addEventListener('abort', release, { once: true });
       try {
-        const read = await readVersionFolder(folder);
+        const read = await readVersionFolder(folder, options.trustedKeys);
         signal.throwIfAborted();
         // What still serves is described by its own contents.
-        if (current === undefined) contents = { format: read.format, manifest: read.manifest };
+        if (current === undefined) contents = read;
         const { threads, instances } = self.source;
         runner = launcher.launch({ folder, format: read.format, ...wishesOf(read.manifest), threads, instances });
         self.runner = runner;
@@ -240,7 +241,7 @@ export function createVersion(options: VersionOptions): Version {
         await lease.loaded(() => launched.memoryBytes());
         signal.throwIfAborted();
         const replaced = current;
-        contents = { format: read.format, manifest: read.manifest };
+        contents = read;
         current = createInstance({ model, version, manifest: read.manifest, folder, runner: launched, info });
         tenant.instance = current;
         leases.set(launched, lease);
@@ -367,6 +368,7 @@ export function createVersion(options: VersionOptions): Version {
       loaded: current === undefined ? undefined : infoOf(current),
       signature: current?.info.signature,
       manifest: contents?.manifest,
+      signedBy: contents?.signedBy,
       restarts: (current?.runner ?? attempt?.runner)?.restarts ?? 0,
       threads: source?.threads,
       instances: (current?.runner ?? attempt?.runner)?.instances ?? [],

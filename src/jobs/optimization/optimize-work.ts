@@ -3,7 +3,6 @@ import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { IngestLimits } from '../../datasets/ingest/ingest.ts';
 import { paretoFront, scoreOf } from '../../optimization/gate/pareto.ts';
 import type { Registry } from '../../registry/types.ts';
-import { copyVersion } from '../copy-version.ts';
 import { type JobProcessSettings, runJobProcess } from '../job-process.ts';
 import type { Work, WorkContext } from '../jobs.ts';
 import type { PublishOnce } from '../publish.ts';
@@ -67,7 +66,7 @@ function weigh({ parent }: ParentResult, rows: readonly VariantRow[], { objectiv
 export function createOptimizeWork({ registry, datasets, publish, process, version: slipway, ...settings }: OptimizeWorkOptions): Work {
   async function requestOf(spec: ResolvedOptimizeSpec, folder: string): Promise<OptimizeRequest> {
     const parentFolder = join(folder, 'parent');
-    await copyVersion(() => registry.folderOf(spec.model, spec.version), parentFolder);
+    await registry.copy(spec.model, spec.version, parentFolder);
     const given = (named: { readonly dataset?: string | undefined; readonly target?: string | undefined }) =>
       named.dataset === undefined ? undefined : { folder: datasets.folderOf(named.dataset), target: named.target! };
     const dataset = typeof spec.data === 'object' ? given(spec.data) : undefined;

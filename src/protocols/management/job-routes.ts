@@ -75,7 +75,7 @@ export function createJobRoutes<Spec>(options: JobRoutesOptions<Spec>): RouteDef
       ...submitting,
       body: { kind: 'bytes', required: true, maxBytes: maxBodyBytes, content: { 'application/json': asked } },
       responses: { 202: { description: 'The job is queued.', ...answer, headers: { location: 'Address of the job.' } } },
-      errors: [400, 404, 409, 413, 415, 429, 500, 503],
+      errors: [400, 403, 404, 409, 413, 415, 429, 500, 503],
       async handle({ body, headers }) {
         const checked = checkInput(asked.schema, toPlain(parseJson(body, { maxDepth: maxJsonDepth })), '');
         const { spec, priority } = await options.prepare(checked);

@@ -1,5 +1,7 @@
+import type { Config } from '../../config/schema.ts';
 import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
+import { assertMayPublish } from '../../jobs/publish.ts';
 import { resolveOptimizeSpec } from '../../jobs/optimization/resolve-spec.ts';
 import { optimizeSpecSchema } from '../../jobs/optimization/spec.ts';
 import type { Registry } from '../../registry/types.ts';
@@ -12,6 +14,7 @@ export interface OptimizeJobRouteOptions extends JobRouteLimits {
   readonly jobs: Jobs;
   readonly datasets: DatasetCatalog;
   readonly registry: Registry;
+  readonly packages: Config['packages'];
 }
 
 /** `/optimize-jobs`: smaller and faster versions as a job. */
@@ -19,6 +22,7 @@ export function createOptimizeJobRoutes({
   jobs,
   datasets,
   registry,
+  packages,
   maxBodyBytes,
   maxJsonDepth,
 }: OptimizeJobRouteOptions): RouteDefinition[] {
@@ -40,6 +44,9 @@ export function createOptimizeJobRoutes({
     events: '`prepared` (which rows are for what), `parent` (its measurement), `variant` (a row of the table) and `result`',
     kept: 'What it has measured stays.',
     resumed: 'It goes on with the variant that was being tried; what was measured before is not measured again.',
-    prepare: async (spec) => ({ spec: await resolveOptimizeSpec(spec, registry, datasets), priority: spec.priority }),
+    async prepare(spec) {
+      if (spec.publish !== false) assertMayPublish(packages);
+      return { spec: await resolveOptimizeSpec(spec, registry, datasets), priority: spec.priority };
+    },
   });
 }

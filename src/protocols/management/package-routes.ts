@@ -3,6 +3,7 @@ import type { CompiledModels } from '../../compilation/compiled-models.ts';
 import { onnxPackage } from '../../compilation/onnx-package.ts';
 import { filesOf, packFiles, packVersion } from '../../packages/pack.ts';
 import { packSlip } from '../../packages/slip.ts';
+import type { TrustedKeys } from '../../packages/signature.ts';
 import type { Registry } from '../../registry/types.ts';
 import { versionParams } from '../http/path-params.ts';
 import { defineRoute, type RouteDefinition } from '../http/route.ts';
@@ -18,7 +19,7 @@ const packageQuery = z.strictObject({
 type PackageQuery = z.infer<typeof packageQuery>;
 
 /** Versions as archives. */
-export function createPackageRoutes(registry: Registry, models: CompiledModels): RouteDefinition[] {
+export function createPackageRoutes(registry: Registry, models: CompiledModels, trusted: TrustedKeys | undefined): RouteDefinition[] {
   return [
     defineRoute<z.infer<typeof versionParams>, PackageQuery>({
       method: 'GET',
@@ -31,7 +32,7 @@ export function createPackageRoutes(registry: Registry, models: CompiledModels):
       params: versionParams,
       query: packageQuery,
       responses: { 200: { description: 'The archive.', contentType: ['application/gzip', 'application/octet-stream'] } },
-      errors: [400, 404, 500, 501],
+      errors: [400, 403, 404, 500, 501],
       async handle({ params: { name, version }, query: { format } }) {
         const folder = registry.folderOf(name, version);
         if (format === 'slip') {
@@ -42,7 +43,7 @@ export function createPackageRoutes(registry: Registry, models: CompiledModels):
             payload: packSlip(await filesOf(folder)),
           };
         }
-        const payload = format === 'onnx' ? packFiles(await onnxPackage(folder, models)) : packVersion(folder);
+        const payload = format === 'onnx' ? packFiles(await onnxPackage(folder, models, trusted)) : packVersion(folder);
         const suffix = format === undefined ? '' : `-${format}`;
         return {
           status: 200,

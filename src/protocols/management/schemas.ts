@@ -58,6 +58,7 @@ export const versionAnswer = z
       )
       .describe('The processes that run the version side by side. One that crashes leaves the others serving.'),
     signature: signatureSchema.optional(),
+    signedBy: z.string().optional().describe('The Ed25519 public key of who has signed it, in base64. Absent when nobody has.'),
     manifest: versionManifestSchema.optional().describe('The version’s slipway.json.'),
     latency: latencyAnswer.optional().describe('Where the time of its requests went; only of one model, once it has answered.'),
   })
@@ -109,7 +110,7 @@ function encodeWarmUp({ problem, ...report }: WarmUpReport): NonNullable<z.infer
 
 /** @param statistics of the version; left out in lists. */
 export function encodeVersion(description: VersionDescription, statistics?: VersionStatistics): z.infer<typeof versionAnswer> {
-  const { version, state, reason, format, loaded, onDemand, restarts, threads, instances, signature, manifest } = description;
+  const { version, state, reason, format, loaded, onDemand, restarts, threads, instances, signature, manifest, signedBy } = description;
   return {
     version,
     state,
@@ -129,6 +130,7 @@ export function encodeVersion(description: VersionDescription, statistics?: Vers
     instances: instances.map(({ pid, ...rest }) => ({ ...rest, ...(pid !== undefined && { pid }) })),
     ...(signature && { signature }),
     ...(manifest && { manifest }),
+    ...(signedBy !== undefined && { signedBy }),
     ...(statistics !== undefined && statistics.total.count > 0 && { latency: encodeLatency(statistics) }),
   };
 }

@@ -1,5 +1,7 @@
+import type { Config } from '../../config/schema.ts';
 import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
+import { assertMayPublish } from '../../jobs/publish.ts';
 import type { Registry } from '../../registry/types.ts';
 import { trainSpecSchema } from '../../jobs/training/spec.ts';
 import { resolveSpec } from '../../jobs/training/train-work.ts';
@@ -12,10 +14,12 @@ export interface TrainJobRouteOptions extends JobRouteLimits {
   readonly jobs: Jobs;
   readonly datasets: DatasetCatalog;
   readonly registry: Registry;
+  readonly packages: Config['packages'];
 }
 
 /** `/train-jobs`: training as a job. */
-export function createTrainJobRoutes({ jobs, datasets, registry, maxBodyBytes, maxJsonDepth }: TrainJobRouteOptions): RouteDefinition[] {
+export function createTrainJobRoutes(options: TrainJobRouteOptions): RouteDefinition[] {
+  const { jobs, datasets, registry, packages, maxBodyBytes, maxJsonDepth } = options;
   return createJobRoutes({
     jobs,
     kind: 'train',
@@ -34,6 +38,9 @@ export function createTrainJobRoutes({ jobs, datasets, registry, maxBodyBytes, m
     events: '`prepared` (what the data became), `progress` (loss, examples per second, time left), `epoch` (metrics) and `result`',
     kept: 'What it has reached stays in its last checkpoint.',
     resumed: 'It goes on from its last checkpoint and comes to the same result as one that was never interrupted.',
-    prepare: async (spec) => ({ spec: await resolveSpec(spec, { datasets, registry }), priority: spec.priority }),
+    async prepare(spec) {
+      if (spec.publish !== undefined) assertMayPublish(packages);
+      return { spec: await resolveSpec(spec, { datasets, registry }), priority: spec.priority };
+    },
   });
 }

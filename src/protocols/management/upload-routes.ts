@@ -37,7 +37,7 @@ export function createUploadRoutes(options: UploadRouteOptions): RouteDefinition
       tag: 'models',
       summary: 'Upload a version of a model.',
       description:
-        'The body is streamed to disk, unpacked under the limits, checked and loaded. Only a version that loads is published; otherwise nothing is kept and the answer says why.',
+        'The body is streamed to disk, unpacked under the limits, checked and loaded. Only a version that loads, and is signed where `packages.requireSignedBy` asks for it, is published; otherwise nothing is kept and the answer says why.',
       params: modelParams,
       query: uploadQuery,
       body: {
@@ -63,7 +63,7 @@ export function createUploadRoutes(options: UploadRouteOptions): RouteDefinition
           headers: { location: 'Address of the version.' },
         },
       },
-      errors: [400, 409, 413, 415, 499, 500, 501, 503],
+      errors: [400, 403, 409, 413, 415, 499, 500, 501, 503],
       async handle({ params, query, stream, mediaType }) {
         const folder = join(incomingFolder, randomUUID());
         await mkdir(incomingFolder, { recursive: true });

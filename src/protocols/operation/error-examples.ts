@@ -4,7 +4,7 @@ import type { ErrorCode, ErrorKind } from '../../errors/catalogue.ts';
 export const ERROR_EXAMPLES: Readonly<Record<ErrorKind, readonly [code: ErrorCode, message: string] | undefined>> = {
   invalid_argument: ['INPUT_MISMATCH', 'inputs.image has the shape [1, 1, 2, 2]; the model needs [-1, 1, 28, 28].'],
   unauthenticated: undefined,
-  permission_denied: undefined,
+  permission_denied: ['UNTRUSTED_PACKAGE', 'The version is not signed; only signed versions are taken here.'],
   not_found: ['MODEL_NOT_FOUND', 'There is no model "digit". There are "digits".'],
   already_exists: ['VERSION_EXISTS', 'Version 1 of model "digits" is there already; versions are never overwritten.'],
   failed_precondition: ['MODEL_UNLOADED', 'Model "digits" was unloaded by request; load it first.'],

@@ -32,7 +32,7 @@ describe('publishing of a job', () => {
     }
     const packageFolder = await temporaryFolder();
     const registry = fakeRegistry(models, [1, 2, 3]);
-    const publish = createPublishOnce(registry, join(models, '.incoming'));
+    const publish = createPublishOnce({ registry, incomingFolder: join(models, '.incoming'), signingKey: undefined });
     const request = { model: 'wine', label: undefined, packageFolder };
     expect(await publish({ ...request, jobId: 'a' })).toEqual({ model: 'wine', version: 1 });
     expect(await publish({ ...request, jobId: 'b' })).toEqual({ model: 'wine', version: 2 });

@@ -32,7 +32,10 @@ describe('readVersionFolder', () => {
       description: 'a model',
       files: { 'model.onnx': sha256('weights'), 'more/data.bin': sha256('data') },
     });
-    const found = await readVersionFolder(await folderOf({ 'model.onnx': 'weights', 'more/data.bin': 'data', 'slipway.json': manifest }));
+    const found = await readVersionFolder(
+      await folderOf({ 'model.onnx': 'weights', 'more/data.bin': 'data', 'slipway.json': manifest }),
+      undefined,
+    );
     expect(found).toMatchObject({
       format: 'onnx',
       manifest: { description: 'a model' },

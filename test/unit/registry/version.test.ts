@@ -36,6 +36,7 @@ async function setUp(text: string, options: { launcher?: RunnerLauncher; loadSlo
     drainMs: 10_000,
     loadSlots: createSemaphore(1),
     budget,
+    trustedKeys: undefined,
     isPinned: () => false,
     onChange: ({ state }) => states.push(state),
     ...options,

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { DatasetDescription } from '../../../datasets/dataset.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { Registry } from '../../../registry/types.ts';
-import { copyVersion } from '../../copy-version.ts';
 import type { TrainSpec } from '../spec.ts';
 import type { VersionArchitecture } from '../architectures/schema.ts';
 import { checkReads } from './adopt.ts';
@@ -36,10 +35,13 @@ export async function resolveParent(
   return { architecture: { ...architecture, version }, parent };
 }
 
-/** Copies the version that is trained further, if there is one, into a job's folder. */
+/**
+ * Copies the version that is trained further into a job's folder.
+ * @throws SlipwayError as `Registry.copy`
+ */
 export async function copyParent(architecture: TrainSpec['architecture'], registry: Registry, folder: string): Promise<string | undefined> {
   if (architecture.kind !== 'version') return undefined;
   const target = join(folder, 'parent');
-  await copyVersion(() => registry.folderOf(architecture.model, architecture.version!), target);
+  await registry.copy(architecture.model, architecture.version!, target);
   return target;
 }
