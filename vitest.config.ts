@@ -15,5 +15,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     setupFiles: ['test/helpers/no-console.ts', 'test/helpers/regular-expressions.ts'],
+    // As runners have it: ONNX Runtime in a test reports to nobody either.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
   },
 });

@@ -2,6 +2,7 @@
  * What every ratio is measured against: a bare Fastify route that parses the same JSON, or takes the same numbers as
  * bytes, and calls onnxruntime-node in its own process. No checks, no queue, no isolation, one fixed model.
  */
+import '../scripts/no-telemetry.ts';
 import { fastify } from 'fastify';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 

@@ -3,6 +3,7 @@
  * tfjs on WebAssembly. Both engines are loaded in this process and run in turn; medians of the rounds.
  * Usage: node bench/compile.ts [rounds=7] [milliseconds=300]
  */
+import '../scripts/no-telemetry.ts';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -4,6 +4,7 @@
  * A profile by ONNX Runtime tells where the graph's time goes.
  * Usage: node bench/train-sequences.ts [rounds=5] [batch=64]; PYTHON names a Python with torch.
  */
+import '../scripts/no-telemetry.ts';
 import { compileTrainingStep } from '../src/compiler/compile-training.ts';
 import { float } from '../src/compiler/graph/tensors.ts';
 import { encodeOnnx } from '../src/compiler/onnx/encode-onnx.ts';

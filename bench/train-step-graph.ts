@@ -1,3 +1,4 @@
+import '../scripts/no-telemetry.ts';
 import * as tf from '@tensorflow/tfjs-core';
 import { createLenet } from '../scripts/digits/lenet.ts';
 import { loadDigits, PIXELS, SIDE } from '../scripts/digits/dataset.ts';

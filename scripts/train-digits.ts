@@ -3,6 +3,7 @@
  * the same weights each time.
  * Usage: npm run train:digits (half a minute)
  */
+import './no-telemetry.ts';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,3 +1,4 @@
+import '../../scripts/no-telemetry.ts';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

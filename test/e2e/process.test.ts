@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -45,6 +46,15 @@ describe('the process', () => {
     expect(await server.exited).toBe(0);
     expect(runnerPids.filter(isAlive)).toEqual([]);
     await expect(fetch(`${address}/livez`)).rejects.toThrow();
+  });
+
+  it('leaves nothing in the home of its user: what ONNX Runtime would report to its maker, it would keep there', async () => {
+    const home = await temporaryFolder();
+    const server = await startProcess(['digits'], { env: { HOME: home } });
+    await server.lineWith('ready: digits/1 (onnx on cpu)');
+    server.child.kill('SIGTERM');
+    expect(await server.exited).toBe(0);
+    expect(await readdir(home)).toEqual([]);
   });
 
   it('stops when npm, which has started it through a shell, is ended', async () => {

@@ -21,7 +21,13 @@ describe('the environment of a runner', () => {
       NODE_OPTIONS: '--trace-gc',
       CUDA_VISIBLE_DEVICES: '0',
       NODE_COMPILE_CACHE: '/cache',
+      ORT_DISABLE_TELEMETRY: '1',
     });
+  });
+
+  it('lets ONNX Runtime report to its maker only where the user says so', () => {
+    expect(runnerEnvironment({}, undefined)['ORT_DISABLE_TELEMETRY']).toBe('1');
+    expect(runnerEnvironment({ ORT_DISABLE_TELEMETRY: '0' }, undefined)['ORT_DISABLE_TELEMETRY']).toBe('0');
   });
 
   it('keeps a compile cache that the user has chosen', () => {
