@@ -81,8 +81,8 @@ function languageTable(folder: string): string {
   return `text,language\n${rows.join('\n')}\n`;
 }
 
-/** Chapters of the book that are enough to learn its letters from. */
-const CHAPTERS = 16;
+/** The whole book but for its epilogue and what stands before the first chapter. */
+const CHAPTERS = 135;
 
 function bookLines(folder: string): string {
   return Array.from({ length: CHAPTERS }, (_chapter, index) => {

@@ -102,8 +102,12 @@ const textPreprocessingSchema = z.strictObject({
   /** An input that takes the kind of each token, which is 0. */
   tokenTypes: z.string().optional(),
   tokenizer: tokenizerSchema,
-  /** Most tokens of a text; what comes after them is left out. */
+  /** Most tokens of a text. */
   maxLength: z.int().positive().max(1_000_000),
+  /** Of a longer text its end is left out, or its beginning, as fits texts that are to be continued. */
+  truncate: z.enum(['end', 'beginning']).default('end'),
+  /** The token that training put behind each text. An empty text is taken for it, so that what comes next begins a text. */
+  endOfText: z.int().min(0).optional(),
   /** Texts are filled up with `padId` to `maxLength`, or to the longest one of the request. */
   padTo: z.enum(['maxLength', 'longest']).default('maxLength'),
   padId: z.int().min(0).default(0),

@@ -33,8 +33,11 @@ export function preprocessText(
   tokenizer: Tokenizer,
   inputOf: (name: string | undefined) => TextInput,
 ): NamedTensors {
-  const { maxLength, padTo, padId, input, attentionMask, tokenTypes } = preprocessing;
-  const encoded = texts.map((text) => tokenizer.encode(text, maxLength));
+  const { maxLength, truncate, padTo, padId, endOfText, input, attentionMask, tokenTypes } = preprocessing;
+  const encoded = texts.map((text) => {
+    const ids = tokenizer.encode(text, maxLength, truncate === 'end' ? 'first' : 'last');
+    return ids.length === 0 && endOfText !== undefined ? [endOfText] : ids;
+  });
   const length = padTo === 'maxLength' ? maxLength : Math.max(1, ...encoded.map((ids) => ids.length));
   const shape = [texts.length, length];
   const ids = new Int32Array(texts.length * length).fill(padId);

@@ -7,8 +7,10 @@ import type { TokenizerSpec } from '../packages/manifest.ts';
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly vocabularySize: number;
-  /** @param maxLength ids that are wanted at the most. */
-  encode(text: string, maxLength: number): number[];
+  /** @param maxLength ids that are wanted at the most @param keep which of them, of more. Default: the first */
+  encode(text: string, maxLength: number, keep?: 'first' | 'last'): number[];
+  /** What an id stands for, as it is put behind a text. */
+  pieceOf(id: number): string;
 }
 
 /** Id of what the vocabulary does not have; 0 is padding, and the vocabulary begins behind it. */
@@ -17,12 +19,19 @@ const FIRST = 2;
 
 /**
  * Letters that are read for one token that is wanted. Tokenizers take their time, and of a text that is far too long only
- * the beginning is used.
+ * one end is used.
  */
 const LETTERS_PER_TOKEN = 64;
 
-function beginningOf(text: string, maxLength: number): string {
-  return text.length > maxLength * LETTERS_PER_TOKEN ? text.slice(0, maxLength * LETTERS_PER_TOKEN) : text;
+function partOf(text: string, maxLength: number, keep: 'first' | 'last'): string {
+  const letters = maxLength * LETTERS_PER_TOKEN;
+  if (text.length <= letters) return text;
+  return keep === 'first' ? text.slice(0, letters) : text.slice(-letters);
+}
+
+function upTo<Item>(items: readonly Item[], maxLength: number, keep: 'first' | 'last'): readonly Item[] {
+  if (items.length <= maxLength) return items;
+  return keep === 'first' ? items.slice(0, maxLength) : items.slice(-maxLength);
 }
 
 const WORD = /[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
@@ -36,10 +45,9 @@ function createVocabularyTokenizer(kind: 'characters' | 'words', vocabulary: rea
   const ids = new Map(vocabulary.map((piece, place) => [piece, FIRST + place]));
   return {
     vocabularySize: FIRST + vocabulary.length,
-    encode: (text, maxLength) =>
-      splitText(beginningOf(text, maxLength), kind)
-        .slice(0, maxLength)
-        .map((piece) => ids.get(piece) ?? UNKNOWN),
+    encode: (text, maxLength, keep = 'first') =>
+      upTo(splitText(partOf(text, maxLength, keep), kind), maxLength, keep).map((piece) => ids.get(piece) ?? UNKNOWN),
+    pieceOf: (id) => vocabulary[id - FIRST] ?? '',
   };
 }
 
@@ -55,7 +63,8 @@ async function createFileTokenizer(content: string, file: string): Promise<Token
     for (const id of tokenizer.get_vocab(true).values()) if (id > largest) largest = id;
     return {
       vocabularySize: largest + 1,
-      encode: (text, maxLength) => tokenizer.encode(beginningOf(text, maxLength)).ids.slice(0, maxLength),
+      encode: (text, maxLength, keep = 'first') => [...upTo<number>(tokenizer.encode(partOf(text, maxLength, keep)).ids, maxLength, keep)],
+      pieceOf: (id) => tokenizer.decode([id], { skip_special_tokens: false }),
     };
   } catch (error) {
     throw new SlipwayError('INVALID_MANIFEST', `${file} is no tokenizer that can be read: ${messageOf(error)}.`, { cause: error });

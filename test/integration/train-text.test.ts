@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { bigramLoss } from '../../bench/lib/bigram.ts';
+import { openDataset } from '../../src/datasets/open-dataset.ts';
 import { failureOf, post } from '../helpers/http.ts';
 import { runningServer } from '../helpers/running-server.ts';
 import { trained } from '../helpers/train-jobs.ts';
@@ -23,6 +26,117 @@ const SENTENCES = {
   English: 'All human beings are born free and equal in dignity and rights.',
   Spanish: 'Todos los seres humanos nacen libres e iguales en dignidad y derechos.',
 };
+
+/** The first chapters of a novel, as many as are learned from in seconds. */
+async function chapters(): Promise<string> {
+  return (await data('moby-dick.jsonl')).toString().split('\n').slice(0, 10).join('\n');
+}
+
+describe('training to continue texts', () => {
+  it('gives a version that tells the next letter better than counts of pairs do, and that can be trained further', async () => {
+    const { address, state } = await runningServer([]);
+    const posted = await post(address, '/datasets?name=novel', await chapters(), 'application/x-ndjson');
+    const { id } = (await posted.json()) as { id: string };
+    const split = { order: 'ordered', validation: 0, test: 0.2 } as const;
+    const spec = {
+      dataset: 'novel',
+      task: 'next-token',
+      architecture: { kind: 'transformer-decoder', layers: 1, width: 48 },
+      text: { maxLength: 24 },
+      batchSize: 24,
+      split,
+      optimizer: { kind: 'adam', learningRate: 0.006 },
+      epochs: 2,
+      seed: 1,
+      publish: { model: 'novel', if: { metric: 'perplexity', atMost: 12 } },
+    };
+    const job = await trained(address, spec);
+    expect(job).toMatchObject({ state: 'succeeded', result: { engine: 'onnx cpu', published: { version: 1 }, measuredOn: 'test' } });
+    expect(job.result).not.toHaveProperty('confusion');
+    const { loss, perplexity } = job.metrics;
+    expect(perplexity).toBeCloseTo(Math.exp(loss!), 6);
+
+    const dataset = openDataset(join(state, 'datasets', id));
+    const examples = await dataset.open(await dataset.prepare({ task: 'next-token', text: { maxLength: 24 }, split }));
+    const counted = await bigramLoss(examples, 'test');
+    await examples.close();
+    expect(counted).toBeGreaterThan(2.3);
+    expect(loss).toBeLessThan(counted - 0.05);
+
+    const next = async (text: string) => (await predict(address, 'novel', [{ text }])).predictions[0]!;
+    expect(await next('of the sea, and the q')).toMatchObject({ label: 'u' });
+    expect(await next('towards the whale-s')).toHaveProperty('top.19');
+    // Of a text longer than the window the end counts; an empty one is the beginning of a text.
+    expect(await next(`${'x'.repeat(100)} and all of us went on board the q`)).toEqual(await next(' and all of us went on board the q'));
+    expect((await next('')).probability).toBeGreaterThan(0);
+    const { outputs } = (await (await post(address, '/predict', JSON.stringify({ model: 'novel', inputs: 'the' }))).json()) as {
+      outputs: { probabilities: number[][] };
+    };
+    expect(outputs.probabilities[0]!.reduce((sum, each) => sum + each, 0)).toBeCloseTo(1, 4);
+
+    const { text: _said, ...further } = spec;
+    const again = await trained(address, { ...further, architecture: { kind: 'version', model: 'novel' }, epochs: 1 });
+    expect(again).toMatchObject({ state: 'succeeded', result: { published: { version: 2 } } });
+    expect(again.metrics['loss']).toBeLessThan(loss!);
+  });
+
+  it('trains a recurrent layer to continue words, with a vocabulary of its own', async () => {
+    const { address } = await runningServer([]);
+    expect((await post(address, '/datasets?name=novel', await chapters(), 'application/x-ndjson')).status).toBe(201);
+    const job = await trained(address, {
+      dataset: 'novel',
+      task: 'next-token',
+      features: ['text'],
+      architecture: { kind: 'gru', units: 16, embedding: 16 },
+      text: { tokenizer: 'words', vocabularySize: 300, maxLength: 12 },
+      optimizer: { kind: 'adam', learningRate: 0.01 },
+      epochs: 1,
+      publish: { model: 'novel' },
+    });
+    expect(job).toMatchObject({ state: 'succeeded', result: { engine: 'onnx cpu', published: { version: 1 } } });
+    // Less than of a model that takes all tokens to be as likely.
+    expect(job.metrics['perplexity']).toBeLessThan(200);
+    expect((await predict(address, 'novel', 'It was a')).predictions[0]!.label).toBeTypeOf('string');
+  });
+
+  it('refuses before the queue what cannot be', async () => {
+    const { address } = await runningServer([]);
+    expect((await post(address, '/datasets?name=novel', await chapters(), 'application/x-ndjson')).status).toBe(201);
+    const refusals: readonly (readonly [what: string, spec: object, code: string, message: string])[] = [
+      ['a target', { target: 'chapter' }, 'UNSUITABLE_DATA', 'The task next-token has no target column, but "chapter" is named.'],
+      [
+        'a family that sees what is to come',
+        { architecture: { kind: 'transformer-encoder' } },
+        'INVALID_ARCHITECTURE',
+        'transformer-encoder cannot continue texts; rnn, lstm, gru, transformer-decoder can, for there each step sees those before it alone.',
+      ],
+      ['class weights', { classWeights: 'balanced' }, 'UNSUITABLE_DATA', 'classWeights are for classes; the task next-token has none.'],
+      [
+        'a metric of classes',
+        { publish: { model: 'm', if: { metric: 'f1', atLeast: 1 } } },
+        'UNSUITABLE_DATA',
+        'The metric "f1" is not measured of tokens; there are loss, accuracy, perplexity.',
+      ],
+      [
+        'a feature that is no text',
+        { features: ['chapter'] },
+        'UNSUITABLE_DATA',
+        'The task next-token needs a text; "chapter" is of the type integer.',
+      ],
+      [
+        'heads that do not divide the width',
+        { architecture: { kind: 'transformer-decoder', width: 10 } },
+        'INVALID_REQUEST',
+        'architecture: width must be a multiple of heads',
+      ],
+    ];
+    for (const [what, spec, code, message] of refusals) {
+      const whole = { dataset: 'novel', task: 'next-token', architecture: { kind: 'transformer-decoder' }, ...spec };
+      const failure = await failureOf(await post(address, '/train-jobs', JSON.stringify(whole)));
+      expect(failure, what).toMatchObject({ code, message: expect.stringContaining(message) });
+    }
+  });
+});
 
 describe('training on texts', () => {
   it('gives a version that takes texts and answers with their class, whatever the tokenizer and the family', async () => {

@@ -32,7 +32,12 @@ const HUBER_DELTA = 1;
 /** The scores under an output, so that the activation and the loss become one formula, exact for large scores too. */
 function scoresOf(graph: GraphBuilder, output: Value, activation: 'Softmax' | 'Sigmoid'): Value {
   const node = graph.producerOf(output);
-  return node?.op === activation ? node.inputs[0]! : output;
+  if (node?.op === activation) return node.inputs[0]!;
+  // A sequence that was computed with its steps first has its axes put in order behind the activation.
+  const before = node?.op === 'Transpose' ? graph.producerOf(node.inputs[0]!) : undefined;
+  const perm = node?.attributes['perm'] as readonly number[] | undefined;
+  if (before?.op !== activation || perm?.at(-1) !== perm!.length - 1) return output;
+  return graph.add('Transpose', [before.inputs[0]!], { perm });
 }
 
 function sumOfAll(graph: GraphBuilder, value: Value): Value {

@@ -93,7 +93,7 @@ export function ensureTokens(source: TextSource, options: OpenOptions): Promise<
 /**
  * The path of a file with the windows that the texts of each split are cut into, the splits one behind the other: each
  * has `maxLength` + 1 ids and begins with the last one of the window before it. The texts of a split are joined in the
- * order of the rows, with a 0 behind each; what is left at its end and fills no window is not used.
+ * order of the rows, with the token for the end of a text behind each; what is left at its end and fills no window is not used.
  */
 export function ensureWindows(
   source: TextSource,
@@ -102,11 +102,11 @@ export function ensureWindows(
   options: OpenOptions,
 ): Promise<string> {
   const { folder, columnIndex, preprocessing, files } = source;
-  const { maxLength, tokenizer } = preprocessing;
+  const { maxLength, tokenizer, endOfText = 0 } = preprocessing;
   const width = maxLength + 1;
   return ensureDerived({
     folder,
-    name: `windows-${columnIndex}-${maxLength}-${hashOf(tokenizer, files, split)}`,
+    name: `windows-${columnIndex}-${maxLength}-${hashOf(tokenizer, files, split, endOfText)}`,
     async *make() {
       for (const each of SPLITS) {
         const pieces = createPieces(width);
@@ -115,7 +115,7 @@ export function ensureWindows(
         for await (const ids of readIds(source, isOwn, WHOLE_TEXT, options)) {
           if (ids === undefined) continue;
           for (const id of ids) pending.push(id);
-          pending.push(0);
+          pending.push(endOfText);
           let start = 0;
           for (; pending.length - start >= width; start += maxLength) {
             pieces.add(pending.slice(start, start + width));

@@ -42,6 +42,8 @@ function chooseNamed(
       `"${alone.name}" is ${alone.type === 'text' ? 'a text' : 'an image'}, which cannot be used together with other features.`,
     );
   }
+  if (request.task === 'next-token' && kindOf(first) !== 'text' && first.type !== 'category')
+    throw unsuitable(`The task next-token needs a text; "${first.name}" is of the type ${first.type}.`);
   const isText = first.type === 'category' && second === undefined && wantsText(request);
   return { kind: isText ? 'text' : kindOf(first), columns: chosen };
 }

@@ -101,14 +101,17 @@ export async function measureTexts(
       if (length >= DEFAULT_LONGEST) break;
     }
   }
+  const { vocabularySize: known } = tokenizer;
   return {
-    input: { name: TOKENS_INPUT, dtype: 'INT32', shape: [length], vocabularySize: tokenizer.vocabularySize },
+    input: { name: TOKENS_INPUT, dtype: 'INT32', shape: [length], vocabularySize: isContinued ? known + 1 : known },
     preprocessing: {
       kind: 'text',
       input: TOKENS_INPUT,
       column: column.name,
       tokenizer: spec,
       maxLength: length,
+      // The end of a text is a token of its own, behind those of the tokenizer.
+      ...(isContinued ? { truncate: 'beginning', endOfText: known } : { truncate: 'end' }),
       padTo: 'maxLength',
       padId: 0,
     },

@@ -23,7 +23,7 @@ export interface LayerConfig {
 }
 
 /**
- * `cross-entropy` takes class indexes [N] and a model whose last activation is softmax; the others take values [N, width].
+ * `cross-entropy` takes class indexes [N], or of sequences [N, steps], and a model whose last activation is softmax; the others take values [N, width].
  * Each is the mean over the examples (and, of the others, over their values too).
  */
 export const LOSSES = ['cross-entropy', 'mean-squared-error', 'mean-absolute-error', 'huber'] as const;
@@ -84,7 +84,7 @@ export interface TrainingBatch {
 export interface StepResult {
   /** Mean over the batch. */
   readonly loss: number;
-  /** What the model gave: probabilities [N, classes] or values [N, width]. */
+  /** What the model gave: probabilities [N, classes] or [N, steps, classes], or values [N, width]. */
   readonly outputs: Float32Array;
 }
 
@@ -109,8 +109,8 @@ export interface Trainer {
   state(): TrainerState;
   /** Goes on from a state that `state` gave, in this process or another. The optimizer's memory may be left out. */
   restore(state: TrainerState): void;
-  /** The model with its weights as they are now. @param behind layers without weights that the version has at its end */
-  modelFiles(behind: readonly LayerConfig[]): ModelFiles;
+  /** The model with its weights as they are now. @param layers those of the version: with the weights of the layers that are trained */
+  modelFiles(layers: readonly LayerConfig[]): ModelFiles;
   dispose(): Promise<void>;
 }
 

@@ -1,20 +1,20 @@
 import type { TargetSpec } from '../../datasets/dataset.ts';
 
 /** Names of what is measured. */
-export const METRICS = ['loss', 'accuracy', 'precision', 'recall', 'f1', 'mae', 'rmse', 'r2'] as const;
+export const METRICS = ['loss', 'accuracy', 'precision', 'recall', 'f1', 'mae', 'rmse', 'r2', 'perplexity'] as const;
 
 /** Which of them, by the kind of the target. */
 export const METRICS_OF = {
   class: ['loss', 'accuracy', 'precision', 'recall', 'f1'],
   number: ['loss', 'mae', 'rmse', 'r2'],
-  token: ['loss', 'accuracy'],
+  token: ['loss', 'accuracy', 'perplexity'],
 } as const satisfies Record<string, readonly (typeof METRICS)[number][]>;
 
 type Metrics = Partial<Record<(typeof METRICS)[number], number>>;
 
 /** Adds up what the examples of a pass show. Plain data inside, so that a checkpoint can keep it. */
 export interface Meter {
-  /** @param outputs probabilities [N, classes] or values [N, width]; @param loss mean of these N examples */
+  /** @param outputs probabilities [N, …, classes] or values [N, width]; @param loss mean of these N examples */
   add(outputs: Float32Array, target: Float32Array | Int32Array, size: number, loss: number): void;
   metrics(): Metrics;
   state(): MeterState;
@@ -25,6 +25,8 @@ export interface MeterState {
   readonly loss: number;
   /** By class row by row: what it is, then what it was taken for. */
   readonly confusion: readonly number[];
+  /** Of tokens: how many were the likeliest one. */
+  readonly hits: number;
   readonly absolute: number;
   readonly squared: number;
   readonly sum: number;
@@ -32,7 +34,7 @@ export interface MeterState {
   readonly values: number;
 }
 
-const EMPTY: MeterState = { examples: 0, loss: 0, confusion: [], absolute: 0, squared: 0, sum: 0, sumOfSquares: 0, values: 0 };
+const EMPTY: MeterState = { examples: 0, loss: 0, confusion: [], hits: 0, absolute: 0, squared: 0, sum: 0, sumOfSquares: 0, values: 0 };
 
 function ratio(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole;
@@ -68,27 +70,36 @@ function classMetrics(confusion: readonly number[], classes: number): Metrics {
   };
 }
 
+/** The class of the highest score in a row. */
+function likeliest(outputs: Float32Array, row: number, classes: number): number {
+  const start = row * classes;
+  let best = start;
+  for (let at = start + 1; at < start + classes; at += 1) if (outputs[at]! > outputs[best]!) best = at;
+  return best - start;
+}
+
 /**
  * `loss`, and of classes `accuracy`, `precision`, `recall` and `f1` (macro averages), of numbers `mae`, `rmse` and `r2`
- * in the units of the column.
+ * in the units of the column; of tokens `accuracy` and `perplexity`, over the tokens.
  */
 export function createMeter(target: TargetSpec, begun: MeterState = EMPTY): Meter {
   const classes = target.kind === 'class' ? target.labels.length : 0;
   const confusion = begun.confusion.length === 0 ? Array<number>(classes * classes).fill(0) : [...begun.confusion];
-  let { examples, loss: lossSum, absolute, squared, sum, sumOfSquares, values } = begun;
+  let { examples, loss: lossSum, hits, absolute, squared, sum, sumOfSquares, values } = begun;
   return {
     add(outputs, actual, size, loss) {
       examples += size;
       lossSum += loss * size;
       if (target.kind === 'class') {
         for (let row = 0; row < size; row += 1) {
-          let best = 0;
-          for (let label = 1; label < classes; label += 1) {
-            if (outputs[row * classes + label]! > outputs[row * classes + best]!) best = label;
-          }
-          const at = actual[row]! * classes + best;
+          const at = actual[row]! * classes + likeliest(outputs, row, classes);
           confusion[at] = confusion[at]! + 1;
         }
+        return;
+      }
+      if (target.kind === 'token') {
+        for (const [row, token] of actual.entries()) if (likeliest(outputs, row, target.vocabularySize) === token) hits += 1;
+        values += actual.length;
         return;
       }
       for (let index = 0; index < outputs.length; index += 1) {
@@ -104,6 +115,8 @@ export function createMeter(target: TargetSpec, begun: MeterState = EMPTY): Mete
     metrics() {
       const loss = ratio(lossSum, examples);
       if (target.kind === 'class') return { loss, ...classMetrics(confusion, classes) };
+      // Of how many tokens, all as likely, the model is as unsure as of the next one.
+      if (target.kind === 'token') return { loss, accuracy: ratio(hits, values), perplexity: Math.exp(loss) };
       const { std } = target.kind === 'number' ? target : { std: 1 };
       const spread = sumOfSquares - ratio(sum * sum, values);
       return {
@@ -113,6 +126,6 @@ export function createMeter(target: TargetSpec, begun: MeterState = EMPTY): Mete
         r2: spread > 0 ? 1 - squared / spread : 0,
       };
     },
-    state: () => ({ examples, loss: lossSum, confusion, absolute, squared, sum, sumOfSquares, values }),
+    state: () => ({ examples, loss: lossSum, confusion, hits, absolute, squared, sum, sumOfSquares, values }),
   };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Preparation, Split, TargetSpec } from '../../datasets/dataset.ts';
+import type { Preparation, Split } from '../../datasets/dataset.ts';
 import { openDataset } from '../../datasets/open-dataset.ts';
 import type { CreateTrainer, LayerConfig } from '../../engines/training/trainer.ts';
 import { isStorageFull } from '../../errors/has-code.ts';
@@ -9,6 +9,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { VersionManifest } from '../../packages/manifest.ts';
 import { openFineTuning } from './fine-tuning/fine-tuning.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { classificationOf, descriptionOf, servedLayers } from './served-version.ts';
 import type { TrainSpec } from './spec.ts';
 import { preparationRequestOf, trainerSpecOf } from './trainer-spec.ts';
 import { type EpochMetrics, evaluate, type ProgressReport, train, type TrainingProgress } from './train.ts';
@@ -16,7 +17,7 @@ import { type EpochMetrics, evaluate, type ProgressReport, train, type TrainingP
 /** What the process of a training job is told; plain data. */
 export interface TrainRequest {
   readonly jobId: string;
-  readonly spec: TrainSpec & { readonly target: string };
+  readonly spec: TrainSpec;
   readonly datasetFolder: string;
   /** Where the version lies that is trained further, when there is one: a copy of the job's own. */
   readonly parentFolder: string | undefined;
@@ -63,17 +64,6 @@ export interface TrainReporter {
 
 const CHECKPOINT_FILE = 'checkpoint.bin';
 const PACKAGE = 'package';
-
-/** Values were trained at mean 0 and deviation 1; the version gives them in their own units. */
-function outputLayers(target: TargetSpec): LayerConfig[] {
-  if (target.kind !== 'number') return [];
-  return [
-    {
-      class_name: 'Rescaling',
-      config: { name: target.column.replaceAll(/[^A-Za-z0-9._-]/g, '_'), scale: target.std, offset: target.mean },
-    },
-  ];
-}
 
 /** @throws SlipwayError STORAGE_FULL */
 async function writePackage(folder: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<void> {
@@ -136,13 +126,14 @@ export async function runTraining(
       counts: classes.map((_label, row) => counts.slice(row * classes.length, (row + 1) * classes.length)),
     };
 
-    const files = { ...trainer.modelFiles(outputLayers(preparation.target)), ...preparation.files };
+    const classification = await classificationOf(preparation);
+    const files = { ...trainer.modelFiles(servedLayers(trainerSpec.layers, preparation.target)), ...preparation.files };
     const digestOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
     const weightsDigest = digestOf(files['weights.bin']!);
     const manifest: VersionManifest = {
-      description: `Trained on ${preparation.dataset.name} to predict ${spec.target}.`,
+      description: descriptionOf(preparation),
       preprocessing: preparation.preprocessing,
-      ...(classes && { classification: { labels: [...classes], scores: 'probabilities', top: Math.min(3, classes.length) } }),
+      ...(classification && { classification }),
       metrics,
       lineage: JSON.parse(
         JSON.stringify({

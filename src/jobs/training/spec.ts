@@ -115,7 +115,10 @@ const fieldsSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('The column to predict. When left out: the one called label, class or target, else the last one.'),
-  task: z.enum(['classification', 'regression']).optional().describe('By the type of the target when left out.'),
+  task: z
+    .enum(['classification', 'regression', 'next-token'])
+    .optional()
+    .describe('By the type of the target when left out. `next-token` has no target: a text is to be continued.'),
   features: z
     .array(z.string().min(1))
     .min(1)

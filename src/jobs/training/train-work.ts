@@ -58,26 +58,26 @@ function columnNamed(
 export async function resolveSpec(
   spec: TrainSpec,
   { datasets, registry }: Pick<TrainWorkOptions, 'datasets' | 'registry'>,
-): Promise<TrainSpec & { readonly target: string }> {
+): Promise<TrainSpec> {
   const dataset = datasets.describe(spec.dataset);
-  const { rows, name } = dataset;
-  const target = targetColumn(dataset, spec.target, 'target');
+  const { rows, name, columns } = dataset;
+  const target = spec.task === 'next-token' ? undefined : targetColumn(dataset, spec.target, 'target');
   const columnOf = (wanted: string, path: string) => columnNamed(dataset, wanted, path);
-  const column = columnOf(target, 'target');
+  const column = columns.find((each) => each.name === target);
   for (const [index, feature] of (spec.features ?? []).entries()) {
     columnOf(feature, `features[${index}]`);
     if (feature === target) throw unsuitable(`features[${index}]`, `"${target}" is the target; it cannot be a feature as well.`);
   }
   if (spec.split?.column !== undefined) columnOf(spec.split.column, 'split.column');
   if (rows < 2) throw unsuitable('dataset', `The dataset "${name}" has ${rows} rows; training needs more.`);
-  if (column.values?.length === 1 && spec.task !== 'regression')
+  if (column?.values?.length === 1 && spec.task !== 'regression')
     throw unsuitable(
       'target',
-      `The target "${target}" has one class only, "${String(column.values[0]!.value)}"; there is nothing to tell apart.`,
+      `The target "${column.name}" has one class only, "${String(column.values[0]!.value)}"; there is nothing to tell apart.`,
     );
   const { architecture } = spec;
   const further = architecture.kind === 'version' ? await resolveParent(architecture, spec, dataset, registry) : undefined;
-  const resolved = { ...spec, target, architecture: further?.architecture ?? architecture };
+  const resolved = { ...spec, ...(target !== undefined && { target }), architecture: further?.architecture ?? architecture };
   checkSpec(resolved, datasets.folderOf(spec.dataset), further?.parent);
   return resolved;
 }

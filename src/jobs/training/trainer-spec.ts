@@ -30,7 +30,10 @@ function unsuitable(path: string, message: string): SlipwayError {
 
 function classWeightsOf({ classWeights }: TrainSpec, target: TargetSpec): readonly number[] | undefined {
   if (classWeights === undefined) return undefined;
-  if (target.kind !== 'class') throw unsuitable('classWeights', 'classWeights are for classes; the target is a number.');
+  if (target.kind !== 'class') {
+    const what = target.kind === 'token' ? 'the task next-token has none' : 'the target is a number';
+    throw unsuitable('classWeights', `classWeights are for classes; ${what}.`);
+  }
   if (classWeights === 'balanced') {
     const total = target.counts.reduce((sum, count) => sum + count, 0);
     return target.counts.map((count) => (count === 0 ? 0 : total / (target.labels.length * count)));
@@ -86,10 +89,13 @@ function checkParts(layers: readonly LayerConfig[], frozen: readonly string[]): 
  * @throws SlipwayError INVALID_ARCHITECTURE naming the layer and why; UNSUITABLE_DATA
  */
 export function trainerSpecOf(spec: TrainSpec, target: TargetSpec, input: InputSpec, tuned: TunedLayers | undefined): TrainerSpec {
-  const byDefault = target.kind === 'class' ? 'cross-entropy' : 'mean-squared-error';
+  const isClassified = target.kind === 'class' || target.kind === 'token';
+  const byDefault = isClassified ? 'cross-entropy' : 'mean-squared-error';
   const loss = spec.loss ?? byDefault;
-  if ((loss === 'cross-entropy') !== (target.kind === 'class'))
-    throw unsuitable('loss', `The loss ${loss} does not fit the target "${spec.target}"; take ${byDefault}.`);
+  if ((loss === 'cross-entropy') !== isClassified) {
+    const what = target.kind === 'token' ? 'task next-token' : `target "${spec.target}"`;
+    throw unsuitable('loss', `The loss ${loss} does not fit the ${what}; take ${byDefault}.`);
+  }
   const { learningRate: _rate, ...optimizer } = spec.optimizer;
   const architecture = tuned === undefined ? spec.architecture : { kind: 'layers', layers: tuned.layers };
   const { layers, output } = shapeLayers(layersOf(architecture as Architecture, input, target, spec.seed), input.shape);

@@ -6,10 +6,14 @@ const HUBER_DELTA = 1;
 
 /**
  * Cross-entropy of class indexes, from scores before softmax, where it is exact for large scores too. Its gradient is
- * weight · (softmax − one-hot) ÷ N.
+ * weight · (softmax − one-hot) ÷ N. Of sequences each step counts alike.
+ * @param outputs [N, …, classes]
  */
-function crossEntropy(scores: tf.Tensor2D, classes: Int32Array, classWeights: readonly number[] | undefined): tf.Scalar {
-  const [count, width] = scores.shape;
+function crossEntropy(outputs: tf.Tensor, classes: Int32Array, classWeights: readonly number[] | undefined): tf.Scalar {
+  const width = outputs.shape.at(-1)!;
+  const count = outputs.size / width;
+  if (classes.length !== count) throw new Error(`the model gives ${count} rows of scores for ${classes.length} classes`);
+  const scores = tf.reshape(outputs, [count, width]);
   const target = new Float32Array(count * width);
   for (const [row, index] of classes.entries()) target[row * width + index] = (classWeights?.[index] ?? 1) / count;
   return tf.neg(tf.sum(tf.mul(tf.logSoftmax(scores), tf.tensor2d(target, [count, width]))));
@@ -17,7 +21,7 @@ function crossEntropy(scores: tf.Tensor2D, classes: Int32Array, classWeights: re
 
 /** The mean loss of what the model gave, before softmax where there is one. */
 export function lossOf(name: LossName, outputs: tf.Tensor, target: Values, classWeights: readonly number[] | undefined): tf.Scalar {
-  if (name === 'cross-entropy') return crossEntropy(outputs as tf.Tensor2D, target.data as Int32Array, classWeights);
+  if (name === 'cross-entropy') return crossEntropy(outputs, target.data as Int32Array, classWeights);
   const difference = tf.sub(outputs, tf.tensor(target.data as Float32Array, [...target.shape], 'float32'));
   switch (name) {
     case 'mean-squared-error':

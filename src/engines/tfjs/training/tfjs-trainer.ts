@@ -125,8 +125,7 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
         }
       }
     },
-    modelFiles: (behind) =>
-      layersModelFiles([...spec.layers, ...behind], new Map(named.map(({ name, variable }) => [name, valuesOf(variable)]))),
+    modelFiles: (layers) => layersModelFiles(layers, new Map(named.map(({ name, variable }) => [name, valuesOf(variable)]))),
     async dispose() {
       model.dispose();
     },

@@ -137,7 +137,7 @@ export function onnxTrainer(threads: number): CreateTrainer {
         }
         session.restore(arrays);
       },
-      modelFiles: (behind) => layersModelFiles([...spec.layers, ...behind], weightValues()),
+      modelFiles: (layers) => layersModelFiles(layers, weightValues()),
       dispose: () => session.dispose(),
     };
   };

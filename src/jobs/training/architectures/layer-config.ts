@@ -11,3 +11,6 @@ export const dense = (units: number, activation: string): LayerConfig => layer('
 
 /** What training leaves out behind a layer; nothing for a share of 0. */
 export const dropped = (rate: number): LayerConfig[] => (rate > 0 ? [layer('Dropout', { rate })] : []);
+
+/** Layers that take tokens. */
+export const EMBEDDINGS: ReadonlySet<string> = new Set(['Embedding', 'TokenAndPositionEmbedding']);

@@ -23,7 +23,7 @@ function askRank(shape: Shape, rank: number, what: string): void {
 
 function positive(config: Config, key: string, fallback?: number): number {
   const value = config[key] ?? fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0) return value;
+  if (typeof value === 'number' && (Number.isNaN(value) || (Number.isInteger(value) && value > 0))) return value;
   throw new Misfit(
     `"${key}" must be a positive whole number${value === undefined ? ', and is missing' : `, not ${JSON.stringify(value)}`}`,
   );

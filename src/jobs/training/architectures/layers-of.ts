@@ -1,6 +1,6 @@
 import type { InputSpec, TargetSpec } from '../../../datasets/dataset.ts';
 import type { LayerConfig } from '../../../engines/training/trainer.ts';
-import { dense, dropped, invalid, layer } from './layer-config.ts';
+import { dense, dropped, EMBEDDINGS, invalid, layer } from './layer-config.ts';
 import { shownShape } from './layer-shapes.ts';
 import type { Architecture, Family } from './schema.ts';
 import { withSeeds } from './seeds.ts';
@@ -16,7 +16,7 @@ function imageShape({ shape }: InputSpec, kind: string): readonly number[] {
 }
 
 /** Families in which a step of a sequence sees none that comes after it. */
-const CAUSAL: ReadonlySet<string> = new Set<Architecture['kind']>(['rnn', 'lstm', 'gru', 'transformer-decoder', 'layers']);
+const CAUSAL: ReadonlySet<string> = new Set(['rnn', 'lstm', 'gru', 'transformer-decoder']);
 
 /** One row of numbers for each example. */
 function flattened(input: InputSpec, embedding: number): LayerConfig[] {
@@ -25,11 +25,11 @@ function flattened(input: InputSpec, embedding: number): LayerConfig[] {
 }
 
 /** The layers of a family up to the last one, which gives what is predicted. */
-function bodyOf(architecture: Family, input: InputSpec, { kind: target }: TargetSpec): LayerConfig[] {
-  const isContinued = target === 'token';
+function bodyOf(architecture: Family, input: InputSpec, target: TargetSpec): LayerConfig[] {
+  const isContinued = target.kind === 'token';
   const { kind } = architecture;
   if (isContinued && !CAUSAL.has(kind))
-    throw invalid(`${kind} cannot continue texts; ${[...CAUSAL].join(', ')} can, for each step of them sees those before it alone.`);
+    throw invalid(`${kind} cannot continue texts; ${[...CAUSAL].join(', ')} can, for there each step sees those before it alone.`);
   switch (architecture.kind) {
     case 'linear':
       return flattened(input, architecture.embedding);
@@ -109,7 +109,9 @@ function checkGiven(layers: readonly LayerConfig[], target: TargetSpec): void {
     throw invalid(
       `The last layer, ${last.class_name}, must be a Dense or Activation layer with the activation softmax, since ${softmax.why}.`,
     );
-  if (typeof units === 'number' && units !== softmax.units) throw invalid(`The last layer has ${units} units, but ${softmax.why}.`);
+  // NaN is a size that is not known yet.
+  if (typeof units === 'number' && Math.abs(units - softmax.units) > 0)
+    throw invalid(`The last layer has ${units} units, but ${softmax.why}.`);
 }
 
 /** What an embedding says of the tokens, filled in from the text. */
@@ -121,8 +123,6 @@ function withVocabulary({ class_name: kind, config }: LayerConfig, { vocabularyS
     throw invalid(`${kind} has ${given} rows ("${rows}"), but the vocabulary has ${vocabularySize} tokens.`);
   return layer(kind, { [rows]: vocabularySize, ...(kind !== 'Embedding' && { sequence_length: shape[0]! }), ...config });
 }
-
-const EMBEDDINGS: ReadonlySet<string> = new Set(['Embedding', 'TokenAndPositionEmbedding']);
 
 /**
  * The layers of an architecture for an input and a target, the input first, with names and seeds: complete, so that

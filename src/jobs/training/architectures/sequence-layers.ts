@@ -12,9 +12,9 @@ function asSequence({ shape }: InputSpec, kind: string): LayerConfig[] {
   throw invalid(`${kind} is for sequences of the shape [steps, features]; the input has the shape ${shownShape(shape)}.`);
 }
 
-/** Tokens as rows of numbers. The 0 that fills texts up is masked: no layer behind counts it. */
-function embedded({ vocabularySize }: InputSpec, embedding: number): LayerConfig {
-  return layer('Embedding', { input_dim: vocabularySize!, output_dim: embedding, mask_zero: true });
+/** Tokens as rows of numbers. @param masked whether the 0 that fills texts up is masked, so that no layer behind counts it */
+function embedded({ vocabularySize }: InputSpec, embedding: number, masked: boolean): LayerConfig {
+  return layer('Embedding', { input_dim: vocabularySize!, output_dim: embedding, mask_zero: masked });
 }
 
 export function isTokens({ vocabularySize }: InputSpec): boolean {
@@ -23,18 +23,18 @@ export function isTokens({ vocabularySize }: InputSpec): boolean {
 
 /** A text as the mean of what its tokens are embedded as, whatever their order. */
 export function bagOfTokens(input: InputSpec, embedding: number): LayerConfig[] {
-  return [embedded(input, embedding), layer('SequencePooling', { mode: 'mean' })];
+  return [embedded(input, embedding, true), layer('SequencePooling', { mode: 'mean' })];
 }
 
 const RECURRENT = { rnn: 'SimpleRNN', lstm: 'LSTM', gru: 'GRU' } as const;
 
-/** @param everyStep whether each step gives something, and not the last one alone */
+/** @param everyStep whether each step gives something, and not the last one alone; texts are then cut so that none is filled up */
 export function recurrentLayers(
   { kind, units, layers, embedding, dropout }: Extract<Family, { kind: keyof typeof RECURRENT }>,
   input: InputSpec,
   everyStep: boolean,
 ): LayerConfig[] {
-  const before = isTokens(input) ? [embedded(input, embedding)] : asSequence(input, kind);
+  const before = isTokens(input) ? [embedded(input, embedding, !everyStep)] : asSequence(input, kind);
   const recurrent = Array.from({ length: layers }, (_each, index) => [
     layer(RECURRENT[kind], {
       units,
@@ -70,7 +70,7 @@ export function transformerLayers(
       vocabulary_size: input.vocabularySize!,
       sequence_length: input.shape[0]!,
       embedding_dim: width,
-      mask_zero: true,
+      mask_zero: !everyStep,
     }),
     ...dropped(dropout),
     ...Array.from({ length: layers }, () => block),

@@ -10,6 +10,7 @@ import { decodeWeights } from '../../../packages/tfjs/decode-weights.ts';
 import { readModelFile } from '../../../packages/tfjs/model-file.ts';
 import { readWeights } from '../../../packages/tfjs/read-weights.ts';
 import { LAYER_KINDS } from '../architectures/schema.ts';
+import { trainedLayers } from '../served-version.ts';
 
 /** A version that is to be trained further: its layers and what it says of its input and output. */
 export interface Parent {
@@ -79,7 +80,9 @@ export async function readParent(folder: string, which: Pick<Parent, 'model' | '
   const all = sequentialLayers(modelTopology, which);
   const shape = all[0]?.config['batch_input_shape'];
   const units = unitsOf(all);
-  const layers = all.filter((layer, index) => layer.class_name !== 'InputLayer' && !(units !== undefined && index === all.length - 1));
+  const layers = trainedLayers(
+    all.filter((layer, index) => layer.class_name !== 'InputLayer' && !(units !== undefined && index === all.length - 1)),
+  );
   const kinds: ReadonlySet<string> = new Set(LAYER_KINDS);
   for (const { class_name: kind, config } of layers) {
     if (!kinds.has(kind)) throw refuse(which, `its layer "${String(config['name'])}" is a ${kind}, which is not trained`);

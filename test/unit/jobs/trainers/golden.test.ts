@@ -52,8 +52,8 @@ function trainsLikePyTorch(create: CreateTrainer): void {
     const trainer = await create({ layers, loss, optimizer, clipping, frozen: [], seed: 1 });
     const state = new Map(trainer.state());
     const nameOf = (wanted: string): string => {
-      const [layer, weight] = wanted.split('/');
-      const found = [...state.keys()].filter((name) => name.startsWith(`weight/${layer}/`) && name.endsWith(`/${weight}`));
+      const [layer, ...weight] = wanted.split('/');
+      const found = [...state.keys()].filter((name) => name.startsWith(`weight/${layer}/`) && name.endsWith(`/${weight.join('/')}`));
       expect(found, wanted).toHaveLength(1);
       return found[0]!;
     };
@@ -61,7 +61,9 @@ function trainsLikePyTorch(create: CreateTrainer): void {
     trainer.restore(state);
     for (const [index, expected] of losses.entries()) {
       const batch = {
-        inputs: rowsOf(inputs, index * batchSize, batchSize, (values) => Float32Array.from(values)),
+        inputs: rowsOf(inputs, index * batchSize, batchSize, (values) =>
+          layers[0]!.config['dtype'] === 'int32' ? Int32Array.from(values) : Float32Array.from(values),
+        ),
         target: rowsOf(target, index * batchSize, batchSize, (values) =>
           target.classes ? Int32Array.from(values) : Float32Array.from(values),
         ),
