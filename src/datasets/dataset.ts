@@ -111,13 +111,14 @@ export interface ImageRequest {
 export interface TextRequest {
   /**
    * `characters` and `words` are trained: their vocabulary is what the training rows hold most often. An object is the
-   * content of a tokenizer.json of Hugging Face, or a vocabulary that was trained. Default `words`, for the task
+   * content of a tokenizer.json of Hugging Face, with its ids from `firstId` on (default 1, so that 0 is left for padding) and with the
+   * tokens that it puts around a text (default: but for the task next-token), or a vocabulary that was trained. Default `words`, for the task
    * next-token `characters`.
    */
   readonly tokenizer?:
     | 'characters'
     | 'words'
-    | { readonly json: string }
+    | { readonly json: string; readonly firstId?: number; readonly specialTokens?: boolean }
     | { readonly kind: 'characters' | 'words'; readonly vocabulary: readonly string[] };
   /** Most pieces in the vocabulary of a tokenizer that is trained. Default 10,000. */
   readonly vocabularySize?: number;

@@ -85,7 +85,14 @@ export type TablePreprocessing = z.infer<typeof tablePreprocessingSchema>;
  */
 const tokenizerSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.enum(['characters', 'words']), vocabulary: z.array(z.string()).min(1) }),
-  z.strictObject({ kind: z.literal('file'), file: z.string().regex(/^[\w.-]+\.json$/, 'must be the name of a JSON file') }),
+  z.strictObject({
+    kind: z.literal('file'),
+    file: z.string().regex(/^[\w.-]+\.json$/, 'must be the name of a JSON file'),
+    /** Added to each id of the file. Models that Slipway trains have 1, which leaves 0 for padding. */
+    firstId: z.int().min(0).max(1_000).default(0),
+    /** Whether a text gets the tokens that the file puts around it, such as [CLS] and [SEP]. */
+    specialTokens: z.boolean().default(true),
+  }),
 ]);
 
 export type TokenizerSpec = z.infer<typeof tokenizerSchema>;

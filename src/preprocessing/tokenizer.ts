@@ -55,16 +55,21 @@ function createVocabularyTokenizer(kind: 'characters' | 'words', vocabulary: rea
  * A tokenizer.json as Hugging Face's libraries write it.
  * @throws SlipwayError INVALID_MANIFEST when it is none.
  */
-async function createFileTokenizer(content: string, file: string): Promise<Tokenizer> {
+async function createFileTokenizer(
+  content: string,
+  { file, firstId, specialTokens }: Extract<TokenizerSpec, { kind: 'file' }>,
+): Promise<Tokenizer> {
   const { Tokenizer: HuggingFaceTokenizer } = await import('@huggingface/tokenizers');
   try {
     const tokenizer = new HuggingFaceTokenizer(JSON.parse(content) as object, {});
+    const options = { add_special_tokens: specialTokens };
     let largest = -1;
     for (const id of tokenizer.get_vocab(true).values()) if (id > largest) largest = id;
     return {
-      vocabularySize: largest + 1,
-      encode: (text, maxLength, keep = 'first') => [...upTo<number>(tokenizer.encode(partOf(text, maxLength, keep)).ids, maxLength, keep)],
-      pieceOf: (id) => tokenizer.decode([id], { skip_special_tokens: false }),
+      vocabularySize: firstId + largest + 1,
+      encode: (text, maxLength, keep = 'first') =>
+        upTo<number>(tokenizer.encode(partOf(text, maxLength, keep), options).ids, maxLength, keep).map((id) => firstId + id),
+      pieceOf: (id) => (id < firstId ? '' : tokenizer.decode([id - firstId], { skip_special_tokens: false })),
     };
   } catch (error) {
     throw new SlipwayError('INVALID_MANIFEST', `${file} is no tokenizer that can be read: ${messageOf(error)}.`, { cause: error });
@@ -77,7 +82,7 @@ async function createFileTokenizer(content: string, file: string): Promise<Token
  */
 export async function createTokenizer(spec: TokenizerSpec, readTokenizerFile: (file: string) => Promise<string>): Promise<Tokenizer> {
   if (spec.kind !== 'file') return createVocabularyTokenizer(spec.kind, spec.vocabulary);
-  return createFileTokenizer(await readTokenizerFile(spec.file), spec.file);
+  return createFileTokenizer(await readTokenizerFile(spec.file), spec);
 }
 
 /** Reads tokenizer files of a version folder. @throws SlipwayError INVALID_MANIFEST when there is no such file. */

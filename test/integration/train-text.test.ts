@@ -9,6 +9,7 @@ import { trained } from '../helpers/train-jobs.ts';
 
 const data = (name: string): Promise<Buffer> => readFile(new URL(`../../examples/data/${name}`, import.meta.url));
 const wordpiece = await readFile(new URL('../fixtures/tokenizers/wordpiece.json', import.meta.url), 'utf8');
+const bytePairs = await readFile(new URL('../fixtures/tokenizers/byte-pairs.json', import.meta.url), 'utf8');
 
 interface Predicted {
   readonly predictions: readonly { readonly label: string; readonly probability: number }[];
@@ -80,7 +81,7 @@ describe('training to continue texts', () => {
     expect(again.metrics['loss']).toBeLessThan(loss!);
   });
 
-  it('trains a recurrent layer to continue words, with a vocabulary of its own', async () => {
+  it('trains recurrent layers to continue words, with a vocabulary that is trained or given', async () => {
     const { address } = await runningServer([]);
     expect((await post(address, '/datasets?name=novel', await chapters(), 'application/x-ndjson')).status).toBe(201);
     const job = await trained(address, {
@@ -94,6 +95,17 @@ describe('training to continue texts', () => {
       publish: { model: 'novel' },
     });
     expect(job).toMatchObject({ state: 'succeeded', result: { engine: 'onnx cpu', published: { version: 1 } } });
+    const pairs = await trained(address, {
+      dataset: 'novel',
+      task: 'next-token',
+      features: ['text'],
+      architecture: { kind: 'rnn', units: 16, embedding: 16 },
+      text: { tokenizer: { json: bytePairs }, maxLength: 16 },
+      epochs: 1,
+      publish: { model: 'pairs' },
+    });
+    expect(pairs).toMatchObject({ state: 'succeeded', result: { published: { version: 1 } } });
+    expect((await predict(address, 'pairs', 'It was a')).predictions[0]!.label).toBeTypeOf('string');
     // Less than of a model that takes all tokens to be as likely.
     expect(job.metrics['perplexity']).toBeLessThan(200);
     expect((await predict(address, 'novel', 'It was a')).predictions[0]!.label).toBeTypeOf('string');

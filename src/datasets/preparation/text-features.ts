@@ -14,6 +14,8 @@ export const DEFAULT_CONTEXT = 64;
 /** What is counted before the rare pieces are thrown away, so that memory has a bound. */
 const MAX_COUNTED = 1_000_000;
 
+/** Ids of a tokenizer that is given begin here: its 0 may be a piece of text, and 0 fills texts up. */
+const FIRST_ID = 1;
 const TOKENIZER_FILE = 'tokenizer.json';
 export const TOKENS_INPUT = 'tokens';
 
@@ -64,9 +66,14 @@ async function tokenizerOf(
   asked: NonNullable<TextRequest['tokenizer']>,
   vocabularySize: number,
   texts: () => AsyncIterable<string>,
+  isContinued: boolean,
 ): Promise<TokenizerSpec> {
   if (typeof asked !== 'object') return { kind: asked, vocabulary: await trainVocabulary(asked, vocabularySize, texts()) };
-  return 'json' in asked ? { kind: 'file', file: TOKENIZER_FILE } : { kind: asked.kind, vocabulary: [...asked.vocabulary] };
+  if ('json' in asked) {
+    const { firstId = FIRST_ID, specialTokens = !isContinued } = asked;
+    return { kind: 'file', file: TOKENIZER_FILE, firstId, specialTokens };
+  }
+  return { kind: asked.kind, vocabulary: [...asked.vocabulary] };
 }
 
 /** What is needed to make tokens of a column. @throws SlipwayError INVALID_MANIFEST */
@@ -91,7 +98,7 @@ export async function measureTexts(
   const isContinued = request.task === 'next-token';
   const { tokenizer: asked = isContinued ? 'characters' : 'words', vocabularySize = DEFAULT_VOCABULARY, maxLength } = request.text ?? {};
   const texts = (): AsyncGenerator<string> => trainingTexts(file, column, assignment);
-  const spec = await tokenizerOf(asked, vocabularySize, texts);
+  const spec = await tokenizerOf(asked, vocabularySize, texts, isContinued);
   const files: Record<string, string> = typeof asked === 'object' && 'json' in asked ? { [TOKENIZER_FILE]: asked.json } : {};
   const tokenizer = await createTokenizer(spec, async () => files[TOKENIZER_FILE]!);
   let length = maxLength ?? (isContinued ? DEFAULT_CONTEXT : 1);

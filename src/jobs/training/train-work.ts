@@ -69,7 +69,8 @@ export async function resolveSpec(
     if (feature === target) throw unsuitable(`features[${index}]`, `"${target}" is the target; it cannot be a feature as well.`);
   }
   if (spec.split?.column !== undefined) columnOf(spec.split.column, 'split.column');
-  if (rows < 2) throw unsuitable('dataset', `The dataset "${name}" has ${rows} rows; training needs more.`);
+  // One text may be long enough to learn from.
+  if (rows < (target === undefined ? 1 : 2)) throw unsuitable('dataset', `The dataset "${name}" has ${rows} rows; training needs more.`);
   if (column?.values?.length === 1 && spec.task !== 'regression')
     throw unsuitable(
       'target',

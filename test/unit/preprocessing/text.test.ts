@@ -11,7 +11,10 @@ const noFiles = (): Promise<string> => Promise.reject(new Error('no file is need
 
 describe('createTokenizer', () => {
   it.each(Object.keys(expected))('reads a tokenizer.json of %s and gives the ids of the library that wrote it', async (name) => {
-    const tokenizer = await createTokenizer({ kind: 'file', file: `${name}.json` }, tokenizerFilesIn(FOLDER));
+    const tokenizer = await createTokenizer(
+      { kind: 'file', file: `${name}.json`, firstId: 0, specialTokens: true },
+      tokenizerFilesIn(FOLDER),
+    );
     for (const { text, ids } of expected[name]!) expect(tokenizer.encode(text, 100), text).toEqual(ids);
     expect(tokenizer.encode(expected[name]![0]!.text, 3)).toEqual(expected[name]![0]!.ids.slice(0, 3));
     expect(tokenizer.vocabularySize).toBe(400);
@@ -26,14 +29,35 @@ describe('createTokenizer', () => {
     expect(words.encode('The ÖL is new!', 2)).toEqual([2, 3]);
   });
 
+  it('leaves out what a file puts around a text, moves its ids and takes the last ones, as training asks for it', async () => {
+    const [plain, moved] = await Promise.all(
+      [
+        { firstId: 0, specialTokens: true },
+        { firstId: 1, specialTokens: false },
+      ].map((options) => createTokenizer({ kind: 'file', file: 'wordpiece.json', ...options }, tokenizerFilesIn(FOLDER))),
+    );
+    const { text } = expected['wordpiece']![0]!;
+    const bare = plain!.encode(text, 100).slice(1, -1);
+    expect(moved!.encode(text, 100)).toEqual(bare.map((id) => id + 1));
+    expect(moved!.encode(text, 2, 'last')).toEqual(bare.slice(-2).map((id) => id + 1));
+    expect(moved!.vocabularySize).toBe(401);
+    expect(moved!.pieceOf(bare.at(-1)! + 1)).toBe('.');
+    const characters = await createTokenizer({ kind: 'characters', vocabulary: ['a', 'b'] }, noFiles);
+    expect(characters.encode('abb', 2, 'last')).toEqual([3, 3]);
+    expect([0, 1, 2, 3].map((id) => characters.pieceOf(id))).toEqual(['', '', 'a', 'b']);
+  });
+
   it('does not read a text that is far too long to its end', async () => {
     const words = await createTokenizer({ kind: 'words', vocabulary: ['a'] }, noFiles);
     expect(words.encode('a '.repeat(10_000_000), 5)).toEqual([2, 2, 2, 2, 2]);
+    expect(words.encode(`b${' a'.repeat(10_000_000)} b`, 2, 'last')).toEqual([2, 1]);
   });
 
   it('refuses a file that is missing or no tokenizer', async () => {
     for (const file of ['missing.json', 'expected.json']) {
-      await expect(createTokenizer({ kind: 'file', file }, tokenizerFilesIn(FOLDER))).rejects.toMatchObject({ code: 'INVALID_MANIFEST' });
+      await expect(
+        createTokenizer({ kind: 'file', file, firstId: 0, specialTokens: true }, tokenizerFilesIn(FOLDER)),
+      ).rejects.toMatchObject({ code: 'INVALID_MANIFEST' });
     }
   });
 

@@ -47,8 +47,9 @@ export function requestOf({ preprocessing, files }: Parent): Pick<PreparationReq
       return { features: preprocessing.columns.map(({ name }) => name) };
     case 'text': {
       const { tokenizer, maxLength } = preprocessing;
-      const given = tokenizer.kind === 'file' ? { json: files[tokenizer.file]! } : tokenizer;
-      return { text: { tokenizer: given, maxLength } };
+      if (tokenizer.kind !== 'file') return { text: { tokenizer, maxLength } };
+      const { file, firstId, specialTokens } = tokenizer;
+      return { text: { tokenizer: { json: files[file]!, firstId, specialTokens }, maxLength } };
     }
     case undefined:
       return {};
