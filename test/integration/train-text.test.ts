@@ -122,6 +122,12 @@ describe('training to continue texts', () => {
         'INVALID_ARCHITECTURE',
         'transformer-encoder cannot continue texts; rnn, lstm, gru, transformer-decoder can, for there each step sees those before it alone.',
       ],
+      [
+        'a tokenizer that is none',
+        { text: { tokenizer: { json: { words: [] } } } },
+        'INVALID_REQUEST',
+        'text.tokenizer.json is no tokenizer that can be read',
+      ],
       ['class weights', { classWeights: 'balanced' }, 'UNSUITABLE_DATA', 'classWeights are for classes; the task next-token has none.'],
       [
         'a metric of classes',
@@ -175,6 +181,9 @@ describe('training on texts', () => {
       epochs: 6,
     });
     expect(bag).toMatchObject({ state: 'succeeded', result: { engine: 'onnx cpu' } });
+    expect(await (await fetch(`${address}/models/bag/versions/1/lineage`)).json()).toMatchObject({
+      lineage: { spec: { text: { tokenizer: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) } } } },
+    });
     expect(bag.metrics['accuracy']).toBeGreaterThanOrEqual(0.9);
     expect((await predict(address, 'bag', Object.values(SENTENCES))).predictions.map(({ label }) => label)).toEqual(Object.keys(SENTENCES));
 

@@ -9,6 +9,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { VersionManifest } from '../../packages/manifest.ts';
 import { openFineTuning } from './fine-tuning/fine-tuning.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { specForLineage } from './given-tokenizer.ts';
 import { classificationOf, descriptionOf, servedLayers } from './served-version.ts';
 import type { TrainSpec } from './spec.ts';
 import { preparationRequestOf, trainerSpecOf } from './trainer-spec.ts';
@@ -144,7 +145,7 @@ export async function runTraining(
           split: preparation.split,
           rows: preparation.rows,
           features: preparation.features,
-          spec,
+          spec: specForLineage(spec),
           engine,
           engineReason,
           parameters,

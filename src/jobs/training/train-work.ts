@@ -7,6 +7,7 @@ import type { Registry } from '../../registry/types.ts';
 import type { PublishOnce } from '../publish.ts';
 import { checkSpec } from './check-spec.ts';
 import { copyParent, resolveParent } from './fine-tuning/resolve-parent.ts';
+import { checkTokenizer } from './given-tokenizer.ts';
 import type { TrainRequest, TrainResult } from './run-training.ts';
 import type { TrainSpec } from './spec.ts';
 
@@ -79,6 +80,7 @@ export async function resolveSpec(
   const { architecture } = spec;
   const further = architecture.kind === 'version' ? await resolveParent(architecture, spec, dataset, registry) : undefined;
   const resolved = { ...spec, ...(target !== undefined && { target }), architecture: further?.architecture ?? architecture };
+  await checkTokenizer(spec);
   checkSpec(resolved, datasets.folderOf(spec.dataset), further?.parent);
   return resolved;
 }

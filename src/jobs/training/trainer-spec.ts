@@ -5,20 +5,21 @@ import { layersOf } from './architectures/layers-of.ts';
 import { type Shape, shapeLayers, shownShape } from './architectures/layer-shapes.ts';
 import type { Architecture } from './architectures/schema.ts';
 import type { TunedLayers } from './fine-tuning/tuned-layers.ts';
+import { givenTokenizer } from './given-tokenizer.ts';
 import type { TrainSpec } from './spec.ts';
 
 /** What the job asks of the dataset. */
 export function preparationRequestOf(spec: TrainSpec): PreparationRequest {
   const { target, task, features, split, image, text, scaling, unknownCategories } = spec;
-  const { tokenizer } = text ?? {};
-  const given = typeof tokenizer === 'object' && typeof tokenizer.json === 'object' ? { json: JSON.stringify(tokenizer.json) } : tokenizer;
+  const json = givenTokenizer(spec);
+  const tokenizer = json === undefined ? text?.tokenizer : { json };
   return {
     target,
     task,
     features,
     split,
     image,
-    text: text && { ...text, tokenizer: given },
+    text: text && { ...text, tokenizer },
     scaling,
     unknownCategories,
   } as PreparationRequest;
