@@ -9,6 +9,8 @@ import { createUploadStore } from './datasets/uploads.ts';
 import { createDeviceReader } from './devices/devices.ts';
 import { enginesHere } from './devices/engines-here.ts';
 import { createInference } from './inference/inference.ts';
+import { createIntake } from './inference/intake.ts';
+import { createLateness } from './inference/lateness.ts';
 import { createQuotas } from './inference/quotas.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import { runJobProcess } from './jobs/job-process.ts';
@@ -167,10 +169,14 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   });
   const statistics = createInferenceStatistics();
   const lanes = createLanes(config.scheduler);
-  const inference = withStatistics(
-    createInference({ registry, lanes, quotas: createQuotas(config.clients), ...config.scheduler }),
-    statistics,
-  );
+  const inference = withStatistics(createInference({ registry, lanes, ...config.scheduler }), statistics);
+  const intake = createIntake({
+    lateness: createLateness(),
+    quotas: createQuotas(config.clients),
+    ...config.scheduler,
+    // Of which model they are, their bodies would have said.
+    onRefused: ({ code }) => statistics.unanswered('', code),
+  });
   const parts: ProtocolParts = {
     config,
     registry,
@@ -191,8 +197,14 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     statistics.atEdge(model, answering, decodeMs, encodeMs);
   const { requestArrivalMs, maxBodyBytes } = config.limits;
   const clients = createClientIdentity(config.clients);
-  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, clients, onInference });
-  const grpc = createGrpcListeners(createGrpcEndpoints(parts, logger), { maxMessageBytes: maxBodyBytes, clients, logger, onInference });
+  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, clients, intake, onInference });
+  const grpc = createGrpcListeners(createGrpcEndpoints(parts), {
+    maxMessageBytes: maxBodyBytes,
+    clients,
+    intake,
+    logger,
+    onInference,
+  });
 
   async function stop(): Promise<void> {
     phase = 'stopping';

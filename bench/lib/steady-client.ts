@@ -124,7 +124,7 @@ async function run({ port, request, deadlineMs, connections, maxConnections, pha
     connection.socket.write(bytes);
   }
 
-  /** Gives up what was not answered in its time, as clients do: by closing the connection. */
+  /** Gives up what was not answered in its time. Its connection stays open, and is free again once the answer has come. */
   function giveUp(): void {
     const now = performance.now();
     for (; firstWaiting < waiting.length; firstWaiting += 1) {
@@ -132,7 +132,6 @@ async function run({ port, request, deadlineMs, connections, maxConnections, pha
       if (connection.sending !== sending) continue;
       if (sending.dueAt + deadlineMs > now) break;
       finish(connection, 'no answer in time');
-      connection.socket.destroy();
     }
     if (2 * firstWaiting < waiting.length) return;
     waiting = waiting.slice(firstWaiting);

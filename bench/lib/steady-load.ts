@@ -24,7 +24,7 @@ export interface ClientOptions {
   readonly port: number;
   /** The bytes of the request, in base64. */
   readonly request: string;
-  /** Requests that have no answer by then are given up and their connections closed. */
+  /** Requests that have no answer by then are given up; their connections are free again once it comes. */
   readonly deadlineMs: number;
   /** Opened before the first phase. */
   readonly connections: number;

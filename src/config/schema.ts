@@ -181,6 +181,14 @@ export const configSchema = z.strictObject({
         .default(10_000)
         .describe('A request whose wait is predicted to be longer than this is refused at once, in milliseconds.'),
       requestTimeoutMs: milliseconds.default(30_000).describe('Longest time from the arrival of a request to its answer, in milliseconds.'),
+      busyShare: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.1)
+        .describe(
+          'While more predict requests arrive than the server can answer, each round of its event loop lets in those that it gets to within this share of their time, and refuses the others on their headers; 0 turns it off.',
+        ),
       maxBatchSize: count
         .default(256)
         .describe('Most rows of a batch made of requests that wait for the same version; 1 turns batching off.'),

@@ -187,6 +187,11 @@ export const CATALOGUE = {
     kind: 'quota_exceeded',
     meaning: 'The client is over what the settings under `clients` allow one client; try again after `Retry-After`.',
   },
+  SERVER_BUSY: {
+    kind: 'overloaded',
+    meaning:
+      'More requests arrive than the server can answer in their time; this one was refused before it was decoded. Try again after `Retry-After`.',
+  },
   QUEUE_FULL: { kind: 'overloaded', meaning: 'The queue of the model is full; try again after `Retry-After`.' },
   DEADLINE_UNREACHABLE: {
     kind: 'overloaded',

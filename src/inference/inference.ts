@@ -2,13 +2,11 @@ import type { Registry, ReadyVersion } from '../registry/types.ts';
 import type { Lanes } from '../scheduler/lanes.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { checkInputs, checkOutputs } from '../tensor/check-inputs.ts';
-import type { Quotas } from './quotas.ts';
 import type { Inference, InferenceRequest, InferenceResponse } from './types.ts';
 
 export interface InferenceOptions {
   readonly registry: Pick<Registry, 'find' | 'demand'>;
   readonly lanes: Pick<Lanes, 'of'>;
-  readonly quotas: Quotas;
   /** Longest time of a request that names no deadline, in milliseconds. */
   readonly requestTimeoutMs: number;
   readonly defaultPriority: number;
@@ -16,7 +14,7 @@ export interface InferenceOptions {
 
 /** The data plane: every protocol's requests come through here. */
 export function createInference(options: InferenceOptions): Inference & { close(): void } {
-  const { registry, lanes, quotas, requestTimeoutMs, defaultPriority } = options;
+  const { registry, lanes, requestTimeoutMs, defaultPriority } = options;
   let closed = false;
 
   async function predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse> {
@@ -24,7 +22,6 @@ export function createInference(options: InferenceOptions): Inference & { close(
     const { inputs, client, deadline = Infinity, signal, priority = 0 } = request;
     const outputs = checkOutputs(request.outputs, version.signature);
     checkInputs(inputs, version.signature);
-    const ended = quotas.begin(client);
     const release = version.acquire();
     try {
       const done = await lanes.of(version).submit({
@@ -44,7 +41,6 @@ export function createInference(options: InferenceOptions): Inference & { close(
       };
     } finally {
       release();
-      ended();
     }
   }
 

@@ -16,22 +16,24 @@ export interface QuotaOptions {
 export interface Quotas {
   /**
    * Counts a request of a client.
-   * @returns to be called at its end.
-   * @throws SlipwayError QUOTA_EXCEEDED, with the time until the next one is allowed where that is known.
+   * @returns to be called at its end; undefined when there is no quota.
+   * @throws SlipwayError QUOTA_EXCEEDED, with the time until the next one is allowed.
    */
-  begin(client: string): () => void;
+  begin(client: string): (() => void) | undefined;
 }
 
 interface Usage {
   /** When the requests so far would have been sent, had they come evenly at the rate. */
   dueAt: number;
   running: number;
+  /** Of its requests, from begin to end; NaN before the first end. In milliseconds. */
+  meanMs: number;
 }
 
-/** Told of a client that has too many running: none can know when they end, so it is asked to wait a moment. */
+/** Weight of the latest request in the mean. */
+const SMOOTHING = 0.1;
+/** What a client is told to wait that has too many running, none of which has ever ended, in milliseconds. */
 const MOMENT_MS = 1_000;
-
-const noEnd = (): void => undefined;
 
 /**
  * Bounds what one client may ask for. The rate is held to by the generic cell rate algorithm (ITU-T I.371, the virtual
@@ -39,7 +41,7 @@ const noEnd = (): void => undefined;
  */
 export function createQuotas(options: QuotaOptions): Quotas {
   const { requestsPerSecond = Infinity, maxConcurrent = Infinity, maxClients, now = () => performance.now() } = options;
-  if (requestsPerSecond === Infinity && maxConcurrent === Infinity) return { begin: () => noEnd };
+  if (requestsPerSecond === Infinity && maxConcurrent === Infinity) return { begin: () => undefined };
   const intervalMs = 1_000 / requestsPerSecond;
   const burst = options.burst ?? Math.max(1, Math.floor(requestsPerSecond));
   const toleranceMs = requestsPerSecond === Infinity ? 0 : (burst - 1) * intervalMs;
@@ -58,7 +60,7 @@ export function createQuotas(options: QuotaOptions): Quotas {
     const known = clients.get(client);
     if (known !== undefined) clients.delete(client);
     else if (clients.size >= maxClients) forgetIdlest();
-    const usage = known ?? { dueAt: -Infinity, running: 0 };
+    const usage = known ?? { dueAt: -Infinity, running: 0, meanMs: Number.NaN };
     clients.set(client, usage);
     return usage;
   }
@@ -68,7 +70,8 @@ export function createQuotas(options: QuotaOptions): Quotas {
       const usage = usageOf(client);
       if (usage.running >= maxConcurrent) {
         throw new SlipwayError('QUOTA_EXCEEDED', `This client has ${usage.running} requests under way; it may have ${maxConcurrent}.`, {
-          retryAfterMs: MOMENT_MS,
+          // So many at a time, each of which takes so long: that often one of them ends (Little's law).
+          retryAfterMs: Number.isNaN(usage.meanMs) ? MOMENT_MS : usage.meanMs / usage.running,
         });
       }
       const time = now();
@@ -81,7 +84,11 @@ export function createQuotas(options: QuotaOptions): Quotas {
       }
       usage.dueAt = dueAt + intervalMs;
       usage.running += 1;
-      return () => void (usage.running -= 1);
+      return () => {
+        usage.running -= 1;
+        const tookMs = now() - time;
+        usage.meanMs = Number.isNaN(usage.meanMs) ? tookMs : usage.meanMs + SMOOTHING * (tookMs - usage.meanMs);
+      };
     },
   };
 }

@@ -6,7 +6,6 @@ import type { EngineHere } from '../devices/engines-here.ts';
 import type { DatasetCatalog } from '../datasets/catalog.ts';
 import type { UploadStore } from '../datasets/uploads.ts';
 import type { Jobs } from '../jobs/jobs.ts';
-import type { Logger } from '../observability/log.ts';
 import type { InferenceStatistics } from '../inference/statistics.ts';
 import type { Inference } from '../inference/types.ts';
 import type { Lanes } from '../scheduler/lanes.ts';
@@ -150,14 +149,14 @@ export function createHttpEndpoints(parts: ProtocolParts): HttpEndpoint[] {
 }
 
 /** Every gRPC service that is turned on. */
-export function createGrpcEndpoints(parts: ProtocolParts, logger: Logger): GrpcEndpoint[] {
+export function createGrpcEndpoints(parts: ProtocolParts): GrpcEndpoint[] {
   const { kserve, tensorflowServing, grpcPort, limits } = parts.config;
   const endpoints: GrpcEndpoint[] = [];
   if (kserve.grpc) {
     endpoints.push({
       async open() {
         const { createKserveService } = await import('./kserve/grpc/kserve-service.ts');
-        return [createKserveService({ openInference: openInferenceOf(parts), logger })];
+        return [createKserveService({ openInference: openInferenceOf(parts) })];
       },
       port: kserve.grpcPort ?? grpcPort,
     });

@@ -33,6 +33,8 @@ export interface Admission<T extends Waiter> {
   readonly refused: { readonly queueFull: number; readonly unreachable: number };
 }
 
+/** So many times its predicted time a request must have: when all that is let in comes at the last moment, half of it is late. */
+const CAUTION = 1.5;
 /** What a client is told to wait at the least, in milliseconds. */
 const LEAST_RETRY_MS = 1;
 const ADMITTED = { instead: undefined } as const;
@@ -74,7 +76,7 @@ export function createAdmission<T extends Waiter>({ waiting, load, targetSize, s
         return { error: refuse('QUEUE_FULL', message, waitMs - maxQueueMs) };
       }
       const runMs = load.predict(size);
-      const answerAt = now() + waitMs + (Number.isNaN(runMs) ? 0 : runMs);
+      const answerAt = now() + CAUTION * (waitMs + (Number.isNaN(runMs) ? 0 : runMs));
       if (answerAt > deadline) {
         const message = `The queue of this model is so long that the answer would come ${Math.ceil(answerAt - deadline)} ms too late.`;
         return { error: refuse('DEADLINE_UNREACHABLE', message, answerAt - deadline) };

@@ -37,6 +37,8 @@ interface Entry extends Waiter, Expiring {
 
 /** What was sent to the runner can't be taken back, so only about this much work is sent ahead, in milliseconds. */
 const AHEAD_MS = 5;
+/** A dispatch that was planned for the end of the turn is not put off for longer, in milliseconds: turns can be long. */
+const OVERDUE_MS = 5;
 /** Requests that are not joined are sent so many at a time: to wake another process costs more than to parse a request. */
 const MOST_RUNS_AHEAD = 16;
 /** A batch is large enough once all but this share of its time is work that no batch saves. */
@@ -72,6 +74,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const deadlines = createDeadlines<Entry>({ now, onExpired });
   const counts = { expired: 0, cancelled: 0 };
   let dispatchPlanned = false;
+  let plannedAt = 0;
 
   /** The largest batch that pays and stays inside its budget, in the unit of the cost line. */
   function targetSize(): number {
@@ -179,7 +182,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   function dispatch(): void {
-    dispatchPlanned = false;
     // While the runner's process is started again, what waits goes on waiting.
     if (runner.status.state === 'restarting') return;
     while (waiting.count > 0 && maySend()) {
@@ -190,9 +192,20 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   function planDispatch(): void {
-    if (dispatchPlanned || waiting.count === 0) return;
+    if (waiting.count === 0) return;
+    if (dispatchPlanned) {
+      if (now() - plannedAt > OVERDUE_MS) {
+        plannedAt = now();
+        dispatch();
+      }
+      return;
+    }
     dispatchPlanned = true;
-    atEndOfTurn(dispatch);
+    plannedAt = now();
+    atEndOfTurn(() => {
+      dispatchPlanned = false;
+      dispatch();
+    });
   }
 
   /** Every run goes through here, trials and repetitions too, so that the runner is never thought to be less busy than it is. */

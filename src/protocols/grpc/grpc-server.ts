@@ -3,6 +3,7 @@ import { Server, ServerCredentials, type UntypedServiceImplementation } from '@g
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
+import type { Intake } from '../../inference/intake.ts';
 import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
@@ -16,6 +17,7 @@ export interface GrpcServerOptions {
   /** Largest message of a client, in bytes, also once it is decompressed; larger ones get RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
   readonly clients: ClientIdentity;
+  readonly intake: Intake;
   readonly logger: Logger;
   readonly onInference?: OnInference;
 }
@@ -61,8 +63,20 @@ function withDecoding(method: Method, deserialize: (bytes: Buffer) => unknown): 
   };
 }
 
-function addService(server: Server, service: GrpcService, options: MethodOptions): void {
-  const { name, unary, streams = {}, reads = [] } = service;
+/** Lets requests in before they are decoded, or refuses them. */
+function withAdmission(method: BytesMethod, intake: Intake): BytesMethod {
+  return async (bytes, context) => {
+    const ended = intake.begin(context);
+    try {
+      return await method(bytes, context);
+    } finally {
+      ended?.();
+    }
+  };
+}
+
+function addService(server: Server, service: GrpcService, options: MethodOptions & { readonly intake: Intake }): void {
+  const { name, unary, streams = {}, reads = [], admission = [] } = service;
   const loaded = service.definition[name];
   if (!isService(loaded)) throw new TypeError(`The .proto files have no service ${name}.`);
   const definition: Record<string, ServiceDefinition[string]> = {};
@@ -74,11 +88,13 @@ function addService(server: Server, service: GrpcService, options: MethodOptions
       responseSerialize: (response) => (Buffer.isBuffer(response) ? response : made.responseSerialize(response)),
     };
     const path = `/${name}/${method}`;
-    const bytesMethod = (answer: Method): BytesMethod =>
-      reads.includes(method) ? (answer as BytesMethod) : withDecoding(answer, made.requestDeserialize);
+    const bytesMethod = (answer: Method): BytesMethod => {
+      const reading = reads.includes(method) ? (answer as BytesMethod) : withDecoding(answer, made.requestDeserialize);
+      return admission.includes(method) ? withAdmission(reading, options.intake) : reading;
+    };
     const [one, many] = [unary[method], streams[method]];
     if (one !== undefined) implementation[method] = handleUnary(path, bytesMethod(one), options);
-    else if (many !== undefined) implementation[method] = handleStream(path, bytesMethod(many), options);
+    else if (many !== undefined) implementation[method] = handleStream(path, { ...many, answer: bytesMethod(many.answer) }, options);
     // The others are answered UNIMPLEMENTED by grpc-js.
   }
   server.addService(definition, implementation);
@@ -101,7 +117,8 @@ function createInFlight(): InFlight & { idle(): Promise<void> } {
 }
 
 /** A gRPC server over services, with health (grpc.health.v1) and reflection (v1 and v1alpha). */
-export function createGrpcServer({ services, maxMessageBytes, clients, logger, onInference }: GrpcServerOptions): GrpcServer {
+export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
+  const { services, maxMessageBytes } = options;
   const inFlight = createInFlight();
   const server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': -1 });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -109,7 +126,7 @@ export function createGrpcServer({ services, maxMessageBytes, clients, logger, o
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   let stopping: Promise<void> | undefined;
 
-  for (const service of services) addService(server, service, { inFlight, clients, logger, onInference });
+  for (const service of services) addService(server, service, { ...options, inFlight });
   health.addToServer(server);
   const reflected: PackageDefinition = Object.assign({}, ...services.map(({ definition }) => definition), loadSync(healthProto));
   new ReflectionService(reflectionFiles(reflected)).addToServer(server);

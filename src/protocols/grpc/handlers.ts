@@ -1,9 +1,9 @@
 import type { handleBidiStreamingCall, handleUnaryCall, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
-import { toSlipwayError } from '../../errors/slipway-error.ts';
+import { type SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts';
 import type { Caller, InferenceTimes, OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { ClientIdentity } from '../client-identity.ts';
-import type { CallContext } from './service.ts';
+import type { CallContext, StreamMethod } from './service.ts';
 import { encodeStatus } from './status.ts';
 
 /** A method of a service that reads its request. */
@@ -76,6 +76,13 @@ async function answerTimed(
   return answer;
 }
 
+/** What a method threw as a coded error; defects are logged. */
+function codedError(error: unknown, path: string, logger: Logger): SlipwayError {
+  const coded = toSlipwayError(error);
+  if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: path }, coded.message);
+  return coded;
+}
+
 /** A unary call. What the method throws becomes the status of the call; defects are logged. */
 export function handleUnary(
   path: string,
@@ -88,9 +95,7 @@ export function handleUnary(
     try {
       callback(null, await answerTimed(method, call.request, caller, onInference));
     } catch (error) {
-      const coded = toSlipwayError(error);
-      if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: path }, coded.message);
-      callback(encodeStatus(coded));
+      callback(encodeStatus(codedError(error, path, logger)));
     } finally {
       done();
       inFlight.end();
@@ -105,11 +110,13 @@ export function handleUnary(
  */
 export function handleStream(
   path: string,
-  method: BytesMethod,
+  { answer: method, encodeError }: { readonly answer: BytesMethod; readonly encodeError: StreamMethod['encodeError'] },
   { inFlight, clients, logger, onInference }: MethodOptions,
 ): handleBidiStreamingCall<Buffer, object> {
   return (call) => {
     const { caller } = openCall(call, clients);
+    // An error is answered inside the stream, which goes on.
+    const answerError = (error: unknown, request: Buffer): object => encodeError(codedError(error, path, logger), request);
     let waiting = 0;
     let blocked: Promise<void> | undefined;
     let last: Promise<void> = Promise.resolve();
@@ -130,7 +137,7 @@ export function handleStream(
       waiting += 1;
       if (waiting === STREAM_CONCURRENCY) call.pause();
       // Begun at once, so that requests overlap; its rejection is handled where it is waited for, in order.
-      const answer = answerTimed(method, request, caller, onInference);
+      const answer = answerTimed(method, request, caller, onInference).catch((error: unknown) => answerError(error, request));
       answer.catch(() => undefined);
       last = last
         .then(() => respond(answer))

@@ -1,4 +1,5 @@
 import type { PackageDefinition } from '@grpc/proto-loader';
+import type { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Caller, InferenceTimes } from '../../inference/types.ts';
 
 /** What a method knows of its call beside the request. */
@@ -16,14 +17,23 @@ export interface CallContext extends Caller {
  */
 export type Method = (request: never, context: CallContext) => object | Promise<object>;
 
+/** A method of a stream, which goes on when one of its requests fails. */
+export interface StreamMethod {
+  readonly answer: Method;
+  /** The response that tells of an error. @param request its bytes */
+  readonly encodeError: (error: SlipwayError, request: Buffer) => object;
+}
+
 /** One gRPC service: plain functions by the names of their methods in the .proto file. */
 export interface GrpcService {
   /** Full name, e.g. `inference.GRPCInferenceService`. */
   readonly name: string;
   readonly definition: PackageDefinition;
   readonly unary: Readonly<Record<string, Method>>;
-  /** Methods that take and give a stream, with one response for each request, in their order. They must not throw. */
-  readonly streams?: Readonly<Record<string, Method>>;
+  /** Methods that take and give a stream, with one response for each request, in their order. */
+  readonly streams?: Readonly<Record<string, StreamMethod>>;
+  /** Methods that run a model: their requests count for the quotas of clients, and are refused early while the server is busy. */
+  readonly admission?: readonly string[];
   /**
    * Methods that get the bytes of the request and read the message themselves. They may be as large as the server
    * allows; those of the other methods no more than 1 MiB, since decoding can take fifty times as much memory.

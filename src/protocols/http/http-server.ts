@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import { expired, type Intake } from '../../inference/intake.ts';
 import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { ClientIdentity } from '../client-identity.ts';
 import { callerOf, type HeadCaller } from './caller.ts';
 import { checkInput } from './check-input.ts';
 import { collectBody } from './collect-body.ts';
+import { createEarlyRefusal, withoutQuery as pathIn } from './early-refusal.ts';
 import { toCodedError } from './error-body.ts';
 import { refuseMalformed } from './malformed-request.ts';
 import { fastifyPath, pathPattern } from './path.ts';
@@ -22,6 +24,7 @@ export interface HttpServerOptions {
   /** At least one; the first answers for paths that have no protocol's prefix. */
   readonly protocols: readonly HttpProtocol[];
   readonly clients: ClientIdentity;
+  readonly intake: Intake;
   readonly onInference?: OnInference;
 }
 
@@ -55,11 +58,6 @@ function requestIdOf(request: IncomingMessage): string {
   if (typeof sent === 'string' && REQUEST_ID.test(sent)) return sent;
   lastRequest += 1;
   return `${idPrefix}-${lastRequest}`;
-}
-
-function pathOf(request: FastifyRequest): string {
-  const end = request.url.indexOf('?');
-  return end === -1 ? request.url : request.url.slice(0, end);
 }
 
 function accepts(types: readonly string[], mediaType: string): boolean {
@@ -128,10 +126,11 @@ function sendInference(request: FastifyRequest, reply: FastifyReply, answer: Rou
 interface RouteParts {
   readonly lingering: Lingering;
   readonly clients: ClientIdentity;
+  readonly intake: Intake;
   readonly onInference: OnInference | undefined;
 }
 
-function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, clients, onInference }: RouteParts): void {
+function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, clients, intake, onInference }: RouteParts): void {
   const types = Object.keys(route.body?.content ?? {});
   // Most requests have no query, and what its schema makes of that is always the same.
   const withoutQuery = route.query?.safeParse({});
@@ -146,12 +145,18 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, cli
     ...(route.body?.kind === 'bytes' && { bodyLimit: route.body.maxBytes }),
     onRequest: (request, reply, done) => {
       checkBodyHeaders(route, types, request);
-      request.caller = callerOf(clients, request.raw);
+      request.caller = callerOf(clients, request.raw, intake.arrivedAt());
+      if (route.admission) {
+        const ended = intake.begin(request.caller);
+        if (ended !== undefined) reply.raw.once('close', ended);
+      }
       askForBody(request.raw, reply.raw);
       done();
     },
     handler: async (request, reply) => {
       const receivedAt = performance.now();
+      // Its body may have taken its time; to decode it would be in vain.
+      if (route.admission && receivedAt > (request.caller.deadline ?? Infinity)) throw expired();
       const params = route.params === undefined ? undefined : checkInput(route.params, request.params, '');
       const body = Buffer.isBuffer(request.body) ? request.body : EMPTY;
       const answer = await route.handle(new RequestContext(request.raw, reply.raw, request.caller, body, params, queryOf(request)));
@@ -176,7 +181,7 @@ export interface HttpServer {
 }
 
 /** A Fastify server over protocols. It reads bodies as bytes; each protocol answers errors in its own shape. */
-export function createHttpServer({ logger, protocols, requestArrivalMs, clients, onInference }: HttpServerOptions): HttpServer {
+export function createHttpServer({ logger, protocols, requestArrivalMs, clients, intake, onInference }: HttpServerOptions): HttpServer {
   const lingering = createLingering();
   const app = fastify({
     logger: false,
@@ -207,6 +212,13 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, clients,
   // route has, it is for the handler below.
   app.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true });
 
+  const refuse = createEarlyRefusal({ protocols, intake, lingering, requestIdOf });
+  const [handle] = app.server.listeners('request') as [(request: IncomingMessage, response: ServerResponse) => void];
+  app.server.off('request', handle);
+  app.server.on('request', (request, response) => {
+    if (!refuse(request, response)) handle(request, response);
+  });
+
   // Node would tell every client that asks to send its body; here it is first looked at its headers.
   app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));
 
@@ -219,7 +231,7 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, clients,
     if (coded.kind === 'internal') {
       logger.error({ err: coded.cause ?? coded, requestId: request.id, method: request.method, url: request.url }, coded.message);
     }
-    const path = pathOf(request);
+    const path = pathIn(request.url);
     const answer = protocolOf(path).encodeError(coded, { requestId: request.id, method: request.method, path });
     // Fastify says so on its own behind a body that was refused.
     if (lingering.beforeAnswer(request.raw, reply.raw)) reply.header('connection', 'close');
@@ -229,7 +241,7 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, clients,
 
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply));
   app.setNotFoundHandler((request, reply) => {
-    const path = pathOf(request);
+    const path = pathIn(request.url);
     const allowed = protocols.flatMap(({ routes }) =>
       routes.filter((route) => pathPattern(route.path).test(path)).map((route) => route.method),
     );
@@ -252,7 +264,7 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, clients,
   });
 
   const routes = protocols.flatMap((protocol) => protocol.routes);
-  const parts = { lingering, clients, onInference };
+  const parts = { lingering, clients, intake, onInference };
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>

@@ -67,6 +67,8 @@ export interface RouteDefinition<Params = unknown, Query = unknown> {
   readonly query?: z.ZodType<Query>;
   readonly body?: BodyDefinition;
   readonly responses: Readonly<Record<number, ResponseDefinition>>;
+  /** Runs a model: its requests count for the quotas of clients, and are refused early while the server is busy. */
+  readonly admission?: true;
   /** Left out of openapi.yaml: the route only tells clients of another server that there is no such thing here. */
   readonly undocumented?: boolean;
   /** Statuses of the coded errors that the route can answer. */

@@ -28,6 +28,7 @@ export function createPredictRoutes({ predict, maxBodyBytes, maxJsonDepth }: Pre
   const shared = {
     method: 'POST',
     tag: 'predict',
+    admission: true,
     query: predictQuery,
     body,
     responses: { 200: { description: 'The outputs of the model.', schema: predictResponse, example: ANSWER_EXAMPLE } },

@@ -127,6 +127,7 @@ export function createInvocationsRoute({
     path: '/invocations',
     operationId: 'sagemakerInvocations',
     tag: 'sagemaker',
+    admission: true,
     summary: 'Run a model (SageMaker).',
     description:
       'The header X-Amzn-SageMaker-Target-Model names the model, else the setting sagemaker.defaultModel, else it is the only one. X-Amzn-SageMaker-Custom-Attributes is ignored.',

@@ -47,17 +47,29 @@ describe('createQuotas', () => {
     const [end] = [quotas.begin('a'), quotas.begin('a')];
     expect(refusal(quotas, 'a')).toMatchObject({ code: 'QUOTA_EXCEEDED', retryAfterMs: 1_000 });
     quotas.begin('b');
-    end();
+    end!();
     quotas.begin('a');
     expect(refusal(quotas, 'a').code).toBe('QUOTA_EXCEEDED');
+  });
+
+  it('says how often one of the requests of a client ends that has too many', () => {
+    let time = 0;
+    const quotas = createQuotas({ maxConcurrent: 2, maxClients: 10, now: () => time });
+    const end = quotas.begin('a');
+    time = 300;
+    end!();
+    quotas.begin('a');
+    quotas.begin('a');
+    // Each takes 300 ms, two at a time.
+    expect(refusal(quotas, 'a').retryAfterMs).toBe(150);
   });
 
   it('forgets the idlest client beyond its bound, and none with work under way', () => {
     const quotas = createQuotas({ requestsPerSecond: 1, maxClients: 2, now: () => 0 });
     quotas.begin('busy');
-    quotas.begin('idle')();
+    quotas.begin('idle')!();
     refusal(quotas, 'idle');
-    quotas.begin('third')();
+    quotas.begin('third')!();
     refusal(quotas, 'busy');
     quotas.begin('idle');
   });

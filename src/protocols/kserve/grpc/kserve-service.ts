@@ -1,9 +1,8 @@
-import { SlipwayError, toSlipwayError } from '../../../errors/slipway-error.ts';
-import type { Logger } from '../../../observability/log.ts';
+import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { ModelReference } from '../../../registry/types.ts';
 import { WireWriter } from '../../../protobuf/wire-writer.ts';
 import { loadProto } from '../../grpc/load-proto.ts';
-import type { CallContext, GrpcService, Method } from '../../grpc/service.ts';
+import type { CallContext, GrpcService, Method, StreamMethod } from '../../grpc/service.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
 import { decodeInferRequest } from './decode-infer.ts';
@@ -11,7 +10,6 @@ import { readModelInferRequest, readRepositoryModelLoadRequest, writeModelInferR
 
 export interface KserveServiceOptions {
   readonly openInference: OpenInference;
-  readonly logger: Logger;
 }
 
 /** A request that names a model, or nothing when it means all of them. */
@@ -50,7 +48,7 @@ function idOf(bytes: Buffer): string {
 }
 
 /** The KServe V2 protocol (Open Inference Protocol) over gRPC, with the extensions of Triton that its clients use. */
-export function createKserveService({ openInference, logger }: KserveServiceOptions): GrpcService {
+export function createKserveService({ openInference }: KserveServiceOptions): GrpcService {
   const referenceOf = ({ name, version }: ModelRequest) => modelReference(name ?? '', version);
 
   /** A model that is not there is not ready, as Triton answers: scripts ask until a model appears. */
@@ -71,16 +69,13 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     return writeModelInferResponse(answer, request.id, flags);
   }
 
-  /** An error is answered inside the stream, which goes on. */
-  async function inferInStream(bytes: Buffer, context: CallContext): Promise<object> {
-    try {
-      return new WireWriter().message(2, await infer(bytes, context, [FINAL])).finish();
-    } catch (error) {
-      const coded = toSlipwayError(error);
-      if (coded.kind === 'internal') logger.error({ err: coded.cause ?? coded, method: `/${NAME}/ModelStreamInfer` }, coded.message);
-      return { error_message: coded.message, infer_response: { id: idOf(bytes), parameters: { [FINAL]: { bool_param: true } } } };
-    }
-  }
+  const inferInStream: StreamMethod = {
+    answer: async (bytes: Buffer, context: CallContext) => new WireWriter().message(2, await infer(bytes, context, [FINAL])).finish(),
+    encodeError: ({ message }, bytes) => ({
+      error_message: message,
+      infer_response: { id: idOf(bytes), parameters: { [FINAL]: { bool_param: true } } },
+    }),
+  };
 
   const unary: Record<string, Method> = {
     ServerLive: () => ({ live: true }),
@@ -114,5 +109,6 @@ export function createKserveService({ openInference, logger }: KserveServiceOpti
     unary,
     streams: { ModelStreamInfer: inferInStream },
     reads: ['ModelInfer', 'ModelStreamInfer', 'RepositoryModelLoad'],
+    admission: ['ModelInfer', 'ModelStreamInfer'],
   };
 }

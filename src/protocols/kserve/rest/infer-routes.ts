@@ -56,6 +56,7 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
   const shared = {
     method: 'POST',
     tag: 'kserve',
+    admission: true,
     body,
     responses: { 200: { description: 'The outputs of the model.', schema: inferAnswer, example: ANSWER_EXAMPLE } },
     errors: [400, 404, 413, 415, 429, 499, 500, 501, 503],

@@ -88,7 +88,13 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
   }
 
   const unary = { Predict: predict, Classify: classify, Regress: regress, GetModelMetadata: metadata };
-  return { name: 'tensorflow.serving.PredictionService', definition, unary, reads: Object.keys(unary) };
+  return {
+    name: 'tensorflow.serving.PredictionService',
+    definition,
+    unary,
+    reads: Object.keys(unary),
+    admission: ['Predict', 'Classify', 'Regress'],
+  };
 }
 
 function modelService({ serving }: TensorFlowServiceOptions, definition: PackageDefinition): GrpcService {

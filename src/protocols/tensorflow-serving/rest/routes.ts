@@ -36,7 +36,7 @@ function referenceOf({ name, version, label }: PathParams): ModelReference {
   return { model: name, ...(version !== undefined && { version }), ...(label !== undefined && { label }) };
 }
 
-type Shared = Pick<RouteDefinition, 'method' | 'operationId' | 'summary' | 'responses'> & { readonly body?: BodyDefinition };
+type Shared = Pick<RouteDefinition, 'method' | 'operationId' | 'admission' | 'summary' | 'responses'> & { readonly body?: BodyDefinition };
 
 /** One operation for each way to name its model. @param after what follows the model in the path. */
 function routesOf(
@@ -122,6 +122,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
       {
         method,
         operationId: 'tensorflowPredict',
+        admission: true,
         summary: 'Run a model (TensorFlow Serving).',
         body: bodyOf(predictBody, PREDICT_EXAMPLE),
         responses: { 200: { description: 'The outputs of the model.', schema: predictAnswer, example: { predictions: [3, 6, 9] } } },
@@ -133,6 +134,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
       {
         method,
         operationId: 'tensorflowClassify',
+        admission: true,
         summary: 'The scores of all classes for examples (TensorFlow Serving).',
         body: bodyOf(examplesBody, EXAMPLES_EXAMPLE),
         responses: {
@@ -157,6 +159,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
       {
         method,
         operationId: 'tensorflowRegress',
+        admission: true,
         summary: 'One value for each example (TensorFlow Serving).',
         body: bodyOf(examplesBody, EXAMPLES_EXAMPLE),
         responses: { 200: { description: 'The values.', schema: regressAnswer, example: { results: [3, 6] } } },
