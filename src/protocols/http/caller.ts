@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Caller } from '../../inference/types.ts';
@@ -7,6 +8,15 @@ import type { ClientIdentity } from '../client-identity.ts';
 const TIMEOUT_HEADER = 'x-request-timeout-ms';
 /** Envoy's, and so Istio's: what is left of a request's time when it is passed on, in milliseconds; 0 is no limit. */
 const ENVOY_TIMEOUT_HEADER = 'x-envoy-expected-rq-timeout-ms';
+
+/** The headers of a request that runs a model. */
+export const callerHeaders = z.object({
+  'X-Request-Timeout-Ms': z.number().positive().optional().meta({
+    description:
+      'How long the client waits for its answer, in milliseconds; the server’s own limit holds too. A request whose answer would come too late is refused at once.',
+    example: 1_000,
+  }),
+});
 
 /** How long a client waits, in milliseconds; undefined when it does not say, NaN when it says what is no such time. */
 export function timeoutOf(headers: IncomingHttpHeaders): number | undefined {

@@ -65,6 +65,8 @@ export interface RouteDefinition<Params = unknown, Query = unknown> {
   readonly description?: string;
   readonly params?: z.ZodType<Params>;
   readonly query?: z.ZodType<Query>;
+  /** Headers of the request that it looks at beside those of HTTP itself. They describe; whoever reads a header checks it. */
+  readonly headers?: z.ZodType;
   readonly body?: BodyDefinition;
   readonly responses: Readonly<Record<number, ResponseDefinition>>;
   /** Runs a model: its requests count for the quotas of clients, and are refused early while the server is busy. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { parseJson } from '../../tensor/json-scanner.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../http/route.ts';
+import { callerHeaders } from '../http/caller.ts';
 import { modelParams, versionParams } from '../http/path-params.ts';
 import type { Predict, SaidReference } from './predict.ts';
 import { predictBody, predictQuery, predictResponse } from './schemas.ts';
@@ -30,6 +31,7 @@ export function createPredictRoutes({ predict, maxBodyBytes, maxJsonDepth }: Pre
     tag: 'predict',
     admission: true,
     query: predictQuery,
+    headers: callerHeaders,
     body,
     responses: { 200: { description: 'The outputs of the model.', schema: predictResponse, example: ANSWER_EXAMPLE } },
     errors: [400, 404, 409, 413, 415, 429, 499, 500, 501, 503, 504],

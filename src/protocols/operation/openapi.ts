@@ -43,6 +43,7 @@ function parametersOf(route: RouteDefinition, writer: SchemaWriter): Json[] {
   for (const [place, schema] of [
     ['path', route.params],
     ['query', route.query],
+    ['header', route.headers],
   ] as const) {
     if (schema === undefined) continue;
     const { properties = {}, required = [] } = writer.write(schema, 'input') as { properties?: Json; required?: string[] };

@@ -4,6 +4,7 @@ import type { Inference } from '../../inference/types.ts';
 import type { ReadyVersion, Registry } from '../../registry/types.ts';
 import { parseJson, type ScannedJson } from '../../tensor/json-scanner.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
+import { callerHeaders } from '../http/caller.ts';
 import { compressAnswer, decodeBody } from '../http/content-encoding.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../http/route.ts';
 import { rowsIn } from '../native/decode-request.ts';
@@ -128,6 +129,12 @@ export function createInvocationsRoute({
     operationId: 'sagemakerInvocations',
     tag: 'sagemaker',
     admission: true,
+    headers: callerHeaders.extend({
+      'X-Amzn-SageMaker-Target-Model': z
+        .string()
+        .optional()
+        .meta({ description: 'Name of the model, or of its package: `digits.tar.gz`.' }),
+    }),
     summary: 'Run a model (SageMaker).',
     description:
       'The header X-Amzn-SageMaker-Target-Model names the model, else the setting sagemaker.defaultModel, else it is the only one. X-Amzn-SageMaker-Custom-Attributes is ignored.',

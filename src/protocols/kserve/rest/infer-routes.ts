@@ -1,7 +1,8 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ModelReference } from '../../../registry/types.ts';
 import { compressAnswer, decodeBody } from '../../http/content-encoding.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../../http/route.ts';
+import { callerHeaders } from '../../http/caller.ts';
 import { modelParams } from '../../http/path-params.ts';
 import { modelReference } from '../model-reference.ts';
 import type { OpenInference } from '../open-inference.ts';
@@ -17,6 +18,12 @@ export interface InferRouteOptions {
   readonly maxBodyBytes: number;
   readonly maxJsonDepth: number;
 }
+
+const inferHeaders = callerHeaders.extend({
+  'Inference-Header-Content-Length': z.int().min(0).optional().meta({
+    description: 'Bytes of the JSON at the start of a body with binary tensors; 0 for a body that is one tensor and no JSON.',
+  }),
+});
 
 const REQUEST_EXAMPLE = { inputs: [{ name: 'x', datatype: 'FP32', shape: [3], data: [1, 2, 3] }] };
 const ANSWER_EXAMPLE = {
@@ -57,6 +64,7 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
     method: 'POST',
     tag: 'kserve',
     admission: true,
+    headers: inferHeaders,
     body,
     responses: { 200: { description: 'The outputs of the model.', schema: inferAnswer, example: ANSWER_EXAMPLE } },
     errors: [400, 404, 413, 415, 429, 499, 500, 501, 503],

@@ -3,6 +3,7 @@ import type { InferenceTimes } from '../../../inference/types.ts';
 import type { ModelReference } from '../../../registry/types.ts';
 import { encodeJsonTensor } from '../../../tensor/json-encode.ts';
 import { labelParams, modelParams, versionParams } from '../../http/path-params.ts';
+import { callerHeaders } from '../../http/caller.ts';
 import { compressAnswer, decodeBody } from '../../http/content-encoding.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../../http/route.ts';
 import { type Serving, SIGNATURE_DEF, SIGNATURE_NAME } from '../serving.ts';
@@ -36,7 +37,9 @@ function referenceOf({ name, version, label }: PathParams): ModelReference {
   return { model: name, ...(version !== undefined && { version }), ...(label !== undefined && { label }) };
 }
 
-type Shared = Pick<RouteDefinition, 'method' | 'operationId' | 'admission' | 'summary' | 'responses'> & { readonly body?: BodyDefinition };
+type Shared = Pick<RouteDefinition, 'method' | 'operationId' | 'admission' | 'headers' | 'summary' | 'responses'> & {
+  readonly body?: BodyDefinition;
+};
 
 /** One operation for each way to name its model. @param after what follows the model in the path. */
 function routesOf(
@@ -123,6 +126,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
         method,
         operationId: 'tensorflowPredict',
         admission: true,
+        headers: callerHeaders,
         summary: 'Run a model (TensorFlow Serving).',
         body: bodyOf(predictBody, PREDICT_EXAMPLE),
         responses: { 200: { description: 'The outputs of the model.', schema: predictAnswer, example: { predictions: [3, 6, 9] } } },
@@ -135,6 +139,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
         method,
         operationId: 'tensorflowClassify',
         admission: true,
+        headers: callerHeaders,
         summary: 'The scores of all classes for examples (TensorFlow Serving).',
         body: bodyOf(examplesBody, EXAMPLES_EXAMPLE),
         responses: {
@@ -160,6 +165,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
         method,
         operationId: 'tensorflowRegress',
         admission: true,
+        headers: callerHeaders,
         summary: 'One value for each example (TensorFlow Serving).',
         body: bodyOf(examplesBody, EXAMPLES_EXAMPLE),
         responses: { 200: { description: 'The values.', schema: regressAnswer, example: { results: [3, 6] } } },
