@@ -60,6 +60,12 @@ export function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1_024;
 }
 
+/** Processor time that one process has taken on all of its threads, in milliseconds, to the 10 that /proc/PID/stat counts in. Linux only. */
+export function processorMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 /** Open file descriptors of one process. Linux only. */
 export function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
@@ -78,12 +84,18 @@ export async function untilReady(port: number): Promise<void> {
  * Starts Slipway on free ports with a state folder of its own, and waits until it takes work.
  * @param settings further flags, e.g. `--models DIR`.
  * @param nodeFlags of the gateway, before the program.
+ * @param onListening called when it listens, which is before it is ready.
  */
-export async function startSlipway(settings: readonly string[], nodeFlags: readonly string[] = []): Promise<BenchServer> {
+export async function startSlipway(
+  settings: readonly string[],
+  nodeFlags: readonly string[] = [],
+  onListening: (server: BenchServer) => void = () => {},
+): Promise<BenchServer> {
   const state = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
   const program = join(ROOT, 'bin/slipway.js');
   const ports = ['--port', '0', '--grpc-port', '0'];
   const server = await startServer(['--max-semi-space-size=8', ...nodeFlags, program, ...ports, '--state', state, ...settings]);
+  onListening(server);
   await untilReady(server.port);
   return {
     ...server,

@@ -8,11 +8,12 @@ import type { MemoryBudget } from './memory/tenant.ts';
 import { createMutex } from '../concurrency/mutex.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
 import { type Spread, spreadOver } from './placement.ts';
-import { fingerprintFolder, listVersionFolders, type ModelListing } from './scan.ts';
-import { createModelSettings, type ModelSettings } from './settings.ts';
+import { listVersionFolders, type ModelListing } from './scan.ts';
+import { createModelSettings, danglingLabels, type ModelSettings } from './settings.ts';
 import type { ModelDescription, ReadyVersion, VersionState } from './types.ts';
-import { createVersion, isSameSource, type LoadSource, type Version } from './version.ts';
-import { NOTHING_SELECTED, retirable, selectVersions, type Selection } from './version-policy.ts';
+import { survey, type Survey } from './survey.ts';
+import { createVersion, isSameSpread, type LoadSource, type Version } from './version.ts';
+import { NOTHING_SELECTED, retirable } from './version-policy.ts';
 
 /** A version has another state or reason than before, or was reloaded. */
 export interface StateChange {
@@ -69,14 +70,6 @@ export interface Model {
   stop(): Promise<void>;
 }
 
-interface Survey {
-  /** Versions on disk, those without a file left out. */
-  readonly present: ReadonlySet<number>;
-  /** Of the versions that are wanted or live. */
-  readonly fingerprints: ReadonlyMap<number, string>;
-  readonly selection: Selection;
-}
-
 export interface ModelOptions {
   readonly name: string;
   readonly folder: string;
@@ -129,6 +122,7 @@ export function createModel(options: ModelOptions): Model {
   /** Why the last look at the folder failed; empty when it did not. */
   let unreadable = '';
   let misplaced = '';
+  let followed = '';
 
   function chooseDefault(): void {
     let best: Version | undefined;
@@ -196,25 +190,26 @@ export function createModel(options: ModelOptions): Model {
     }
     chooseDefault();
     known ||= versions.size > 0;
+    follow();
     if (model.gone) options.onGone();
   }
 
-  /** Applies the settings to what is on disk; a folder without files is as good as not there. */
-  async function survey(folders: ReadonlyMap<number, string>): Promise<Survey> {
-    const fingerprints = new Map<number, string>();
-    const present = new Set(folders.keys());
-    for (;;) {
-      const eligible = [...present].filter((number) => !removing.has(number));
-      const choice = selectVersions(settings.manifest.versionPolicy, settings.labels.values(), eligible);
-      const alive = [...versions.values()].filter((version) => version.alive).map(({ version }) => version);
-      const unseen = [...choice.wanted, ...alive].filter((number) => present.has(number) && !fingerprints.has(number));
-      if (unseen.length === 0) return { present, fingerprints, selection: choice };
-      for (const number of unseen) {
-        const fingerprint = await fingerprintFolder(folders.get(number) as string);
-        if (fingerprint === undefined) present.delete(number);
-        else fingerprints.set(number, fingerprint);
-      }
-    }
+  /** Has the folders watched in which a change matters now. */
+  function follow(): void {
+    if (stopped) return;
+    const matter = [...versions.values()].filter((each) => !each.resting && (each.alive || selection.wanted.has(each.version)));
+    const folders = folderThere ? [folder, ...matter.map((version) => version.folder)] : [];
+    if (folders.join() !== followed) options.onFolders(folders);
+    followed = folders.join();
+  }
+
+  /**
+   * Whether a version that is on disk can be left alone until it is demanded. At the start that is every one that is
+   * not to be loaded, so that models which nobody asks for cost next to nothing.
+   */
+  function canRest(number: number, { atOnce, demand }: RefreshOptions): boolean {
+    if (settings.manifest.pinned === true || demand === true) return false;
+    return versions.get(number)?.resting ?? (options.onDemand && atOnce === 'all' && !isInUse());
   }
 
   function spread(): Spread {
@@ -223,18 +218,24 @@ export function createModel(options: ModelOptions): Model {
   }
 
   /** Loads what has changed. @returns how long until a version may have settled, in milliseconds. */
-  function consider(version: Version, fingerprint: string, { atOnce, retry, demand }: RefreshOptions): number {
+  function consider(version: Version, fingerprint: string | undefined, { atOnce, retry, demand }: RefreshOptions): number {
     const number = version.version;
     const source: LoadSource = { fingerprint, ...spread() };
+    if (fingerprint === undefined) {
+      settling.delete(number);
+      // Unless it was demanded since it was looked at, or waits as it should.
+      if (version.source === undefined || (version.resting && !isSameSpread(version.source, source))) version.offer(source);
+      return Infinity;
+    }
     const bring = (): void => {
       if (options.onDemand) version.offer(source);
       if (!options.onDemand || settings.manifest.pinned === true || demand === true || isInUse()) void version.load(source);
     };
     if (version.source?.fingerprint === fingerprint) {
       settling.delete(number);
-      const again = !isSameSource(version.source, source) || (retry === true && version.loadFailed);
+      const again = !isSameSpread(version.source, source) || (retry === true && version.loadFailed);
       if (again) bring();
-      else if (version.onDemand && (demand === true || settings.manifest.pinned === true)) void version.load(version.source);
+      else if (version.onDemand && (demand === true || settings.manifest.pinned === true)) void version.load(source);
       return Infinity;
     }
     if (atOnce !== 'all' && atOnce !== number) {
@@ -283,7 +284,13 @@ export function createModel(options: ModelOptions): Model {
       if (settings.reason !== '' && settings.reason !== reason) {
         logger.warn({ model: name, reason: settings.reason }, "a model's settings are broken; the last good ones stay");
       }
-      seen = await survey(listing?.versions ?? new Map());
+      seen = await survey({
+        folders: listing?.versions ?? new Map(),
+        removing,
+        settings,
+        alive: () => [...versions.values()].filter((version) => version.alive).map(({ version }) => version),
+        rests: (number) => canRest(number, how),
+      });
       const { present } = seen;
       // What seems to be gone may be so because the whole repository is, which is for no model to conclude from.
       if ([...versions.keys()].some((number) => !present.has(number))) await access(dirname(folder));
@@ -308,12 +315,11 @@ export function createModel(options: ModelOptions): Model {
         const version = versions.get(number);
         // Stand-ins are not reloaded: they only wait for their end.
         if (version === undefined || !selection.wanted.has(number)) continue;
-        dueMs = Math.min(dueMs, consider(version, fingerprints.get(number) as string, how));
+        dueMs = Math.min(dueMs, consider(version, fingerprints.get(number), how));
       }
     }
     rebalance();
     if (dueMs !== Infinity) dueTimer = setTimeout(options.onDue, Math.ceil(dueMs));
-    options.onFolders(folderThere ? [folder, ...[...fingerprints.keys()].map((number) => versions.get(number)?.folder ?? folder)] : []);
     for (const leftover of listing?.leftovers ?? []) await rm(leftover, { recursive: true, force: true }).catch(() => undefined);
   }
 
@@ -381,10 +387,4 @@ export function createModel(options: ModelOptions): Model {
     },
   };
   return model;
-}
-
-function danglingLabels(labels: ReadonlyMap<string, number>, onDisk: ReadonlySet<number>): readonly string[] {
-  return [...labels]
-    .filter(([, version]) => !onDisk.has(version))
-    .map(([label, version]) => `Label "${label}" points at version ${version}, which is not there.`);
 }

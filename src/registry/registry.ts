@@ -14,7 +14,7 @@ import { createModel, type Model, type RefreshOptions, type StateChange } from '
 import { createMemoryBudget } from './memory/budget.ts';
 import { createWaiting } from './memory/waiting.ts';
 import { wishesOf } from './placement.ts';
-import { listModelFolders } from './scan.ts';
+import { listModelFolders, withSettingsFirst } from './scan.ts';
 import { copyVersion, deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';
 import type { ModelReference, Patience, ReadyVersion, Registry, VersionDescription } from './types.ts';
 import { tryLoad } from './trial.ts';
@@ -147,6 +147,8 @@ export function createRegistry(options: RegistryOptions): Registry {
     let names: readonly string[] = [];
     try {
       names = await listModelFolders(repository);
+      // Those that may be pinned: they load while the others are looked at.
+      if (onDemand && how.atOnce === 'all') names = await withSettingsFirst(repository, names);
       rootReadable = true;
     } catch (error) {
       // All models go on: a repository that can't be read is more likely unmounted than emptied.

@@ -1,6 +1,6 @@
 import { hasCode } from '../errors/has-code.ts';
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MODEL_MANIFEST_FILE } from '../packages/manifest.ts';
@@ -36,6 +36,14 @@ export async function listModelFolders(repository: string): Promise<readonly str
   return names.toSorted();
 }
 
+/** The same names, those of models that have a slipway-model.json first. */
+export async function withSettingsFirst(repository: string, names: readonly string[]): Promise<readonly string[]> {
+  const found = await Promise.all(
+    names.map(async (name) => (await fingerprintFile(join(repository, name, MODEL_MANIFEST_FILE))) !== undefined),
+  );
+  return [...names.filter((_name, at) => found[at]), ...names.filter((_name, at) => !found[at])];
+}
+
 /**
  * Lists a model folder; undefined when it is not there.
  * @throws what the file system says when the folder is there but can't be read.
@@ -62,15 +70,23 @@ export async function listVersionFolders(modelFolder: string): Promise<ModelList
   return { versions, manifestFingerprint, leftovers, others: others.toSorted() };
 }
 
+/** The files of a folder at one moment. */
+export interface FolderState {
+  /** A digest of the names, sizes, modification times and inodes of all files: it changes when they do. */
+  readonly fingerprint: string;
+  /** Of all files. */
+  readonly bytes: number;
+}
+
 /**
- * A digest of the names, sizes, modification times and inodes of all files in a folder: it changes when they do, and
- * costs no read of a file. Undefined when the folder holds no file, or is not there. Links are followed, but links
- * to folders are not entered, since they may lead in a circle.
+ * Looks at all files of a folder without a read of one. Undefined when the folder holds no file, or is not there. Links
+ * are followed, but links to folders are not entered, since they may lead in a circle.
  * @throws what the file system says when it fails for a reason of its own.
  */
-export async function fingerprintFolder(folder: string): Promise<string | undefined> {
+export async function inspectFolder(folder: string): Promise<FolderState | undefined> {
   const lines: string[] = [];
   let files = 0;
+  let bytes = 0;
 
   async function walk(path: string, relative: string): Promise<void> {
     const entries = await entriesOf(path).catch((error: unknown) => {
@@ -83,33 +99,49 @@ export async function fingerprintFolder(folder: string): Promise<string | undefi
       if (entry.isDirectory()) {
         await walk(join(path, entry.name), name);
       } else {
-        if (!entry.name.startsWith('.')) files += 1;
-        lines.push(`${name}\0${(await fingerprintFile(join(path, entry.name))) ?? 'gone'}`);
+        if (isShown(entry)) files += 1;
+        const found = await statFile(join(path, entry.name));
+        bytes += found?.size ?? 0;
+        lines.push(`${name}\0${found === undefined ? 'gone' : fingerprintOf(found)}`);
       }
     }
   }
 
   await walk(folder, '');
   if (files === 0) return undefined;
-  return createHash('sha256').update(lines.toSorted().join('\n')).digest('hex');
+  return { fingerprint: createHash('sha256').update(lines.toSorted().join('\n')).digest('hex'), bytes };
 }
 
-/** Bytes of all files in a folder; what can't be looked at counts nothing. Links to folders are not entered. */
-export async function bytesOfFolder(folder: string): Promise<number> {
-  let bytes = 0;
-  for (const entry of (await entriesOf(folder).catch(() => undefined)) ?? []) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) bytes += await bytesOfFolder(path);
-    else bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
+/** Whether `inspectFolder` would find a file, at the cost of one listing for most folders. */
+export async function holdsFile(folder: string): Promise<boolean> {
+  try {
+    const entries = (await entriesOf(folder)) ?? [];
+    if (entries.some((entry) => !entry.isDirectory() && isShown(entry))) return true;
+    for (const entry of entries) if (entry.isDirectory() && (await holdsFile(join(folder, entry.name)))) return true;
+    return false;
+  } catch (error) {
+    if (hasCode(error, 'EACCES')) return true;
+    throw error;
   }
-  return bytes;
+}
+
+function isShown({ name }: Dirent): boolean {
+  return !name.startsWith('.');
 }
 
 /** Size, modification time and inode of a file; undefined when it is not there, or is a link that leads nowhere. */
 export async function fingerprintFile(path: string): Promise<string | undefined> {
+  const found = await statFile(path);
+  return found === undefined ? undefined : fingerprintOf(found);
+}
+
+function fingerprintOf({ size, mtimeMs, ino }: Stats): string {
+  return `${size} ${mtimeMs} ${ino}`;
+}
+
+async function statFile(path: string): Promise<Stats | undefined> {
   try {
-    const { size, mtimeMs, ino } = await stat(path);
-    return `${size} ${mtimeMs} ${ino}`;
+    return await stat(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES')) return undefined;
     throw error;

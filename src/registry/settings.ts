@@ -20,9 +20,12 @@ export interface ModelSettings {
   write(change: Partial<ModelManifest>): Promise<void>;
 }
 
+const DEFAULTS = modelManifestSchema.parse({});
+const NO_LABELS: ReadonlyMap<string, number> = new Map();
+
 export function createModelSettings(model: string, modelFolder: string): ModelSettings {
-  let manifest = modelManifestSchema.parse({});
-  let labels: ReadonlyMap<string, number> = new Map();
+  let manifest = DEFAULTS;
+  let labels = NO_LABELS;
   let reason = '';
   let known: string | undefined;
 
@@ -46,7 +49,7 @@ export function createModelSettings(model: string, modelFolder: string): ModelSe
       if (fingerprint === known) return;
       known = fingerprint;
       try {
-        take(fingerprint === undefined ? modelManifestSchema.parse({}) : await readModelManifest(modelFolder));
+        take(fingerprint === undefined ? DEFAULTS : await readModelManifest(modelFolder));
       } catch (error) {
         reason = messageOf(error);
       }
@@ -64,4 +67,11 @@ export function createModelSettings(model: string, modelFolder: string): ModelSe
       known = await fingerprintFile(join(modelFolder, MODEL_MANIFEST_FILE));
     },
   };
+}
+
+/** What is wrong with labels, in sentences. */
+export function danglingLabels(labels: ReadonlyMap<string, number>, onDisk: ReadonlySet<number>): readonly string[] {
+  return [...labels]
+    .filter(([, version]) => !onDisk.has(version))
+    .map(([label, version]) => `Label "${label}" points at version ${version}, which is not there.`);
 }

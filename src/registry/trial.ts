@@ -1,6 +1,6 @@
 import type { Placement, RunnerLauncher } from '../runners/runner.ts';
 import type { MemoryBudget } from './memory/tenant.ts';
-import { bytesOfFolder } from './scan.ts';
+import { inspectFolder } from './scan.ts';
 
 /** Loads a model in a process of its own, only to see that it can be. @throws SlipwayError why it can't. */
 export async function tryLoad(launcher: RunnerLauncher, budget: MemoryBudget, name: string, placement: Placement): Promise<void> {
@@ -8,7 +8,7 @@ export async function tryLoad(launcher: RunnerLauncher, budget: MemoryBudget, na
     {
       name,
       key: placement.folder,
-      fileBytes: await bytesOfFolder(placement.folder),
+      fileBytes: (await inspectFolder(placement.folder))?.bytes ?? 0,
       processes: 1,
       pinned: true,
       inFlight: 0,

@@ -6,16 +6,18 @@ import type { Lease, MemoryBudget, Tenant } from './memory/tenant.ts';
 import type { Semaphore } from '../concurrency/semaphore.ts';
 import { type Spread, wishesOf } from './placement.ts';
 import { createInstance, type Instance } from './instance.ts';
-import { bytesOfFolder } from './scan.ts';
+import { inspectFolder } from './scan.ts';
 import type { ReadyVersion, VersionDescription, VersionState } from './types.ts';
+import { whileWanted } from './while-wanted.ts';
 
 /** What a version was last loaded from; a difference means that it must be loaded again. */
 export interface LoadSource extends Spread {
-  readonly fingerprint: string;
+  /** Of the folder; undefined for whatever it is when the load begins. */
+  readonly fingerprint: string | undefined;
 }
 
-export function isSameSource(a: LoadSource, b: LoadSource): boolean {
-  return a.fingerprint === b.fingerprint && a.threads === b.threads && a.instances === b.instances;
+export function isSameSpread(a: Spread, b: Spread): boolean {
+  return a.threads === b.threads && a.instances === b.instances;
 }
 
 /** One version of a model: `loading → ready → draining → unloaded`, or `failed`. None of its methods but `demand` rejects. */
@@ -45,6 +47,8 @@ export interface Version {
   offer(source: LoadSource): void;
   /** True while it is not in memory and `demand` would bring it there, or does. */
   readonly onDemand: boolean;
+  /** True while it is not in memory and nothing is loaded until it is demanded: its files need not be looked at before. */
+  readonly resting: boolean;
   /** Loads what was offered, once for all who ask. @throws SlipwayError MODEL_TOO_LARGE; when it can't be loaded it is `failed`. */
   demand(): Promise<void>;
   /** Resolves when no load is under way. */
@@ -84,7 +88,7 @@ const LOADING_RETRY_MS = 1_000;
 const ON_DEMAND = 'not in memory; its first request loads it';
 
 interface Attempt {
-  readonly source: LoadSource;
+  source: LoadSource;
   readonly givenUp: AbortController;
   runner?: Runner;
   done: Promise<void>;
@@ -176,6 +180,7 @@ export function createVersion(options: VersionOptions): Version {
   function endDraining(): void {
     current = undefined;
     draining = undefined;
+    announced = '';
     update();
   }
 
@@ -215,7 +220,10 @@ export function createVersion(options: VersionOptions): Version {
     let runner: Runner | undefined;
     let lease: Lease | undefined;
     try {
-      const tenant = tenantOf(self, await bytesOfFolder(folder));
+      const files = await inspectFolder(folder);
+      self.source = { ...self.source, fingerprint: self.source.fingerprint ?? files?.fingerprint };
+      if (attempt === self) ({ source } = self);
+      const tenant = tenantOf(self, files?.bytes ?? 0);
       lease = await budget.reserve(tenant, signal);
       signal.throwIfAborted();
       const release = await whileWanted(loadSlots.acquire(), signal, (late) => late());
@@ -301,6 +309,9 @@ export function createVersion(options: VersionOptions): Version {
     get onDemand() {
       return offered && failure === undefined && (current === undefined || draining !== undefined);
     },
+    get resting() {
+      return self.onDemand && attempt === undefined;
+    },
     offer(next) {
       source = next;
       offered = true;
@@ -311,12 +322,14 @@ export function createVersion(options: VersionOptions): Version {
     },
     async demand() {
       if (source === undefined || !self.onDemand) return;
-      await self.load(source);
+      await self.load({ ...source, fingerprint: undefined });
       if (refusal !== undefined) throw refusal;
     },
     load(next) {
       if (attempt !== undefined) {
-        if (isSameSource(attempt.source, next)) return attempt.done;
+        const { fingerprint } = attempt.source;
+        const isSame = fingerprint === undefined || next.fingerprint === undefined || fingerprint === next.fingerprint;
+        if (isSame && isSameSpread(attempt.source, next)) return attempt.done;
         attempt.givenUp.abort();
       }
       // Only a drain that is under way already: one that comes later waits for this load to be given up.
@@ -376,19 +389,4 @@ export function createVersion(options: VersionOptions): Version {
     }),
   };
   return self;
-}
-
-/** Waits for `result`, but no longer than it is wanted; what comes after that goes to `late`. */
-function whileWanted<T>(result: Promise<T>, signal: AbortSignal, late?: (value: T) => void): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const giveUp = (): void => reject(new SlipwayError('MODEL_NOT_READY', 'The load was given up.'));
-    if (signal.aborted) giveUp();
-    signal.addEventListener('abort', giveUp, { once: true });
-    result
-      .then((value) => {
-        if (signal.aborted) late?.(value);
-        resolve(value);
-      }, reject)
-      .finally(() => signal.removeEventListener('abort', giveUp));
-  });
 }

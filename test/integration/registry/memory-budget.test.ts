@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ModelReference, ReadyVersion, Registry } from '../../../src/registry/types.ts';
 import { eventually, setUp, type Setup } from './set-up.ts';
@@ -122,6 +124,39 @@ describe('a registry with a memory budget', () => {
     expect(inMemory(setup)).toEqual([]);
     await setup.add('a', 2);
     await eventually(async () => expect((await ask(registry, 'a')).version).toBe(2));
+  });
+
+  it('looks at the files of a model when it is asked for, at the first time and at later ones', async () => {
+    const setup = await setUp({ a: { 1: 'broken' }, b: { 1: takes(950) } }, { memory: MEMORY });
+    const { registry, launcher } = setup;
+    const file = join(setup.models, 'a/1/model.onnx');
+    await registry.start();
+    await writeFile(file, takes(100));
+    expect((await ask(registry, 'a')).version).toBe(1);
+    await ask(registry, 'b');
+    await eventually(() => expect(inMemory(setup)).toEqual(['b/1']));
+    await writeFile(file, takes(200));
+    await ask(registry, 'a');
+    expect(registry.memory().residents).toMatchObject([{ name: 'a/1', bytes: 200 }]);
+    const launches = launcher.runners.length;
+    await writeFile(file, takes(300)); // in memory it is followed
+    await eventually(() => expect(launcher.runners).toHaveLength(launches + 1));
+  });
+
+  it('loads by a request what has failed before, once it is mended in place', async () => {
+    const setup = await setUp({ a: { 1: 'broken' } }, { memory: MEMORY });
+    const { registry } = setup;
+    await registry.start();
+    await expect(ask(registry, 'a')).rejects.toMatchObject({ code: 'MODEL_FAILED' });
+    await writeFile(join(setup.models, 'a/1/model.onnx'), 'good');
+    await eventually(async () => expect((await ask(registry, 'a')).version).toBe(1));
+  });
+
+  it('takes a folder without a file for no version', async () => {
+    const setup = await setUp({ a: { 1: 'good' } }, { memory: MEMORY });
+    await mkdir(join(setup.models, 'a/2/weights'), { recursive: true });
+    await setup.registry.start();
+    expect((await ask(setup.registry, 'a')).version).toBe(1);
   });
 
   it('follows a version in use by the next one without a pause, and one that is not in use by none', async () => {

@@ -1,7 +1,7 @@
 import { chmod, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fingerprintFolder, listModelFolders, listVersionFolders, parseVersionFolder } from '../../../src/registry/scan.ts';
+import { holdsFile, inspectFolder, listModelFolders, listVersionFolders, parseVersionFolder } from '../../../src/registry/scan.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 describe('parseVersionFolder', () => {
@@ -58,7 +58,9 @@ describe('listVersionFolders', () => {
   });
 });
 
-describe('fingerprintFolder', () => {
+describe('inspectFolder', () => {
+  const fingerprintOf = async (folder: string): Promise<string | undefined> => (await inspectFolder(folder))?.fingerprint;
+
   async function versionFolder(): Promise<string> {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'weights'));
@@ -69,7 +71,11 @@ describe('fingerprintFolder', () => {
 
   it('stays the same while nothing changes', async () => {
     const folder = await versionFolder();
-    expect(await fingerprintFolder(folder)).toBe(await fingerprintFolder(folder));
+    expect(await fingerprintOf(folder)).toBe(await fingerprintOf(folder));
+  });
+
+  it('adds up the bytes of all files', async () => {
+    expect((await inspectFolder(await versionFolder()))?.bytes).toBe(7);
   });
 
   const changes: Record<string, (folder: string) => Promise<void>> = {
@@ -82,18 +88,18 @@ describe('fingerprintFolder', () => {
     'a file replaced by one of the same size and time': async (folder) => {
       const path = join(folder, 'model.json');
       await utimes(path, 5, 5);
-      const before = await fingerprintFolder(folder);
+      const before = await fingerprintOf(folder);
       await writeFile(join(folder, 'new'), 'xyz');
       await utimes(join(folder, 'new'), 5, 5);
       await rename(join(folder, 'new'), path);
-      expect(await fingerprintFolder(folder)).not.toBe(before);
+      expect(await fingerprintOf(folder)).not.toBe(before);
     },
   };
   it.each(Object.keys(changes))('changes with %s', async (what) => {
     const folder = await versionFolder();
-    const before = await fingerprintFolder(folder);
+    const before = await fingerprintOf(folder);
     await changes[what]?.(folder);
-    expect(await fingerprintFolder(folder)).not.toBe(before);
+    expect(await fingerprintOf(folder)).not.toBe(before);
   });
 
   it('follows links, and changes when they point elsewhere', async () => {
@@ -104,10 +110,10 @@ describe('fingerprintFolder', () => {
     }
     await symlink(join(root, 'a'), join(root, '..data'));
     await symlink(join(root, '..data'), join(root, '1'));
-    const before = await fingerprintFolder(join(root, '1'));
+    const before = await fingerprintOf(join(root, '1'));
     await symlink(join(root, 'b'), join(root, '..new'));
     await rename(join(root, '..new'), join(root, '..data'));
-    const after = await fingerprintFolder(join(root, '1'));
+    const after = await fingerprintOf(join(root, '1'));
     expect(before).toBeTypeOf('string');
     expect(after).toBeTypeOf('string');
     expect(after).not.toBe(before);
@@ -117,23 +123,36 @@ describe('fingerprintFolder', () => {
     const folder = await versionFolder();
     await symlink(folder, join(folder, 'self'));
     await symlink('loop', join(folder, 'loop'));
-    expect(await fingerprintFolder(folder)).toBeTypeOf('string');
+    expect(await fingerprintOf(folder)).toBeTypeOf('string');
   });
 
   it('says undefined of a folder without files', async () => {
     const folder = await temporaryFolder();
-    expect(await fingerprintFolder(folder)).toBeUndefined();
+    expect(await inspectFolder(folder)).toBeUndefined();
     await mkdir(join(folder, 'empty'));
     await writeFile(join(folder, '.nfs0001'), 'x');
-    expect(await fingerprintFolder(folder)).toBeUndefined();
-    expect(await fingerprintFolder(join(folder, 'gone'))).toBeUndefined();
+    expect(await inspectFolder(folder)).toBeUndefined();
+    expect(await holdsFile(folder)).toBe(false);
+    expect(await inspectFolder(join(folder, 'gone'))).toBeUndefined();
+    expect(await holdsFile(join(folder, 'gone'))).toBe(false);
+  });
+
+  it('agrees with holdsFile that a file in a folder below is one', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'empty'));
+    await mkdir(join(folder, 'weights'));
+    await writeFile(join(folder, 'weights', 'shard1'), '0123');
+    expect(await inspectFolder(folder)).toBeDefined();
+    expect(await holdsFile(folder)).toBe(true);
   });
 
   it.skipIf(process.getuid?.() === 0)('counts a forbidden folder as one with contents', async () => {
     const folder = await versionFolder();
     await chmod(folder, 0);
-    const fingerprint = await fingerprintFolder(folder);
+    const fingerprint = await fingerprintOf(folder);
+    const held = await holdsFile(folder);
     await chmod(folder, 0o700);
+    expect(held).toBe(true);
     expect(fingerprint).toBeTypeOf('string');
   });
 });
