@@ -27,7 +27,7 @@ export function constantOf(graph: OnnxGraph, name: string | undefined): OnnxTens
 }
 
 /** Elements in another order of axes. */
-function transposed({ dtype, shape, data }: Tensor, order: readonly number[]): Tensor {
+export function transposed({ dtype, shape, data }: Tensor, order: readonly number[]): Tensor {
   const sizes = order.map((axis) => shape[axis]!);
   const strides = shape.map((_size, axis) => shape.slice(axis + 1).reduce((product, size) => product * size, 1));
   const steps = order.map((axis) => strides[axis]!);

@@ -3,6 +3,7 @@ import { type GraphIndex, indexGraph } from '../onnx-model/graph-index.ts';
 import type { OnnxGraph, OnnxNode } from '../onnx-model/model.ts';
 import { floatOf, intOf } from '../onnx-model/node.ts';
 import { dtypeOf } from '../onnx-model/tensor-content.ts';
+import { countProblems } from './rewrite.ts';
 
 /*
  * Which values of a graph become integers so that ONNX Runtime computes with them: its optimizer takes DequantizeLinear →
@@ -87,7 +88,7 @@ export function planInt8(graph: OnnxGraph, operators: readonly WeightedOperator[
   const offered = new Set<string>();
   const constants = new Set<string>();
   const weighted: WeightedNode[] = [];
-  const problems = new Map<string, number>();
+  const problems: string[] = [];
 
   const take = (name: string): void => {
     if (!values.has(name)) values.set(name, name);
@@ -107,8 +108,7 @@ export function planInt8(graph: OnnxGraph, operators: readonly WeightedOperator[
   function addWeighted(node: OnnxNode): void {
     const problem = problemOf(graph, node);
     if (problem !== undefined) {
-      const text = `${node.op}: ${problem}`;
-      problems.set(text, (problems.get(text) ?? 0) + 1);
+      problems.push(`${node.op}: ${problem}`);
       return;
     }
     const [input, weight, bias] = node.inputs;
@@ -154,6 +154,5 @@ export function planInt8(graph: OnnxGraph, operators: readonly WeightedOperator[
     else if (PASSING.has(node.op)) addPassing(node);
     else if (REACHED.has(node.op)) addReached(node);
   }
-  const unchanged = [...problems].map(([text, count]) => `${count} × ${text}`);
-  return { weighted, nodes, absorbed, values, constants, unchanged };
+  return { weighted, nodes, absorbed, values, constants, unchanged: countProblems(problems) };
 }

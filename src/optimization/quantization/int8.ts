@@ -1,17 +1,15 @@
 import type { Tensor } from '../../tensor/tensor.ts';
-import { foldConstants, modernizeFormat } from '../onnx-model/constants.ts';
 import { foldIntoConvolutions } from '../onnx-model/fold-into-conv.ts';
-import { freshNames, indexGraph, removeUnused } from '../onnx-model/graph-index.ts';
+import { indexGraph, removeUnused } from '../onnx-model/graph-index.ts';
 import { biasedProducts, mergeBias } from '../onnx-model/merge-bias.ts';
-import type { OnnxGraph, OnnxModel, OnnxNode } from '../onnx-model/model.ts';
+import type { OnnxGraph, OnnxNode } from '../onnx-model/model.ts';
 import { intAttribute, makeNode } from '../onnx-model/node.ts';
-import { readOnnxModel } from '../onnx-model/read-model.ts';
-import { contentBytes, makeTensor, tensorOf } from '../onnx-model/tensor-content.ts';
-import { writeOnnxModel } from '../onnx-model/write-model.ts';
+import { tensorOf } from '../onnx-model/tensor-content.ts';
 import { type CalibrationOptions, measureRanges, measureRanks } from './calibrate.ts';
 import type { CalibrationMethod } from './histogram.ts';
 import { type Int8Plan, planInt8, WEIGHTED_OPERATORS, type WeightedNode, type WeightedOperator } from './int8-plan.ts';
 import { type Affine, int32Bias, int8Weights, leastScalesFor, type Range, toUint8, uint8Affine } from './scales.ts';
+import { createTensorWriter, openForRewrite, type TensorWriter } from './rewrite.ts';
 import { type CalibratedInput, inapplicable, type TechniqueReport } from './technique.ts';
 
 export interface Int8Options {
@@ -36,34 +34,6 @@ export interface Int8Options {
 const LEAST_OPSET = 13;
 const MOST = { full: 127, reduced: 63 } as const;
 
-type NumericTensor = Parameters<typeof makeTensor>[1];
-
-/** Adds to a graph what its integers need: tensors and the nodes that make them floats again. */
-function createWriter(graph: OnnxGraph) {
-  const fresh = freshNames(graph);
-  const zeros = new Map<number | undefined, string>();
-  const add = (wanted: string, tensor: NumericTensor): string => {
-    const name = fresh(wanted);
-    graph.initializers.set(name, makeTensor(name, tensor));
-    return name;
-  };
-  return {
-    fresh,
-    add,
-    /** A zero point of zeros, one for all weights of as many channels. */
-    zero(count: number | undefined): string {
-      const known = zeros.get(count);
-      if (known !== undefined) return known;
-      const shape = count === undefined ? [] : [count];
-      const name = add('zero', { dtype: 'INT8', shape, data: new Int8Array(count ?? 1) });
-      zeros.set(count, name);
-      return name;
-    },
-  };
-}
-
-type Writer = ReturnType<typeof createWriter>;
-
 interface Step {
   readonly scale: string;
   readonly zeroPoint: string;
@@ -73,7 +43,7 @@ interface Step {
 /** The weights and the bias of a node as integers, with the nodes that make them floats. */
 function quantizeWeights(
   graph: OnnxGraph,
-  writer: Writer,
+  writer: TensorWriter,
   { node, weight, bias, axis }: WeightedNode,
   inputScale: number,
   { perChannel = true, reduceRange = false }: Int8Options,
@@ -111,7 +81,7 @@ function quantizeWeights(
 }
 
 /** A constant that is added to or multiplied with a value, as uint8. */
-function quantizeConstant(graph: OnnxGraph, writer: Writer, name: string): OnnxNode {
+function quantizeConstant(graph: OnnxGraph, writer: TensorWriter, name: string): OnnxNode {
   const { shape, data } = tensorOf(graph.initializers.get(name)!) as Tensor & { readonly data: Float32Array };
   let [min, max] = [0, 0];
   for (const value of data) [min, max] = [Math.min(min, value), Math.max(max, value)];
@@ -126,7 +96,7 @@ function quantizeConstant(graph: OnnxGraph, writer: Writer, name: string): OnnxN
 
 function rewrite(graph: OnnxGraph, plan: Int8Plan, ranges: ReadonlyMap<string, Range>, options: Int8Options): void {
   const index = indexGraph(graph);
-  const writer = createWriter(graph);
+  const writer = createTensorWriter(graph);
   const steps = new Map<string, Step>();
   for (const owner of new Set(plan.values.values())) {
     const affine = uint8Affine(ranges.get(owner)!);
@@ -182,16 +152,6 @@ function rewrite(graph: OnnxGraph, plan: Int8Plan, ranges: ReadonlyMap<string, R
   removeUnused(graph);
 }
 
-function countByOperator(nodes: Iterable<OnnxNode>): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { op } of nodes) counts[op] = (counts[op] ?? 0) + 1;
-  return counts;
-}
-
-function weightBytesOf({ graph }: OnnxModel): number {
-  return [...graph.initializers.values()].reduce((total, { content }) => total + contentBytes(content), 0);
-}
-
 /**
  * Weights of convolutions and products of matrices as int8, values between operators as uint8, as QuantizeLinear and
  * DequantizeLinear around the operators; ONNX Runtime computes them with integers (QLinearConv, QLinearMatMul, QGemm, …).
@@ -200,15 +160,8 @@ function weightBytesOf({ graph }: OnnxModel): number {
  *   INPUT_MISMATCH when that does not fit the model; INVALID_MODEL.
  */
 export async function int8(input: CalibratedInput, options: Int8Options = {}): Promise<TechniqueReport> {
-  const model = await readOnnxModel(input.folder);
-  const { graph, opsets } = model;
-  const opset = opsets.get('') ?? 0;
-  if (opset < LEAST_OPSET) {
-    throw inapplicable(`The model is of the ONNX operator set ${opset}; int8 needs ${LEAST_OPSET} or later. Export it anew.`);
-  }
-  const before = weightBytesOf(model);
-  modernizeFormat(model);
-  foldConstants(graph);
+  const { model, write } = await openForRewrite(input, LEAST_OPSET);
+  const { graph } = model;
   foldIntoConvolutions(graph);
   // ONNX Runtime makes a Gemm of these too, and would then lack its bias as integers.
   const products = biasedProducts(graph);
@@ -228,11 +181,5 @@ export async function int8(input: CalibratedInput, options: Int8Options = {}): P
   const calibration: CalibrationOptions = { method: options.calibration ?? 'minmax', percentile: options.percentile ?? 99.99 };
   const ranges = await measureRanges(model, [...new Set(plan.values.values())], input, calibration);
   rewrite(graph, plan, ranges, options);
-  const files = await writeOnnxModel(model, input.target);
-  return {
-    files,
-    changed: countByOperator(plan.nodes),
-    unchanged: plan.unchanged,
-    weightBytes: { before, after: weightBytesOf(model) },
-  };
+  return write(plan.nodes, plan.unchanged);
 }

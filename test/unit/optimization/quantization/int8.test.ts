@@ -1,6 +1,3 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { onnxEngine } from '../../../../src/engines/onnx/onnx-engine.ts';
 import { readOnnxModel } from '../../../../src/optimization/onnx-model/read-model.ts';
@@ -13,11 +10,16 @@ import { loadForTest, modelFolder } from '../../../helpers/fixture-models.ts';
 import { floatInitializer, node, onnxModel, type OnnxModelOptions } from '../../../helpers/onnx-model.ts';
 import { optimizedOperators } from '../../../helpers/optimized-operators.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
-import { accuracyOf, UNSEEN_COUNT, unseenImages, unseenLabels } from '../../../helpers/unseen-digits.ts';
-
-const DIGITS = fileURLToPath(new URL('../../../../models/digits/1', import.meta.url));
-/** The digits that ranges are taken from are not those that the result is judged by. */
-const CALIBRATED = 50;
+import {
+  DIGITS,
+  digitsAccuracy,
+  digitsCalibration,
+  modelBytes,
+  relativeDifference,
+  runModel,
+  weights,
+} from '../../../helpers/quantization.ts';
+import { unseenImages } from '../../../helpers/unseen-digits.ts';
 
 const open = (folder: string): Promise<OpenedModel> => onnxEngine.load({ folder, format: 'onnx', threads: 1 });
 
@@ -27,24 +29,11 @@ async function quantized(folder: string, calibration: readonly NamedTensors[], o
   return { target, report };
 }
 
-async function run(folder: string, inputs: NamedTensors): Promise<Float32Array> {
-  const model = await loadForTest(onnxEngine, folder, 'onnx');
-  const [output] = model.signature.outputs;
-  return (await model.run(inputs, [output!.name])).get(output!.name)!.data as Float32Array;
-}
-
-const digitsCalibration = [new Map([['image', unseenImages(0, CALIBRATED)]])];
-const judged = unseenImages(CALIBRATED, UNSEEN_COUNT - CALIBRATED);
-
-async function digitsAccuracy(folder: string): Promise<number> {
-  return accuracyOf(await run(folder, new Map([['image', judged]])), unseenLabels.slice(CALIBRATED));
-}
-
 describe('int8 of the digits model', () => {
   it('is 3.5 times smaller, as good, and computed with integers from the image to the last product', async () => {
     const { target, report } = await quantized(DIGITS, digitsCalibration);
-    const [before, after] = await Promise.all([DIGITS, target].map(async (folder) => (await stat(join(folder, 'model.onnx'))).size));
-    expect(before! / after!).toBeGreaterThanOrEqual(3.5);
+    const [before, after] = [await modelBytes(DIGITS), await modelBytes(target)];
+    expect(before / after).toBeGreaterThanOrEqual(3.5);
     expect(await digitsAccuracy(target)).toBeGreaterThanOrEqual((await digitsAccuracy(DIGITS)) - 0.005);
     const operators = await optimizedOperators(target);
     expect(operators).toMatchObject({ QLinearConv: 2, QGemm: 3, QuantizeLinear: 1, Softmax: 1 });
@@ -86,17 +75,6 @@ describe('int8 of the digits model', () => {
     expect(Math.max(...integers.flatMap((data) => [...data]).map(Math.abs))).toBe(63);
   });
 });
-
-/** Random weights of a size that keeps values near 1. */
-function weights(name: string, dims: readonly number[], seed: number) {
-  const count = dims.reduce((product, size) => product * size, 1);
-  const inputs = dims.length > 1 ? count / dims[0]! : 4;
-  return floatInitializer(
-    name,
-    dims,
-    [...randomNumbers(count, seed)].map((value) => value / Math.sqrt(inputs / 3)),
-  );
-}
 
 function normalization(name: string, channels: number, seed: number) {
   const positive = (at: number): number[] => [...randomNumbers(channels, seed + at)].map((value) => Math.abs(value) + 0.5);
@@ -154,10 +132,6 @@ function images(count: number, seed: number): NamedTensors {
   return new Map([['x', { dtype: 'FP32', shape: [count, 3, 16, 16], data: randomNumbers(count * 768, seed) }]]);
 }
 
-function largestDifference(one: Float32Array, other: Float32Array): number {
-  return one.reduce((largest, value, at) => Math.max(largest, Math.abs(value - other[at]!)), 0);
-}
-
 describe('int8 of networks of many kinds of layers', () => {
   it('takes normalizations into convolutions, and computes the whole of a residual network with integers', async () => {
     const folder = await modelFolder({ 'model.onnx': onnxModel(residual) });
@@ -168,10 +142,9 @@ describe('int8 of networks of many kinds of layers', () => {
       expect(operators).not.toHaveProperty(float);
     }
     expect(report.changed).toMatchObject({ Conv: 3, Add: 1, GlobalAveragePool: 1, Gemm: 1 });
-    const [expected, given] = [await run(folder, images(16, 9)), await run(target, images(16, 9))];
-    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    expect(largestDifference(expected, given)).toBeLessThan(0.05 * largest);
-    expect(largestDifference(expected, given)).toBeGreaterThan(0);
+    const [expected, given] = [await runModel(folder, images(16, 9)), await runModel(target, images(16, 9))];
+    expect(relativeDifference(expected, given)).toBeLessThan(0.05);
+    expect(relativeDifference(expected, given)).toBeGreaterThan(0);
   });
 
   it('multiplies sequences by matrices with integers', async () => {
@@ -196,8 +169,8 @@ describe('int8 of networks of many kinds of layers', () => {
     );
     const operators = await optimizedOperators(target);
     for (const float of ['MatMul', 'Gemm', 'DequantizeLinear']) expect(operators).not.toHaveProperty(float);
-    const [expected, given] = [await run(folder, inputs(3)), await run(target, inputs(3))];
-    expect(largestDifference(expected, given)).toBeLessThan(0.05 * expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+    const [expected, given] = [await runModel(folder, inputs(3)), await runModel(target, inputs(3))];
+    expect(relativeDifference(expected, given)).toBeLessThan(0.05);
   });
 
   it('leaves values that are outputs of the model under their names, whoever else takes them', async () => {
@@ -213,8 +186,7 @@ describe('int8 of networks of many kinds of layers', () => {
           async (each) => (await (await loadForTest(onnxEngine, each, 'onnx')).run(images(4, 9), [name])).get(name)!.data as Float32Array,
         ),
       );
-      const largest = expected!.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      expect(largestDifference(expected!, given!)).toBeLessThan(0.08 * largest);
+      expect(relativeDifference(expected!, given!)).toBeLessThan(0.08);
     }
   });
 
@@ -247,7 +219,7 @@ describe('int8 of networks of many kinds of layers', () => {
     });
     const inputs = new Map<string, Tensor>([['x', { dtype: 'FP32', shape: [2, 2], data: Float32Array.of(1, -1, 0.5, 0.25) }]]);
     const { target } = await quantized(folder, [inputs]);
-    expect(largestDifference(await run(folder, inputs), await run(target, inputs))).toBeLessThan(0.03);
+    expect(relativeDifference(await runModel(folder, inputs), await runModel(target, inputs))).toBeLessThan(0.01);
   });
 });
 
