@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { checkInputs } from '../../tensor/check-inputs.ts';
-import type { NamedTensors } from '../../tensor/tensor.ts';
+import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { OnnxModel } from '../onnx-model/model.ts';
 import { tensorValue } from '../onnx-model/node.ts';
 import { writeOnnxModel } from '../onnx-model/write-model.ts';
@@ -18,6 +18,40 @@ export interface CalibrationOptions {
 }
 
 const NOTHING: Range = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY };
+
+/** What was seen of a value. */
+export interface ValueStatistics extends Range {
+  /** Variance within a channel, the mean of all channels: what tells one input from another. */
+  readonly variance: number;
+}
+
+/** Sums by channel: of images the second axis, of everything else the last. */
+interface Moments {
+  readonly sums: Float64Array;
+  readonly squares: Float64Array;
+  count: number;
+}
+
+function addMoments(moments: Moments | undefined, { shape, data }: Tensor): Moments {
+  const axis = shape.length >= 4 ? 1 : Math.max(0, shape.length - 1);
+  const channels = shape[axis] ?? 1;
+  const values = data as Float32Array;
+  const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+  const result =
+    moments?.sums.length === channels ? moments : { sums: new Float64Array(channels), squares: new Float64Array(channels), count: 0 };
+  for (let at = 0; at < values.length; at += 1) {
+    const channel = Math.floor(at / inner) % channels;
+    result.sums[channel]! += values[at]!;
+    result.squares[channel]! += values[at]! ** 2;
+  }
+  result.count += channels > 0 ? values.length / channels : 0;
+  return result;
+}
+
+function varianceOf({ sums, squares, count }: Moments): number {
+  const total = sums.reduce((sum, each, channel) => sum + squares[channel]! / count - (each / count) ** 2, 0);
+  return count > 0 ? total / sums.length : 0;
+}
 
 function extend({ min, max }: Range, name: string, values: Float32Array): Range {
   let [low, high] = [min, max];
@@ -79,7 +113,7 @@ async function valuesIn(opened: OpenedModel, batch: NamedTensors, names: readonl
   return new Map([...fed, ...(await opened.run(batch, inside))]);
 }
 
-/** How many axes values have, by the first batch of the calibration data. @throws SlipwayError as `measureRanges` */
+/** How many axes values have, by the first batch of the calibration data. @throws SlipwayError as `measureValues` */
 export function measureRanks(model: OnnxModel, names: readonly string[], input: CalibratedInput): Promise<ReadonlyMap<string, number>> {
   return withInside(model, names, input, async (opened) => {
     const values = await valuesIn(opened, input.calibration[0]!, names);
@@ -88,34 +122,39 @@ export function measureRanks(model: OnnxModel, names: readonly string[], input: 
 }
 
 /**
- * The range of values inside of a model, as the calibration data gives them.
+ * The range and the variance of values inside of a model, as the calibration data gives them.
  * @throws SlipwayError INPUT_MISMATCH when the data does not fit the model; TECHNIQUE_INAPPLICABLE when there is none, or a
  *   value is no finite FP32
  */
-export function measureRanges(
+export function measureValues(
   model: OnnxModel,
   names: readonly string[],
   input: CalibratedInput,
   { method, percentile }: CalibrationOptions,
-): Promise<ReadonlyMap<string, Range>> {
+): Promise<ReadonlyMap<string, ValueStatistics>> {
   return withInside(model, names, input, async (opened) => {
-    const see = async (found: (name: string, values: Float32Array) => void): Promise<void> => {
+    const see = async (found: (name: string, value: Tensor & { readonly data: Float32Array }) => void): Promise<void> => {
       for (const batch of input.calibration) {
-        for (const [name, { dtype, data }] of await valuesIn(opened, batch, names)) {
-          if (dtype !== 'FP32') throw inapplicable(`The value "${name}" is ${dtype}; FP32 alone is quantized.`);
-          found(name, data as Float32Array);
+        for (const [name, value] of await valuesIn(opened, batch, names)) {
+          if (value.dtype !== 'FP32') throw inapplicable(`The value "${name}" is ${value.dtype}; FP32 alone is quantized.`);
+          found(name, value as Tensor & { readonly data: Float32Array });
         }
       }
     };
     const ranges = new Map<string, Range>(names.map((name) => [name, NOTHING]));
-    await see((name, values) => ranges.set(name, extend(ranges.get(name)!, name, values)));
+    const moments = new Map<string, Moments>();
+    await see((name, value) => {
+      ranges.set(name, extend(ranges.get(name)!, name, value.data));
+      moments.set(name, addMoments(moments.get(name), value));
+    });
     for (const [name, range] of ranges) if (range.max < range.min) ranges.set(name, { min: 0, max: 0 });
-    if (method === 'minmax') return ranges;
-
-    const histograms = new Map<string, Histogram>([...ranges].map(([name, range]) => [name, createHistogram(range)]));
-    await see((name, values) => countValues(histograms.get(name)!, values));
-    const rangeOf = (histogram: Histogram): Range =>
-      method === 'entropy' ? entropyRange(histogram) : percentileRange(histogram, percentile);
-    return new Map([...histograms].map(([name, histogram]) => [name, rangeOf(histogram)]));
+    if (method !== 'minmax') {
+      const histograms = new Map<string, Histogram>([...ranges].map(([name, range]) => [name, createHistogram(range)]));
+      await see((name, { data }) => countValues(histograms.get(name)!, data));
+      for (const [name, histogram] of histograms) {
+        ranges.set(name, method === 'entropy' ? entropyRange(histogram) : percentileRange(histogram, percentile));
+      }
+    }
+    return new Map([...ranges].map(([name, range]) => [name, { ...range, variance: varianceOf(moments.get(name)!) }]));
   });
 }

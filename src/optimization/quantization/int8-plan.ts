@@ -38,6 +38,8 @@ export interface WeightedNode {
   readonly bias: string | undefined;
   /** Axis of the weights with the channels of the output; undefined where they are not told apart. */
   readonly axis: number | undefined;
+  /** Its output where that must become integers. */
+  readonly output: string | undefined;
 }
 
 export interface Int8Plan {
@@ -75,11 +77,35 @@ function problemOf(graph: OnnxGraph, node: OnnxNode): string | undefined {
     : 'its bias is not one number for each column';
 }
 
-/** @param operators of the nodes with weights that are to compute with integers */
-export function planInt8(graph: OnnxGraph, operators: readonly WeightedOperator[]): Int8Plan {
-  const isWeighted = ({ op }: OnnxNode): boolean => (operators as readonly string[]).includes(op);
-  const isKnown = (node: OnnxNode): boolean => node.domain === '' && (isWeighted(node) || PASSING.has(node.op) || REACHED.has(node.op));
+/**
+ * Values that somebody takes as integers in the end: a node with weights, or one that passes integers on to such a node. What
+ * comes to no such end stays a float, since each step of integers rounds once more.
+ */
+function wantedValues(graph: OnnxGraph, isWeighted: (node: OnnxNode) => boolean): ReadonlySet<string> {
+  const wanted = new Set<string>();
+  for (const node of graph.nodes.toReversed()) {
+    if (node.domain !== '') continue;
+    if (isWeighted(node)) wanted.add(node.inputs[0]!);
+    else if ((PASSING.has(node.op) || REACHED.has(node.op)) && wanted.has(node.outputs[0]!)) {
+      for (const name of REACHED.has(node.op) && !CUTTING.has(node.op) ? node.inputs : node.inputs.slice(0, 1)) wanted.add(name);
+    }
+  }
+  return wanted;
+}
 
+/**
+ * @param operators of the nodes with weights that are to compute with integers
+ * @param excluded nodes with weights that are not to, each with the reason in words
+ */
+export function planInt8(
+  graph: OnnxGraph,
+  operators: readonly WeightedOperator[],
+  excluded: ReadonlyMap<OnnxNode, string> = new Map(),
+): Int8Plan {
+  const isAsked = ({ op }: OnnxNode): boolean => (operators as readonly string[]).includes(op);
+  const reasonAgainst = (node: OnnxNode): string | undefined => excluded.get(node) ?? problemOf(graph, node);
+  const isWeighted = (node: OnnxNode): boolean => isAsked(node) && reasonAgainst(node) === undefined;
+  const wanted = wantedValues(graph, isWeighted);
   const index: GraphIndex = indexGraph(graph);
   const nodes = new Set<OnnxNode>();
   const absorbed = new Map<OnnxNode, OnnxNode>();
@@ -102,29 +128,24 @@ export function planInt8(graph: OnnxGraph, operators: readonly WeightedOperator[
     nodes.add(next);
     return next.outputs[0]!;
   };
-  const isWanted = (name: string): boolean => index.takersOf(name).some(isKnown);
   const isReady = (name: string): boolean => values.has(name) || offered.has(name);
 
   function addWeighted(node: OnnxNode): void {
-    const problem = problemOf(graph, node);
-    if (problem !== undefined) {
-      problems.push(`${node.op}: ${problem}`);
-      return;
-    }
     const [input, weight, bias] = node.inputs;
     const axis = CHANNEL_AXIS[node.op as WeightedOperator](node, constantOf(graph, weight)!.shape.length);
-    weighted.push({ node, weight: weight!, bias: bias === '' ? undefined : bias, axis });
+    // Only a convolution needs its output as integers; products of matrices can give floats.
+    const output = node.op === 'Conv' ? outputOf(node) : undefined;
+    weighted.push({ node, weight: weight!, bias: bias === '' ? undefined : bias, axis, output });
     nodes.add(node);
     take(input!);
-    // Only a convolution needs its output as integers; products of matrices can give floats.
-    if (node.op === 'Conv') take(outputOf(node));
-    else if (isWanted(node.outputs[0]!)) offered.add(node.outputs[0]!);
+    if (output !== undefined) take(output);
+    else if (wanted.has(node.outputs[0]!)) offered.add(node.outputs[0]!);
   }
 
   function addPassing(node: OnnxNode): void {
     const [input] = node.inputs;
     const [output] = node.outputs;
-    if (!isReady(input!) || !isWanted(output!) || node.outputs.length > 1) return;
+    if (!isReady(input!) || !wanted.has(output!) || node.outputs.length > 1) return;
     take(input!);
     values.set(output!, values.get(input!)!);
     nodes.add(node);
@@ -134,7 +155,7 @@ export function planInt8(graph: OnnxGraph, operators: readonly WeightedOperator[
     const inputs = CUTTING.has(node.op) ? node.inputs.slice(0, 1) : node.inputs;
     const fixed = inputs.filter((name) => isFloatConstant(graph, name));
     const flowing = inputs.filter((name) => !fixed.includes(name));
-    if (flowing.length === 0 || !flowing.every(isReady) || !isWanted(node.outputs[0]!)) return;
+    if (flowing.length === 0 || !flowing.every(isReady) || !wanted.has(node.outputs[0]!)) return;
     // A cut after a product of matrices is its end, as after a convolution.
     const maker = index.makerOf(flowing[0]!);
     if (CUTTING.has(node.op) && maker !== undefined && !values.has(flowing[0]!) && index.onlyTaker(flowing[0]!) === node) {
@@ -151,6 +172,7 @@ export function planInt8(graph: OnnxGraph, operators: readonly WeightedOperator[
   for (const node of graph.nodes) {
     if (node.domain !== '' || nodes.has(node)) continue;
     if (isWeighted(node)) addWeighted(node);
+    else if (isAsked(node)) problems.push(`${node.op}: ${reasonAgainst(node)}`);
     else if (PASSING.has(node.op)) addPassing(node);
     else if (REACHED.has(node.op)) addReached(node);
   }

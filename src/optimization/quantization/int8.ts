@@ -5,10 +5,11 @@ import { biasedProducts, mergeBias } from '../onnx-model/merge-bias.ts';
 import type { OnnxGraph, OnnxNode } from '../onnx-model/model.ts';
 import { intAttribute, makeNode } from '../onnx-model/node.ts';
 import { tensorOf } from '../onnx-model/tensor-content.ts';
-import { type CalibrationOptions, measureRanges, measureRanks } from './calibrate.ts';
+import { type CalibrationOptions, measureRanks, measureValues, type ValueStatistics } from './calibrate.ts';
 import type { CalibrationMethod } from './histogram.ts';
 import { type Int8Plan, planInt8, WEIGHTED_OPERATORS, type WeightedNode, type WeightedOperator } from './int8-plan.ts';
-import { type Affine, int32Bias, int8Weights, leastScalesFor, type Range, toUint8, uint8Affine } from './scales.ts';
+import { type Affine, int32Bias, int8Weights, leastScalesFor, type Range, signalToNoise, toUint8, uint8Affine } from './scales.ts';
+import { storeRemaining } from './stored-weights.ts';
 import { createTensorWriter, openForRewrite, type TensorWriter } from './rewrite.ts';
 import { type CalibratedInput, inapplicable, type TechniqueReport } from './technique.ts';
 
@@ -28,6 +29,11 @@ export interface Int8Options {
    * faster as floats.
    */
   readonly operators?: readonly WeightedOperator[];
+  /**
+   * A node computes with floats where 8 bits would leave the variance of its input or output so few decibels above the
+   * rounding. Default 20; 0 makes integers of everything.
+   */
+  readonly leastSignalToNoise?: number;
 }
 
 /** The first operator set whose QuantizeLinear knows axes. */
@@ -94,12 +100,12 @@ function quantizeConstant(graph: OnnxGraph, writer: TensorWriter, name: string):
   return makeNode('DequantizeLinear', names, [writer.fresh(`${name}:float`)]);
 }
 
-function rewrite(graph: OnnxGraph, plan: Int8Plan, ranges: ReadonlyMap<string, Range>, options: Int8Options): void {
+function rewrite(graph: OnnxGraph, plan: Int8Plan, rangeOf: (name: string) => Range, options: Int8Options): void {
   const index = indexGraph(graph);
   const writer = createTensorWriter(graph);
   const steps = new Map<string, Step>();
   for (const owner of new Set(plan.values.values())) {
-    const affine = uint8Affine(ranges.get(owner)!);
+    const affine = uint8Affine(rangeOf(owner));
     steps.set(owner, {
       affine,
       scale: writer.add(`${owner}:scale`, { dtype: 'FP32', shape: [], data: Float32Array.of(affine.scale) }),
@@ -155,7 +161,7 @@ function rewrite(graph: OnnxGraph, plan: Int8Plan, ranges: ReadonlyMap<string, R
 /**
  * Weights of convolutions and products of matrices as int8, values between operators as uint8, as QuantizeLinear and
  * DequantizeLinear around the operators; ONNX Runtime computes them with integers (QLinearConv, QLinearMatMul, QGemm, …).
- * Batch normalizations are taken into convolutions before.
+ * Batch normalizations are taken into convolutions before. Weights of nodes that compute with floats are stored as int8.
  * @throws SlipwayError TECHNIQUE_INAPPLICABLE when nothing in the model can be quantized, or there is no calibration data;
  *   INPUT_MISMATCH when that does not fit the model; INVALID_MODEL.
  */
@@ -172,14 +178,25 @@ export async function int8(input: CalibratedInput, options: Int8Options = {}): P
       products.filter(({ product }) => ranks.get(product.inputs[0]!) === 2),
     );
   }
-  const plan = planInt8(graph, options.operators ?? WEIGHTED_OPERATORS);
-  if (plan.weighted.length === 0) {
+  const operators = options.operators ?? WEIGHTED_OPERATORS;
+  const first = planInt8(graph, operators);
+  if (first.weighted.length === 0) {
     throw inapplicable(
-      `The model has no convolution and no product with constant FP32 weights to quantize${plan.unchanged.map((text) => `; ${text}`).join('')}.`,
+      `The model has no convolution and no product with constant FP32 weights to quantize${first.unchanged.map((text) => `; ${text}`).join('')}.`,
     );
   }
   const calibration: CalibrationOptions = { method: options.calibration ?? 'minmax', percentile: options.percentile ?? 99.99 };
-  const ranges = await measureRanges(model, [...new Set(plan.values.values())], input, calibration);
-  rewrite(graph, plan, ranges, options);
+  const statistics = await measureValues(model, [...new Set(first.values.values())], input, calibration);
+  /** What has another owner now had the scale of the first one, which fits it as well. */
+  const statisticsOf = (name: string): ValueStatistics => statistics.get(name) ?? statistics.get(first.values.get(name)!)!;
+  const least = options.leastSignalToNoise ?? 20;
+  const excluded = new Map<OnnxNode, string>();
+  for (const { node, output } of first.weighted) {
+    const worst = Math.min(...[node.inputs[0]!, output ?? node.inputs[0]!].map((name) => signalToNoise(statisticsOf(name))));
+    if (worst < least) excluded.set(node, 'rounding to 8 bits would hide its values');
+  }
+  const plan = excluded.size === 0 ? first : planInt8(graph, operators, excluded);
+  rewrite(graph, plan, statisticsOf, options);
+  storeRemaining(graph);
   return write(plan.nodes, plan.unchanged);
 }

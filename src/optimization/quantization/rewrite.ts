@@ -1,6 +1,7 @@
 import { foldConstants, modernizeFormat } from '../onnx-model/constants.ts';
 import { freshNames, removeUnused } from '../onnx-model/graph-index.ts';
 import type { OnnxGraph, OnnxModel, OnnxNode } from '../onnx-model/model.ts';
+import { raiseOpset } from '../onnx-model/raise-opset.ts';
 import { readOnnxModel } from '../onnx-model/read-model.ts';
 import { contentBytes, makeTensor } from '../onnx-model/tensor-content.ts';
 import { writeOnnxModel } from '../onnx-model/write-model.ts';
@@ -51,17 +52,18 @@ export function countProblems(problems: Iterable<string>): string[] {
 
 /**
  * Reads the model that a technique is for, with its constants as initializers.
- * @throws SlipwayError TECHNIQUE_INAPPLICABLE when it is of an operator set before `leastOpset`; INVALID_MODEL
+ * @throws SlipwayError TECHNIQUE_INAPPLICABLE when it is of an operator set before `leastOpset` and cannot be brought there; INVALID_MODEL
  */
 export async function openForRewrite({ folder, target }: TechniqueInput, leastOpset: number) {
   const model = await readOnnxModel(folder);
+  if (leastOpset > (model.opsets.get('') ?? 0)) raiseOpset(model);
   const opset = model.opsets.get('') ?? 0;
   if (opset < leastOpset) {
     throw inapplicable(`The model is of the ONNX operator set ${opset}; this needs ${leastOpset} or later. Export it anew.`);
   }
-  const before = weightBytesOf(model);
   modernizeFormat(model);
   foldConstants(model.graph);
+  const before = weightBytesOf(model);
   return {
     model,
     /** Writes what has become of it, without constants that nobody takes any more. */

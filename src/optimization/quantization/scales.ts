@@ -27,6 +27,14 @@ export function uint8Affine({ min, max }: Range): Affine {
   return { scale, zeroPoint: Math.min(UINT8_LEVELS, Math.max(0, Math.round(-low / scale))) };
 }
 
+/**
+ * Decibels of a variance above that of rounding to uint8, which is a twelfth of the squared scale (W. Bennett, Spectra of
+ * Quantized Signals, 1948). A value that is always the same has no rounding to fear.
+ */
+export function signalToNoise({ variance, ...range }: Range & { readonly variance: number }): number {
+  return variance > 0 ? 10 * Math.log10((variance * 12) / uint8Affine(range).scale ** 2) : Number.POSITIVE_INFINITY;
+}
+
 /** Rounds to the nearest, ties to even, as ONNX Runtime does. */
 function roundEven(value: number): number {
   const rounded = Math.round(value);

@@ -5,7 +5,7 @@ import { formatShape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { constantOf } from '../onnx-model/constants.ts';
 import { type GraphIndex, indexGraph } from '../onnx-model/graph-index.ts';
-import type { OnnxNode } from '../onnx-model/model.ts';
+import type { OnnxGraph, OnnxNode } from '../onnx-model/model.ts';
 import { intAttribute, intOf, makeNode } from '../onnx-model/node.ts';
 import { dtypeOf, tensorOf } from '../onnx-model/tensor-content.ts';
 import { clusterValues } from './cluster.ts';
@@ -51,9 +51,19 @@ function toFloat(from: string, to: string): OnnxNode {
   return makeNode('Cast', [from], [to], { to: intAttribute(DATA_TYPE.FP32) });
 }
 
-async function storeWeights(input: TechniqueInput, store: Store): Promise<TechniqueReport> {
-  const { model, write } = await openForRewrite(input, LEAST_OPSET);
-  const { graph } = model;
+const storeInt8: Store = (writer, name, tensor, axis) => {
+  const { shape, data: values } = tensor;
+  if (!values.every(Number.isFinite)) return 'a number is infinite or none';
+  const { data, scales } = int8Weights(tensor, { axis, most: 127 });
+  const stored = writer.add(`${name}:int8`, { dtype: 'INT8', shape, data });
+  const scaleShape = axis === undefined ? [] : shape.map((size, at) => (at === axis ? size : 1));
+  const scale = writer.add(`${name}:scale`, { dtype: 'FP32', shape: scaleShape, data: scales });
+  const floats = writer.fresh(`${name}:floats`);
+  return [toFloat(stored, floats), makeNode('Mul', [floats, scale], [name])];
+};
+
+/** Stores the weights of a graph in another way, and tells which nodes take them and which weights stay. */
+function storeIn(graph: OnnxGraph, store: Store): { readonly takers: ReadonlySet<OnnxNode>; readonly problems: readonly string[] } {
   const index = indexGraph(graph);
   const writer = createTensorWriter(graph);
   const nodes: OnnxNode[] = [];
@@ -75,8 +85,14 @@ async function storeWeights(input: TechniqueInput, store: Store): Promise<Techni
     nodes.push(...made);
     for (const taker of index.takersOf(name)) takers.add(taker);
   }
-  if (nodes.length === 0) throw inapplicable(['The model has no FP32 weights to store in another way', ...problems].join('; '));
   graph.nodes = [...nodes, ...graph.nodes];
+  return { takers, problems };
+}
+
+async function storeWeights(input: TechniqueInput, store: Store): Promise<TechniqueReport> {
+  const { model, write } = await openForRewrite(input, LEAST_OPSET);
+  const { takers, problems } = storeIn(model.graph, store);
+  if (takers.size === 0) throw inapplicable(['The model has no FP32 weights to store in another way', ...problems].join('; '));
   return write(takers, countProblems(problems));
 }
 
@@ -105,17 +121,12 @@ export interface WeightsInt8Options {
  * @throws SlipwayError TECHNIQUE_INAPPLICABLE for a model without FP32 weights; INVALID_MODEL
  */
 export function weightsInt8(input: TechniqueInput, { perChannel = true }: WeightsInt8Options = {}): Promise<TechniqueReport> {
-  return storeWeights(input, (writer, name, tensor, channels) => {
-    const { shape, data: values } = tensor;
-    if (!values.every(Number.isFinite)) return 'a number is infinite or none';
-    const axis = perChannel ? channels : undefined;
-    const { data, scales } = int8Weights(tensor, { axis, most: 127 });
-    const stored = writer.add(`${name}:int8`, { dtype: 'INT8', shape, data });
-    const scaleShape = axis === undefined ? [] : shape.map((size, at) => (at === axis ? size : 1));
-    const scale = writer.add(`${name}:scale`, { dtype: 'FP32', shape: scaleShape, data: scales });
-    const floats = writer.fresh(`${name}:floats`);
-    return [toFloat(stored, floats), makeNode('Mul', [floats, scale], [name])];
-  });
+  return storeWeights(input, (writer, name, tensor, axis) => storeInt8(writer, name, tensor, perChannel ? axis : undefined));
+}
+
+/** Stores the weights that are FP32 still in a graph as int8. */
+export function storeRemaining(graph: OnnxGraph): void {
+  storeIn(graph, (writer, name, tensor, axis) => (axis === undefined ? 'its use is not known' : storeInt8(writer, name, tensor, axis)));
 }
 
 export interface ClusterOptions {

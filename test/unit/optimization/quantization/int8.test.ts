@@ -42,15 +42,14 @@ describe('int8 of the digits model', () => {
     expect(report.weightBytes.before / report.weightBytes.after).toBeGreaterThan(3.5);
   });
 
-  it.each<[string, Int8Options, number]>([
-    ['one scale for each tensor', { perChannel: false }, 0.01],
-    ['ranges without outliers', { calibration: 'percentile' }, 0.01],
-    // Digits are mostly background: their few large values are far from most, and entropy cuts some of them off.
-    ['ranges by entropy', { calibration: 'entropy' }, 0.04],
-    ['weights of 7 bits', { reduceRange: true }, 0.01],
-  ])('is nearly as good with %s', async (_what, options, loss) => {
+  it.each<[string, Int8Options]>([
+    ['one scale for each tensor', { perChannel: false }],
+    ['ranges without outliers', { calibration: 'percentile' }],
+    ['ranges by entropy', { calibration: 'entropy' }],
+    ['weights of 7 bits', { reduceRange: true }],
+  ])('is as good with %s', async (_what, options) => {
     const { target } = await quantized(DIGITS, digitsCalibration, options);
-    expect(await digitsAccuracy(target)).toBeGreaterThanOrEqual((await digitsAccuracy(DIGITS)) - loss);
+    expect(await digitsAccuracy(target)).toBeGreaterThanOrEqual((await digitsAccuracy(DIGITS)) - 0.01);
     expect(await optimizedOperators(target)).toMatchObject({ QLinearConv: 2, QGemm: 3 });
   });
 
@@ -261,7 +260,7 @@ describe('int8 is refused', () => {
     };
     const folder = await modelFolder({ 'model.onnx': onnxModel(sum) });
     await expect(quantized(folder, [])).rejects.toEqual(coded('TECHNIQUE_INAPPLICABLE', /1 × MatMul: its weights are no FP32 constants/));
-    const old = await modelFolder({ 'model.onnx': onnxModel({ ...sum, opset: 9 }) });
-    await expect(quantized(old, [])).rejects.toEqual(coded('TECHNIQUE_INAPPLICABLE', /operator set 9/));
+    const old = await modelFolder({ 'model.onnx': onnxModel({ ...sum, opset: 6 }) });
+    await expect(quantized(old, [])).rejects.toEqual(coded('TECHNIQUE_INAPPLICABLE', /operator set 6/));
   });
 });
