@@ -12,7 +12,14 @@ import type { Model } from './topology/model.ts';
 import { readTopology } from './topology/read-topology.ts';
 import type { GraphLoss } from './training/losses.ts';
 import { checkTrainable } from './training/trainable.ts';
-import { buildEvaluation, buildTrainingStep, type TrainingStep } from './training/training-step.ts';
+import {
+  buildEvaluation,
+  buildSplitStep,
+  buildTrainingStep,
+  type SplitStep,
+  type TrainingStep,
+  type TrainingStepOptions,
+} from './training/training-step.ts';
 
 export interface TrainingOptions {
   readonly loss: GraphLoss;
@@ -73,6 +80,40 @@ function compiledWeight({ name, shape }: StoredWeight, weights: readonly Lowered
   };
 }
 
+interface Prepared extends Omit<CompiledTraining, keyof TrainingStep> {
+  readonly builder: GraphBuilder;
+  readonly step: TrainingStepOptions;
+}
+
+function prepare(topology: Fields, stored: ReadonlyMap<string, StoredWeight>, options: TrainingOptions): Prepared {
+  const model = readTopology(topology);
+  const trained = lowered(model, stored, 'training');
+  const { builder, output, weights, updates, draws, penalties } = trained;
+  const others = weights.filter(({ value }) => !updates.has(value));
+  const measured = lowered(model, stored, 'evaluation');
+  checkAlike(weights, measured.weights);
+  const evaluation = buildEvaluation(measured.builder, {
+    loss: options.loss,
+    output: measured.output,
+    parameters: measured.weights.map(({ value }) => value),
+    penalties: measured.penalties,
+  });
+  return {
+    builder,
+    evaluation,
+    draws,
+    weights: [...stored.values()].map((weight) => compiledWeight(weight, weights)),
+    step: {
+      ...options,
+      output,
+      parameters: others.filter(({ isTrained }) => isTrained).map(({ value }) => value),
+      fixed: others.filter(({ isTrained }) => !isTrained).map(({ value }) => value),
+      updates,
+      penalties,
+    },
+  };
+}
+
 /**
  * A TF.js layers model of one output as two graphs: one computes a training step, the other measures. Layers whose config
  * says "trainable": false stay as they are.
@@ -84,25 +125,21 @@ export function compileTrainingStep(
   stored: ReadonlyMap<string, StoredWeight>,
   options: TrainingOptions,
 ): CompiledTraining {
-  const model = readTopology(topology);
-  const trained = lowered(model, stored, 'training');
-  const { builder, output, weights, updates, draws, penalties } = trained;
-  const isParameter = ({ value, isTrained }: LoweredWeight): boolean => isTrained && !updates.has(value);
-  const step = buildTrainingStep(builder, {
-    ...options,
-    output,
-    parameters: weights.filter(isParameter).map(({ value }) => value),
-    fixed: weights.filter(({ value, isTrained }) => !isTrained && !updates.has(value)).map(({ value }) => value),
-    updates,
-    penalties,
-  });
-  const measured = lowered(model, stored, 'evaluation');
-  checkAlike(weights, measured.weights);
-  const evaluation = buildEvaluation(measured.builder, {
-    loss: options.loss,
-    output: measured.output,
-    parameters: measured.weights.map(({ value }) => value),
-    penalties: measured.penalties,
-  });
-  return { ...step, evaluation, draws, weights: [...stored.values()].map((weight) => compiledWeight(weight, weights)) };
+  const { builder, step, ...rest } = prepare(topology, stored, options);
+  return { ...rest, ...buildTrainingStep(builder, step) };
+}
+
+/**
+ * The same with gradients and update as graphs of their own, so that several can each do a part of a batch.
+ * @returns undefined for a model with layers that look at the whole batch, as BatchNormalization does
+ * @throws as `compileTrainingStep`
+ */
+export function compileSplitStep(
+  topology: Fields,
+  stored: ReadonlyMap<string, StoredWeight>,
+  options: TrainingOptions,
+): (CompiledTraining & SplitStep) | undefined {
+  const { builder, step, ...rest } = prepare(topology, stored, options);
+  if (step.updates!.size > 0) return undefined;
+  return { ...rest, ...buildSplitStep(builder, createGraphBuilder(), step) };
 }

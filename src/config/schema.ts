@@ -270,7 +270,9 @@ export const configSchema = z.strictObject({
       maxQueued: count.default(100).describe('Jobs that may wait; further ones are refused.'),
       threads: count
         .default(1)
-        .describe('Threads that a training step is computed on. With another number the last digits of the weights may differ.'),
+        .describe(
+          'Threads that a training step is computed on. On ONNX Runtime each computes a part of the batch, where no layer looks at the whole of it. With another number the last digits of the weights may differ.',
+        ),
       maxRestarts: z
         .number()
         .int()

@@ -37,7 +37,8 @@ export function regularizersOf({ config: { fields }, className, fail }: LayerCal
     const { class_name: kind, config } = isFields(value) ? value : { class_name: value, config: {} };
     if (!isFields(config) || (kind !== 'L1L2' && kind !== 'l1l2')) return refuse();
     const factors = createConfig(className, config);
-    regularizers.push({ weight, l1: factors.number('l1', DEFAULT_FACTOR), l2: factors.number('l2', DEFAULT_FACTOR) });
+    const [l1, l2] = [factors.number('l1', DEFAULT_FACTOR), factors.number('l2', DEFAULT_FACTOR)];
+    if (l1 !== 0 || l2 !== 0) regularizers.push({ weight, l1, l2 });
   }
   return regularizers;
 }

@@ -95,30 +95,42 @@ export function buildEvaluation(
   ]);
 }
 
-/**
- * Makes the model of a builder into one training step: forward, loss, gradients and update in one graph, so that a step
- * is one run. Weights and the optimizer's memory go in and come out.
- * @throws SlipwayError COMPILE_FAILED for an operator without a derivative, or a model that depends on no parameter.
- */
-export function buildTrainingStep(
+interface Trained {
+  readonly weight: Value;
+  readonly gradient: Value;
+}
+
+/** Adds forward, loss and gradients. @returns the loss without penalties, and the parameters that it depends on */
+function addLossGradients(
   graph: GraphBuilder,
-  { output, parameters, fixed = [], updates = new Map(), penalties = [], loss: lossName, optimizer, clipping = {} }: TrainingStepOptions,
-): TrainingStep {
+  { output, parameters, loss: lossName }: Pick<TrainingStepOptions, 'output' | 'parameters' | 'loss'>,
+): { readonly loss: Value; readonly trained: readonly Trained[]; readonly untouched: readonly Value[] } {
   const loss = GRAPH_LOSSES[lossName];
   const target = graph.input(STEP.target, loss.targetType(output));
   const weights = graph.input(STEP.weights, loss.weightsType(output));
-  const rate = graph.input(STEP.rate, { dtype: 'FP32', shape: [] });
-  const step = graph.input(STEP.step, { dtype: 'FP64', shape: [] });
   const nodes = graph.inLayer('loss', () => loss.add(graph, output, target, weights));
   const found = addGradients(graph, new Map([[nodes.of, nodes.gradient]]), parameters);
   const trained = parameters.flatMap((weight, index) => (found[index] === undefined ? [] : [{ weight, gradient: found[index] }]));
   if (trained.length === 0) throw new SlipwayError('COMPILE_FAILED', 'The output of the model depends on no weight that can be trained.');
+  return { loss: nodes.loss, trained, untouched: parameters.filter((_weight, index) => found[index] === undefined) };
+}
 
-  const state: StateTensor[] = [];
-  const outputs: GraphOutput[] = [
-    { name: STEP.loss, value: withPenalties(graph, nodes.loss, penalties) },
-    { name: STEP.outputs, value: output },
-  ];
+interface AddedUpdate {
+  /** The next weights and the next memory. */
+  readonly outputs: readonly GraphOutput[];
+  /** The optimizer's memory. */
+  readonly memory: readonly StateTensor[];
+}
+
+/** Adds what makes the next weights of weights and gradients, with inputs for rate and step. */
+function addUpdate(
+  graph: GraphBuilder,
+  trained: readonly Trained[],
+  { penalties = [], optimizer, clipping = {} }: Pick<TrainingStepOptions, 'penalties' | 'optimizer' | 'clipping'>,
+): AddedUpdate {
+  const rate = graph.input(STEP.rate, { dtype: 'FP32', shape: [] });
+  const step = graph.input(STEP.step, { dtype: 'FP64', shape: [] });
+  const outputs: GraphOutput[] = [];
   const memory: StateTensor[] = [];
   graph.inLayer('update', () => {
     const clipped = clipInGraph(
@@ -129,24 +141,100 @@ export function buildTrainingStep(
     const rule = graphUpdateRule(optimizer, { graph, math: arithmeticOf(graph, 'FP32'), rate, step });
     for (const [index, { weight }] of trained.entries()) {
       const { name, shape } = weight;
-      if (!isKnown(shape)) throw new Error(`The weight ${name} has no known shape.`);
       const before = new Map<string, Value>();
       for (const [slot, value] of Object.entries(rule.slots)) {
         const full = slotName(name, slot);
-        memory.push({ name: full, next: `next/${full}`, initial: filled(shape, value) });
+        memory.push({ name: full, next: `next/${full}`, initial: filled(knownShape(weight), value) });
         before.set(slot, graph.input(full, { dtype: 'FP32', shape }));
       }
-      state.push({ name, next: `next/${name}`, initial: graph.makeInput(weight) });
       const after = rule.add({ weights: weight, gradient: clipped[index]!, slots: Object.fromEntries(before) });
       outputs.push({ name: `next/${name}`, value: after.weights });
       for (const [slot, value] of Object.entries(after.slots)) outputs.push({ name: `next/${slotName(name, slot)}`, value });
     }
   });
-  const statistics = [...updates].map(([weight, next]): StateTensor => {
-    outputs.push({ name: `next/${weight.name}`, value: next });
-    return { name: weight.name, next: `next/${weight.name}`, initial: graph.makeInput(weight) };
+  return { outputs, memory };
+}
+
+function knownShape({ name, shape }: Value): readonly number[] {
+  if (!isKnown(shape)) throw new Error(`The weight ${name} has no known shape.`);
+  return shape;
+}
+
+/** Initializers that become inputs, with what they hold. */
+function asInputs(graph: GraphBuilder, weights: readonly Value[]): FixedTensor[] {
+  return weights.map((weight) => ({ name: weight.name, initial: graph.makeInput(weight) }));
+}
+
+const withNext = ({ name, initial }: FixedTensor): StateTensor => ({ name, initial, next: `next/${name}` });
+
+/**
+ * Makes the model of a builder into one training step: forward, loss, gradients and update in one graph, so that a step
+ * is one run. Weights and the optimizer's memory go in and come out.
+ * @throws SlipwayError COMPILE_FAILED for an operator without a derivative, or a model that depends on no parameter.
+ */
+export function buildTrainingStep(graph: GraphBuilder, options: TrainingStepOptions): TrainingStep {
+  const { output, fixed = [], updates = new Map<Value, Value>(), penalties = [] } = options;
+  const { loss, trained, untouched } = addLossGradients(graph, options);
+  const { outputs: next, memory } = addUpdate(graph, trained, options);
+  const outputs: GraphOutput[] = [
+    { name: STEP.loss, value: withPenalties(graph, loss, penalties) },
+    { name: STEP.outputs, value: output },
+    ...next,
+    ...[...updates].map(([weight, value]) => ({ name: `next/${weight.name}`, value })),
+  ];
+  const weights = asInputs(
+    graph,
+    trained.map(({ weight }) => weight),
+  ).map(withNext);
+  const statistics = asInputs(graph, [...updates.keys()]).map(withNext);
+  const kept = asInputs(graph, [...fixed, ...untouched]);
+  return { graph: graph.finish('training step', outputs), state: [...weights, ...memory, ...statistics], fixed: kept };
+}
+
+/**
+ * The same step as two graphs, so that gradients of several parts of a batch can be summed between them: `graph` gives loss,
+ * outputs and a gradient for each trained weight, `update` takes the sums.
+ */
+export interface SplitStep extends TrainingStep {
+  readonly update: Graph;
+  /** Weights of the state that have a gradient, and the names that it has in both graphs. */
+  readonly gradients: readonly { readonly weight: string; readonly name: string }[];
+}
+
+/**
+ * @param updates must be empty: what layers learn of a whole batch is not known of its parts.
+ * @param update an empty builder. Where weights have penalties, its graph gives these as `STEP.loss`, to be added.
+ * @throws as `buildTrainingStep`
+ */
+export function buildSplitStep(graph: GraphBuilder, update: GraphBuilder, options: TrainingStepOptions): SplitStep {
+  const { output, fixed = [], penalties = [] } = options;
+  const { loss, trained, untouched } = addLossGradients(graph, options);
+  const gradients = trained.map(({ weight: { name } }) => ({ weight: name, name: `gradient/${name}` }));
+  const outputs: GraphOutput[] = [
+    { name: STEP.loss, value: loss },
+    { name: STEP.outputs, value: output },
+    ...trained.map(({ gradient }, index) => ({ name: gradients[index]!.name, value: gradient })),
+  ];
+  const inUpdate = trained.map(({ weight }, index) => ({
+    weight: update.input(weight.name, weight),
+    gradient: update.input(gradients[index]!.name, weight),
+  }));
+  const ofUpdate = penalties.flatMap(({ weight, ...penalty }) => {
+    const found = inUpdate.find((each) => each.weight.name === weight.name);
+    return found === undefined ? [] : [{ ...penalty, weight: found.weight }];
   });
-  const kept = [...fixed, ...parameters.filter((_weight, index) => found[index] === undefined)];
-  const keptTensors = kept.map((weight) => ({ name: weight.name, initial: graph.makeInput(weight) }));
-  return { graph: graph.finish('training step', outputs), state: [...state, ...memory, ...statistics], fixed: keptTensors };
+  const { outputs: next, memory } = addUpdate(update, inUpdate, { ...options, penalties: ofUpdate });
+  const penalty = ofUpdate.length === 0 ? [] : [{ name: STEP.loss, value: withPenalties(update, undefined, ofUpdate) }];
+  const weights = asInputs(
+    graph,
+    trained.map(({ weight }) => weight),
+  ).map(withNext);
+  const kept = asInputs(graph, [...fixed, ...untouched]);
+  return {
+    graph: graph.finish('gradients', outputs),
+    update: update.finish('update', [...penalty, ...next]),
+    state: [...weights, ...memory],
+    fixed: kept,
+    gradients,
+  };
 }

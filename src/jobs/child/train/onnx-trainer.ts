@@ -1,13 +1,16 @@
-import { compileTrainingStep } from '../../../compiler/compile-training.ts';
+import { type CompiledTraining, compileSplitStep, compileTrainingStep } from '../../../compiler/compile-training.ts';
+import type { Graph } from '../../../compiler/graph/graph.ts';
 import { float } from '../../../compiler/graph/tensors.ts';
 import { encodeOnnx } from '../../../compiler/onnx/encode-onnx.ts';
 import { slotName, STEP } from '../../../compiler/training/training-step.ts';
-import { openTrainingSession } from '../../../engines/onnx/training-session.ts';
+import { openParallelSession } from '../../../engines/onnx/parallel-session.ts';
+import { openTrainingSession, type TrainingSession } from '../../../engines/onnx/training-session.ts';
 import { initialWeights } from '../../../engines/tfjs/training/open-model.ts';
 import { layersModelFiles } from '../../../engines/training/model-files.ts';
 import { slotState, weightState } from '../../../engines/training/state-names.ts';
 import type { CreateTrainer, LayerConfig, StepResult, TrainerSpec, TrainingBatch, Values } from '../../../engines/training/trainer.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
+import type { StoredWeight } from '../../../packages/tfjs/decode-weights.ts';
 import type { NamedTensors, Tensor } from '../../../tensor/tensor.ts';
 import { createDrawnInputs } from './drawn-inputs.ts';
 
@@ -39,6 +42,26 @@ function resultOf(outputs: NamedTensors): StepResult {
 
 const RESULT = [STEP.loss, STEP.outputs];
 
+interface Compiled extends Pick<CompiledTraining, 'graph' | 'state' | 'weights' | 'draws'> {
+  open(): Promise<TrainingSession>;
+}
+
+/** On several threads, each computes a part of the batch; where layers look at the whole of it, all compute one graph. */
+function compiled(spec: TrainerSpec, stored: ReadonlyMap<string, StoredWeight>, threads: number): Compiled {
+  const topology = { class_name: 'Sequential', config: { name: 'model', layers: withFrozen(spec) } };
+  const encoded = (graph: Graph): Uint8Array => Buffer.concat(encodeOnnx(graph).model);
+  const split = threads === 1 ? undefined : compileSplitStep(topology, stored, spec);
+  if (split !== undefined) {
+    const { graph, update, evaluation, ...rest } = split;
+    const models = { model: encoded(graph), update: encoded(update), evaluation: encoded(evaluation) };
+    return { ...split, open: () => openParallelSession({ ...models, ...rest, parts: threads }) };
+  }
+  const whole = compileTrainingStep(topology, stored, spec);
+  const { graph, evaluation, ...rest } = whole;
+  const models = { model: encoded(graph), evaluation: encoded(evaluation) };
+  return { ...whole, open: () => openTrainingSession({ ...models, ...rest, threads }) };
+}
+
 /**
  * Trains with ONNX Runtime, a whole step as one graph. It begins with the weights that tfjs makes, and its state and files
  * are those of the tfjs trainer.
@@ -56,11 +79,7 @@ export function onnxTrainer(threads: number): CreateTrainer {
     const stored = new Map(
       initial.map(({ name, values }) => [name, { name, shape: values.shape, tensor: (): Tensor => toTensor(values) }]),
     );
-    const { graph, evaluation, state, fixed, weights, draws } = compileTrainingStep(
-      { class_name: 'Sequential', config: { name: 'model', layers: withFrozen(spec) } },
-      stored,
-      spec,
-    );
+    const { graph, state, weights, draws, open } = compiled(spec, stored, threads);
     const drawn = createDrawnInputs(draws, spec.seed);
     const input = graph.inputs[0]!.name;
     const shapes = new Map(initial.map(({ name, values }) => [name, values.shape]));
@@ -70,13 +89,7 @@ export function onnxTrainer(threads: number): CreateTrainer {
         return [weight, state.filter(({ name }) => name.startsWith(before)).map(({ name }) => name.slice(before.length))];
       }),
     );
-    const session = await openTrainingSession({
-      model: Buffer.concat(encodeOnnx(graph).model),
-      evaluation: Buffer.concat(encodeOnnx(evaluation).model),
-      state,
-      fixed,
-      threads,
-    });
+    const session = await open();
 
     const inputsOf = (batch: TrainingBatch): [string, Tensor][] => [
       [input, toTensor(batch.inputs)],

@@ -31,11 +31,13 @@ async function open(create: CreateTrainer, spec: TrainerSpec): Promise<Trainer> 
   return trainer;
 }
 
+const ADAM = { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
+
 function specOf(architecture: Architecture, changes: Partial<TrainerSpec> = {}): TrainerSpec {
   return {
     layers: layersOf(architecture, IMAGE, CLASSES, 3),
     loss: 'cross-entropy',
-    optimizer: { kind: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+    optimizer: ADAM,
     clipping: {},
     frozen: [],
     seed: 3,
@@ -99,6 +101,11 @@ const PENALTIES: Architecture = {
     keras('AlphaDropout', { rate: 0.1 }),
     keras('Dense', { units: 10, activation: 'softmax' }),
   ],
+};
+
+const WITHOUT_NORMALIZATION: Architecture = {
+  ...RANDOM,
+  layers: RANDOM.layers.filter(({ class_name: name }) => name !== 'BatchNormalization'),
 };
 
 /** Rows of images as steps. */
@@ -239,6 +246,48 @@ describe('the trainer onnx', () => {
         expect(Math.abs(loss - losses[index + 3]!)).toBeLessThan(1e-3);
     },
   );
+
+  it.each<[string, Architecture, number]>([
+    ['LeNet', LENET, 2],
+    ['an MLP with dropout', { ...MLP, dropout: 0.3 }, 3],
+    ['transformers with dropout', TRANSFORMERS, 2],
+    ['random layers and penalties', WITHOUT_NORMALIZATION, 3],
+  ])('on several threads gives what one gives, and each time the same bits: %s', async (_name, architecture, threads) => {
+    const spec = specOf(architecture, { clipping: { norm: 1 }, optimizer: { ...ADAM, epsilon: 1e-4 } });
+    const batches = [...epochOf(32).slice(0, 5), ...epochOf(3).slice(0, 1), ...epochOf(13).slice(1, 3)];
+    const [one, several, again] = [await open(onnx, spec), await open(onnxTrainer(threads), spec), await open(onnxTrainer(threads), spec)];
+    const [expected, found] = [await train(one, batches), await train(several, batches)];
+    for (const [index, loss] of expected.entries()) expect(Math.abs(found[index]! - loss), `step ${index + 1}`).toBeLessThan(1e-4);
+    const trained = several.state();
+    for (const [name, { data }] of one.state()) {
+      const others = trained.get(name)!.data;
+      const off = Array.from(data, (value, at) => Math.abs(others[at]! - value)).reduce((most, each) => Math.max(most, each), 0);
+      expect(off, name).toBeLessThan(1e-3);
+    }
+    await train(again, batches.slice(0, 4));
+    const rest = await open(onnxTrainer(threads), spec);
+    rest.restore(again.state());
+    expect(await train(rest, batches.slice(4), 4)).toEqual(found.slice(4));
+    expect([...rest.state()]).toEqual([...trained]);
+    const [measured, reference] = [await several.evaluate(batches[0]!), await one.evaluate(batches[0]!)];
+    expect(Math.abs(measured.loss - reference.loss)).toBeLessThan(1e-3);
+  });
+
+  it('on several threads computes a model that looks at the whole batch as one graph', async () => {
+    const spec = specOf(CNN);
+    const [one, two] = [await open(onnx, spec), await open(onnxTrainer(2), spec)];
+    const batches = epochOf(32).slice(0, 3);
+    const expected = await train(one, batches);
+    for (const [index, loss] of (await train(two, batches)).entries()) expect(Math.abs(loss - expected[index]!)).toBeLessThan(1e-3);
+  });
+
+  it('on several threads tells what went wrong in any of them, and goes on', async () => {
+    const trainer = await open(onnxTrainer(2), specOf(LENET));
+    const [batch] = epochOf(32);
+    const wrong = { ...batch!, inputs: { shape: [32, 7, 7, 1], data: new Float32Array(32 * 49) } };
+    await expect(trainer.step(wrong, { learningRate: 0.001, step: 1 })).rejects.toMatchObject({ code: 'INFERENCE_FAILED' });
+    expect((await trainer.step(batch!, { learningRate: 0.001, step: 1 })).loss).toBeGreaterThan(0);
+  });
 
   it('writes the files of the tfjs trainer', async () => {
     const spec = specOf(LENET);
