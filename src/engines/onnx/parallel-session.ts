@@ -79,7 +79,8 @@ export async function openParallelSession(options: ParallelSessionOptions): Prom
   const own = await openGradientSession({ model, gradients: memory[0]!.named, threads: 1 });
   const others = memory.slice(1).map(({ named }) => startGradientWorker({ model: Uint8Array.from(model), gradients: named, threads: 1 }));
   const computing: readonly Pick<GradientSession, 'run' | 'dispose'>[] = [own, ...others];
-  const updating = await openSession(update, parts);
+  // On one thread: those of a pool would spin for a while after each update and take time from the gradients.
+  const updating = await openSession(update, 1);
   const updateInputs = new Set(updating.inputNames);
   const batchInputs = new Set(own.inputNames);
   const measuring = createEvaluation(evaluation, arrays, parts);

@@ -80,8 +80,8 @@ export const ELEMENTWISE_DERIVATIVES = {
   Mish: times(mishSlope),
   Neg: ({ gradient, math }) => [math.neg(gradient)],
   Reciprocal: times(({ math }, _x, y) => math.neg(math.mul(y, y))),
-  /** The output's sign is 0 or 1. This is faster in ONNX Runtime than a comparison and a choice. */
-  Relu: times(({ math }, _x, y) => math.sign(y)),
+  /** What is not 0 becomes 1. In ONNX Runtime this takes half of the time of the output's sign, and less than a comparison and a choice. */
+  Relu: times(({ graph }, _x, y) => graph.add('Cast', [graph.add('Cast', [y], { to: 'BOOL' })], { to: y.dtype })),
   Sigmoid: times(({ math }, _x, y) => math.mul(y, math.sub(1, y))),
   Sin: times(({ graph }, x) => graph.add('Cos', [x])),
   Softplus: times(({ math }, x) => math.sigmoid(x)),
