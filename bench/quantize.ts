@@ -3,6 +3,7 @@
  * a run with 1 and with 32 examples, how good it is, and how often it answers as before. Every variant is timed in turn with
  * the model it comes from; medians of the rounds. Usage: node bench/quantize.ts [rounds=5] [words=500]
  */
+import '../scripts/no-telemetry.ts';
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

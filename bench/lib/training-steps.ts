@@ -1,3 +1,4 @@
+import '../../scripts/no-telemetry.ts';
 import { type CompiledTraining, compileSplitStep, compileTrainingStep } from '../../src/compiler/compile-training.ts';
 import type { Graph } from '../../src/compiler/graph/graph.ts';
 import { float } from '../../src/compiler/graph/tensors.ts';

@@ -22,9 +22,6 @@ export interface ParallelSessionOptions {
 /** A part of fewer examples costs more in its messages than it saves; so small batches are computed by fewer threads. */
 const LEAST_EXAMPLES = 4;
 
-/** Gradients out, the sums of all parts in: several machines would put theirs here. */
-type Exchange = (own: Float32Array) => void;
-
 /** Rows of an input from a part of the batch to another, as a view. */
 function rowsOf({ dtype, shape, data }: Tensor, examples: number, from: number, to: number): Tensor {
   const [rows = 1, ...rest] = shape;
@@ -85,11 +82,12 @@ export async function openParallelSession(options: ParallelSessionOptions): Prom
   const batchInputs = new Set(own.inputNames);
   const measuring = createEvaluation(evaluation, arrays, parts);
 
-  const sum =
-    (used: number): Exchange =>
-    (target) => {
-      for (const { flat } of memory.slice(1, used)) for (let at = 0; at < target.length; at += 1) target[at] = target[at]! + flat[at]!;
-    };
+  /** Gradients of the parts out, their sums in. This is where those of other machines would be added. */
+  function sumGradients(used: number): NamedTensors {
+    const [{ flat: sums, named }] = memory as [(typeof memory)[number]];
+    for (const { flat } of memory.slice(1, used)) for (let at = 0; at < total; at += 1) sums[at] = sums[at]! + flat[at]!;
+    return named;
+  }
 
   return {
     async step(inputs, outputs) {
@@ -107,11 +105,9 @@ export async function openParallelSession(options: ParallelSessionOptions): Prom
       // All must have ended, whatever became of one: the next step writes where they write.
       await Promise.allSettled(running);
       const results = joined(await Promise.all(running), outputs);
-      sum(used)(memory[0]!.flat);
-
       const scalars = outputs.filter((name) => updating.outputNames.includes(name));
       const feeds = feedsOf(new Map([...inputs].filter(([name]) => updateInputs.has(name))));
-      Object.assign(feeds, feedsOf(memory[0]!.named));
+      Object.assign(feeds, feedsOf(sumGradients(used)));
       arrays.feedInto(feeds, updateInputs);
       const fetches = fetchesOf(scalars);
       arrays.fetchInto(fetches);
