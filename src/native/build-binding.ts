@@ -81,14 +81,22 @@ function firstLines(text: string): string {
   return lines.slice(from, from + SHOWN_LINES).join('\n');
 }
 
+interface BuildOptions {
+  /** Folder of the npm package. */
+  readonly sources: string;
+  /** Holds `tensorflow` as it was in the wheel, headers too. */
+  readonly folder: string;
+  /** The file that is built. */
+  readonly target: string;
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+  readonly signal: AbortSignal | undefined;
+}
+
 /**
  * Builds the binding of tfjs-node against TensorFlow's libraries. It finds them beside itself, wherever the folder is moved to.
- * @param sources folder of the npm package
- * @param folder holds `tensorflow` as it was in the wheel, headers too
- * @param target the file that is built
  * @throws InstallError with what the compiler said
  */
-export async function buildBinding(sources: string, folder: string, target: string, env: Readonly<NodeJS.ProcessEnv>): Promise<void> {
+export async function buildBinding({ sources, folder, target, env, signal }: BuildOptions): Promise<void> {
   const [program, ...args] = compilerOf(env);
   const tensorflow = join(folder, 'tensorflow');
   const libraries = (await readdir(tensorflow)).filter((name) => name.startsWith('libtensorflow_'));
@@ -118,9 +126,10 @@ export async function buildBinding(sources: string, folder: string, target: stri
         '-o',
         target,
       ],
-      { env: { ...env, TMPDIR: scratch }, timeout: BUILD_MS, maxBuffer: 64 * 1024 * 1024 },
+      { env: { ...env, TMPDIR: scratch }, timeout: BUILD_MS, maxBuffer: 64 * 1024 * 1024, signal },
     );
   } catch (error) {
+    if (signal?.aborted === true) throw new InstallError('Interrupted while the binding was built. What was there before stays.');
     if (hasCode(error, 'ENOENT')) throw new InstallError(NO_COMPILER(program));
     const { stderr = '' } = error as { stderr?: string };
     throw new InstallError(`The binding could not be built with ${program}:\n${firstLines(stderr) || messageOf(error)}`);

@@ -14,6 +14,8 @@ import { type IndexFile, withoutPassword } from './python-index.ts';
 export type OnProgress = (done: number, total: number | undefined) => void;
 
 export interface DownloadOptions {
+  /** Ends the download; what has come is kept. */
+  readonly signal?: AbortSignal | undefined;
   readonly onProgress: OnProgress;
   /** How often a connection that breaks is made again. */
   readonly retries?: number;
@@ -40,7 +42,11 @@ function startOf(response: Response): number {
 }
 
 /** Adds to what is there until the server has no more. */
-async function fetchRest({ url, authorization }: IndexFile, part: string, onProgress: OnProgress, idleMs: number): Promise<void> {
+async function fetchRest(
+  { url, authorization }: IndexFile,
+  part: string,
+  { onProgress, idleMs = IDLE_MS, signal }: DownloadOptions,
+): Promise<void> {
   const have = await sizeOf(part);
   const idle = new AbortController();
   let timer = setTimeout(() => idle.abort(), idleMs);
@@ -52,7 +58,7 @@ async function fetchRest({ url, authorization }: IndexFile, part: string, onProg
         ...(have > 0 && { range: `bytes=${have}-` }),
         ...(authorization && { authorization }),
       },
-      signal: idle.signal,
+      signal: signal === undefined ? idle.signal : AbortSignal.any([idle.signal, signal]),
     });
     // There is nothing after what we have: it is whole, or not the same file; its digest tells.
     if (response.status === 416) return;
@@ -88,12 +94,9 @@ async function fetchRest({ url, authorization }: IndexFile, part: string, onProg
  * @param target path of the file; while it is not whole it is `<target>.part`.
  * @throws InstallError
  */
-export async function download(
-  file: IndexFile,
-  target: string,
-  { onProgress, retries = RETRIES, idleMs = IDLE_MS }: DownloadOptions,
-): Promise<void> {
+export async function download(file: IndexFile, target: string, options: DownloadOptions): Promise<void> {
   const { sha256 } = file;
+  const { retries = RETRIES, signal } = options;
   if (sha256 === undefined)
     throw new InstallError(`The package index gives no SHA-256 of ${file.name}, so what comes could not be checked.`);
   await mkdir(dirname(target), { recursive: true });
@@ -101,9 +104,11 @@ export async function download(
   const part = `${target}.part`;
   for (let tries = 0; ; tries += 1) {
     try {
-      await fetchRest(file, part, onProgress, idleMs);
+      await fetchRest(file, part, options);
       break;
     } catch (error) {
+      if (signal?.aborted === true)
+        throw new InstallError(`Interrupted while ${file.name} was downloaded. What has come is kept; run it again to go on.`);
       const said = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
       if (tries >= retries)
         throw new InstallError(

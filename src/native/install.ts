@@ -37,6 +37,8 @@ export interface InstallOptions {
   /** Told what is being done, in words. */
   readonly onStep: (step: string) => void;
   readonly onProgress: OnProgress;
+  /** Ends it. What was there before stays, and what has been fetched. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A wheel on an index. */
@@ -85,7 +87,7 @@ async function fetchWheel(project: readonly string[], fitsVersion: (version: str
     }
     options.onStep(`Downloading ${found.file.name}`);
     const target = join(options.folder, 'downloads', basename(found.file.name));
-    await download(found.file, target, { onProgress: options.onProgress });
+    await download(found.file, target, options);
     return target;
   }
   throw new InstallError(problems.join(' '));
@@ -108,14 +110,13 @@ async function checkWheel(path: string, machine: Machine): Promise<WheelName> {
   return wheel;
 }
 
-async function removeHeaders(folder: string, names: readonly string[]): Promise<void> {
-  await rm(join(folder, 'tensorflow', 'include'), { recursive: true, force: true });
-  for (const name of names) if (existsSync(join(folder, name))) await rm(join(folder, name));
+function endIfInterrupted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new InstallError('Interrupted. What was there before stays.');
 }
 
 /** Unpacks and builds into a new folder, and writes the record of it. */
 async function assemble(staging: string, wheelPath: string, tfjsNode: TfjsNodePackage, options: InstallOptions): Promise<void> {
-  const { variant, env, onStep, machine } = options;
+  const { variant, env, onStep, machine, signal } = options;
   const installed = installedFolder(staging);
   await mkdir(installed, { recursive: true });
   onStep(`Unpacking ${basename(wheelPath)}`);
@@ -127,15 +128,18 @@ async function assemble(staging: string, wheelPath: string, tfjsNode: TfjsNodePa
     if (needed.length === 0) throw new InstallError(`${basename(wheelPath)} names no CUDA libraries; take a wheel of "tensorflow".`);
     for (const { project, versions } of needed) {
       const wheel = await fetchWheel([project], (version) => isRelease(version) && fits(version, versions), options);
+      endIfInterrupted(signal);
       onStep(`Unpacking ${basename(wheel)}`);
       Object.assign(kept, (await unpackCuda(wheel, installed)).files);
     }
   }
+  endIfInterrupted(signal);
   onStep('Building the binding');
   const binding = join(installed, BINDING_FILE);
-  await buildBinding(tfjsNode.folder, installed, binding, env);
+  await buildBinding({ sources: tfjsNode.folder, folder: installed, target: binding, env, signal });
+  endIfInterrupted(signal);
   kept[BINDING_FILE] = (await stat(binding)).size;
-  await removeHeaders(installed, Object.keys(files).filter(isHeader));
+  await rm(join(installed, 'tensorflow', 'include'), { recursive: true, force: true });
   const record: InstallationRecord = {
     format: RECORD_FORMAT,
     tensorflow: parseWheelName(basename(wheelPath))!.version,

@@ -53,6 +53,7 @@ async function runInstall(args: readonly string[], terminal: Terminal): Promise<
     env,
     onStep: step,
     onProgress: progress,
+    signal: terminal.interrupted,
   });
   out.write(`TensorFlow ${version} is installed in ${folder} and predicts on ${device}.\n`);
   if (values.cuda && device !== 'cuda')

@@ -42,6 +42,8 @@ export interface NativeTensorFlow {
   readonly installation: Installation;
   /** The device that it takes first. */
   readonly device: DeviceKind;
+  /** Whether it was to look for GPUs. */
+  readonly looked: boolean;
 }
 
 /** How it is to be loaded. */
@@ -71,10 +73,10 @@ function tell({ threads = 1, device }: TensorFlowOptions): void {
 }
 
 /** What it runs on, in words for users. */
-export function reasonOf({ device, installation }: NativeTensorFlow): string {
+export function reasonOf({ device, looked, installation }: NativeTensorFlow): string {
   const { tensorflow, variant } = installation;
   if (device === 'cuda') return `TensorFlow ${tensorflow} on a GPU.`;
-  return `TensorFlow ${tensorflow} on the CPU${variant === 'cuda' ? ', for it has found no GPU that it can use' : ''}.`;
+  return `TensorFlow ${tensorflow} on the CPU${variant === 'cuda' && looked ? ', for it has found no GPU that it can use' : ''}.`;
 }
 
 /**
@@ -101,6 +103,6 @@ export function openTensorFlow(options: TensorFlowOptions): NativeTensorFlow {
       { cause: error },
     );
   }
-  opened = { binding, installation, device: binding.isUsingGpuDevice() ? 'cuda' : 'cpu' };
+  opened = { binding, installation, device: binding.isUsingGpuDevice() ? 'cuda' : 'cpu', looked: options.device !== 'cpu' };
   return opened;
 }

@@ -133,6 +133,17 @@ describe('a download', () => {
     expect(await readFile(target)).toEqual(content);
   });
 
+  it('keeps what has come when it is interrupted', async () => {
+    const target = join(await temporaryFolder(), 'w.whl');
+    const interrupted = new AbortController();
+    const address = await serve(
+      (_request, response) => void response.writeHead(200, { 'content-length': content.length }).write(content.subarray(0, 1000)),
+    );
+    const ending = download(fileAt(address), target, { onProgress: () => interrupted.abort(), signal: interrupted.signal });
+    await expect(ending).rejects.toThrow('Interrupted while w.whl was downloaded. What has come is kept');
+    expect(existsSync(target)).toBe(false);
+  });
+
   it('is refused without a digest, and keeps what has come when it cannot go on', async () => {
     const target = join(await temporaryFolder(), 'w.whl');
     await expect(download({ ...fileAt('http://127.0.0.1:1'), sha256: undefined }, target, quietly)).rejects.toThrow(

@@ -42,6 +42,7 @@ function largestDifference(found: ArrayLike<number>, expected: readonly number[]
 
 const TRAINERS: readonly (readonly [string, CreateTrainer])[] = [
   ['tfjs wasm', tfjsTrainer({ backends: ['wasm'] })],
+  ['tfjs cpu', tfjsTrainer({ backends: ['cpu'] })],
   ['tfjs tensorflow', tfjsTrainer({ backends: ['tensorflow'], tensorflowFolder })],
   ['onnx', onnxTrainer(1)],
 ];
