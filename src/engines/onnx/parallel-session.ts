@@ -17,6 +17,8 @@ export interface ParallelSessionOptions {
   readonly gradients: readonly { readonly weight: string; readonly name: string }[];
   /** How many parts of a batch are computed at once, each on one thread. */
   readonly parts: number;
+  /** How often, one after the other, with the memory of one: the batch is divided into `parts` × `rounds`. Default 1. */
+  readonly rounds?: number;
 }
 
 /** A part of fewer examples costs more in its messages than it saves; so small batches are computed by fewer threads. */
@@ -55,7 +57,7 @@ function joined(results: readonly NamedTensors[], names: readonly string[]): Map
  * @throws SlipwayError COMPILE_FAILED when ONNX Runtime refuses a model, INFERENCE_FAILED from `step` and `evaluate`.
  */
 export async function openParallelSession(options: ParallelSessionOptions): Promise<TrainingSession> {
-  const { model, update, evaluation, state, fixed = [], gradients, parts } = options;
+  const { model, update, evaluation, state, fixed = [], gradients, parts, rounds = 1 } = options;
   const arrays = createTrainingArrays(state, fixed);
   const shapes = new Map(state.map(({ name, initial: { shape } }) => [name, shape]));
   const sizes = gradients.map(({ weight }) => shapes.get(weight)!.reduce((product, size) => product * size, 1));
@@ -82,32 +84,45 @@ export async function openParallelSession(options: ParallelSessionOptions): Prom
   const batchInputs = new Set(own.inputNames);
   const measuring = createEvaluation(evaluation, arrays, parts);
 
+  /** The sums of a whole batch: where it is computed in one round, the gradients of its first part take in the others. */
+  const whole = rounds === 1 ? memory[0]! : gradientArrays();
+
   /** Gradients of the parts out, their sums in. This is where those of other machines would be added. */
-  function sumGradients(used: number): NamedTensors {
-    const [{ flat: sums, named }] = memory as [(typeof memory)[number]];
-    for (const { flat } of memory.slice(1, used)) for (let at = 0; at < total; at += 1) sums[at] = sums[at]! + flat[at]!;
-    return named;
+  function sumGradients(used: number): void {
+    const { flat: sums } = whole;
+    for (const { flat } of memory.slice(0, used)) {
+      if (flat === sums) continue;
+      for (let at = 0; at < total; at += 1) sums[at] = sums[at]! + flat[at]!;
+    }
   }
 
   return {
     async step(inputs, outputs) {
       const batch = [...inputs].filter(([name]) => batchInputs.has(name));
       const examples = Math.min(...batch.map(([, { shape }]) => shape[0]!));
-      const used = Math.max(1, Math.min(parts, Math.floor(examples / LEAST_EXAMPLES)));
-      const bounds = Array.from({ length: used + 1 }, (_part, index) => Math.floor((examples * index) / used));
+      const used = Math.max(1, Math.min(parts, Math.floor(examples / (rounds * LEAST_EXAMPLES))));
+      const count = Math.min(examples, used * rounds);
+      const bounds = Array.from({ length: count + 1 }, (_part, index) => Math.floor((examples * index) / count));
       const weights = arrays.values();
-      // The other threads begin before this one is busy.
-      const running = computing.slice(0, used).map((session, index) => {
-        const [from, to] = [bounds[index]!, bounds[index + 1]!];
-        const part = new Map(batch.map(([name, tensor]) => [name, rowsOf(tensor, examples, from, to)]));
-        return session.run(weights, part, outputs);
-      });
-      // All must have ended, whatever became of one: the next step writes where they write.
-      await Promise.allSettled(running);
-      const results = joined(await Promise.all(running), outputs);
+      if (rounds > 1) whole.flat.fill(0);
+      const found: NamedTensors[] = [];
+      for (let first = 0; first < count; first += used) {
+        // The other threads begin before this one is busy.
+        const running = computing.slice(0, Math.min(used, count - first)).map((session, index) => {
+          const [from, to] = [bounds[first + index]!, bounds[first + index + 1]!];
+          const part = new Map(batch.map(([name, tensor]) => [name, rowsOf(tensor, examples, from, to)]));
+          return session.run(weights, part, outputs);
+        });
+        // All must have ended, whatever became of one: the next run writes where they write.
+        await Promise.allSettled(running);
+        found.push(...(await Promise.all(running)));
+        sumGradients(running.length);
+      }
+      const results = joined(found, outputs);
+
       const scalars = outputs.filter((name) => updating.outputNames.includes(name));
       const feeds = feedsOf(new Map([...inputs].filter(([name]) => updateInputs.has(name))));
-      Object.assign(feeds, feedsOf(sumGradients(used)));
+      Object.assign(feeds, feedsOf(whole.named));
       arrays.feedInto(feeds, updateInputs);
       const fetches = fetchesOf(scalars);
       arrays.fetchInto(fetches);

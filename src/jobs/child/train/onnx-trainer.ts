@@ -50,11 +50,12 @@ interface Compiled extends Pick<CompiledTraining, 'graph' | 'state' | 'weights' 
 function compiled(spec: TrainerSpec, stored: ReadonlyMap<string, StoredWeight>, threads: number): Compiled {
   const topology = { class_name: 'Sequential', config: { name: 'model', layers: withFrozen(spec) } };
   const encoded = (graph: Graph): Uint8Array => Buffer.concat(encodeOnnx(graph).model);
-  const split = threads === 1 ? undefined : compileSplitStep(topology, stored, spec);
+  const rounds = spec.microBatches ?? 1;
+  const split = threads === 1 && rounds === 1 ? undefined : compileSplitStep(topology, stored, spec);
   if (split !== undefined) {
     const { graph, update, evaluation, ...rest } = split;
     const models = { model: encoded(graph), update: encoded(update), evaluation: encoded(evaluation) };
-    return { ...split, open: () => openParallelSession({ ...models, ...rest, parts: threads }) };
+    return { ...split, open: () => openParallelSession({ ...models, ...rest, parts: threads, rounds }) };
   }
   const whole = compileTrainingStep(topology, stored, spec);
   const { graph, evaluation, ...rest } = whole;
@@ -70,11 +71,6 @@ function compiled(spec: TrainerSpec, stored: ReadonlyMap<string, StoredWeight>, 
  */
 export function onnxTrainer(threads: number): CreateTrainer {
   return async (spec) => {
-    if ((spec.microBatches ?? 1) > 1)
-      throw new SlipwayError(
-        'COMPILE_FAILED',
-        'Gradients are not accumulated over microBatches in one graph yet. The engine tfjs does it.',
-      );
     const initial = await initialWeights(spec.layers, spec.frozen);
     const stored = new Map(
       initial.map(({ name, values }) => [name, { name, shape: values.shape, tensor: (): Tensor => toTensor(values) }]),
