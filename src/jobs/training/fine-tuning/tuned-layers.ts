@@ -29,13 +29,16 @@ function lastWithWeights({ layers, weighted }: Parent): number {
 export function checkFrozen({ frozen }: VersionArchitecture, parent: Parent): void {
   if (frozen === 'all-but-last') return;
   const names = new Set(parent.layers.map(nameOf));
-  const which = `Version ${parent.version} of "${parent.model}"`;
+  const { model, version } = parent;
   for (const [index, name] of frozen.entries()) {
     if (!names.has(name))
-      throw invalid(`frozen[${index}]`, `${which} has no layer "${name}"; those with weights are ${[...parent.weighted].join(', ')}.`);
+      throw invalid(
+        `frozen[${index}]`,
+        `Version ${version} of "${model}" has no layer "${name}"; those with weights are ${[...parent.weighted].join(', ')}.`,
+      );
   }
   if ([...parent.weighted].every((name) => frozen.includes(name)))
-    throw invalid('frozen', `Every layer of ${which.toLowerCase()} that has weights is frozen; nothing is left to train.`);
+    throw invalid('frozen', `Every layer of version ${version} of "${model}" that has weights is frozen; nothing is left to train.`);
 }
 
 /** Whether the last layer of a version gives what the target asks for. */
