@@ -12,6 +12,7 @@ import { createInference } from './inference/inference.ts';
 import { createIntake } from './inference/intake.ts';
 import { createLateness } from './inference/lateness.ts';
 import { createQuotas } from './inference/quotas.ts';
+import { createResponseCache } from './inference/response-cache.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import { runJobProcess } from './jobs/job-process.ts';
 import { createJobs } from './jobs/jobs.ts';
@@ -107,6 +108,8 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   });
   const runners = createRunnerLauncher({ ...config.runners, missingDevice: config.devices.onMissing, warmUp: config.warmUp, logger, env });
   const launcher = createGroupingLauncher(config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners);
+  const { maxBytes: cacheBytes } = config.responseCache;
+  const responseCache = cacheBytes === undefined ? undefined : createResponseCache(cacheBytes);
   const registry = createRegistry({
     models: resolve(config.models),
     repository: config.repository,
@@ -120,6 +123,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     logger,
     // Until the server is ready, the line that says so speaks for all. What is wrong the registry says itself.
     onStateChange: (event) => {
+      responseCache?.forget(event.model, event.version);
       const isWrong = event.state === 'failed' || (event.state === 'ready' && event.reason !== '');
       if (phase === 'ready' && !isWrong) logger.info(event, `${event.model}/${event.version} is ${event.state}`);
     },
@@ -169,7 +173,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   });
   const statistics = createInferenceStatistics();
   const lanes = createLanes(config.scheduler);
-  const inference = withStatistics(createInference({ registry, lanes, ...config.scheduler }), statistics);
+  const inference = withStatistics(createInference({ registry, lanes, responseCache, ...config.scheduler }), statistics);
   const intake = createIntake({
     lateness: createLateness(),
     quotas: createQuotas(config.clients),
@@ -190,6 +194,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     statistics,
     devices: createDeviceReader({ memoryOf: processMemoryBytes, env: ownEnv }),
     engines: () => enginesHere(tensorflowFolder),
+    responseCache,
     phase: () => phase,
     version,
   };

@@ -204,6 +204,15 @@ export const configSchema = z.strictObject({
       defaultPriority: count.default(10).describe('Priority of requests that state none; 1 goes first, then 2 and so on.'),
     })
     .prefault({}),
+  responseCache: z
+    .strictObject({
+      maxBytes: bytes
+        .optional()
+        .describe(
+          'Answers are kept up to so many bytes, and an equal request to the same version is answered without a run; those not used for longest leave. Only for models that always answer equal requests alike. Without it none is kept.',
+        ),
+    })
+    .prefault({}),
   clients: z
     .strictObject({
       identifiedBy: z

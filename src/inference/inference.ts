@@ -2,11 +2,15 @@ import type { Registry, ReadyVersion } from '../registry/types.ts';
 import type { Lanes } from '../scheduler/lanes.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { checkInputs, checkOutputs } from '../tensor/check-inputs.ts';
+import type { Completion, Work } from '../scheduler/types.ts';
+import type { CachedCompletion, ResponseCache } from './response-cache.ts';
 import type { Inference, InferenceRequest, InferenceResponse } from './types.ts';
 
 export interface InferenceOptions {
   readonly registry: Pick<Registry, 'find' | 'demand'>;
   readonly lanes: Pick<Lanes, 'of'>;
+  /** Undefined to run every request. */
+  readonly responseCache?: ResponseCache | undefined;
   /** Longest time of a request that names no deadline, in milliseconds. */
   readonly requestTimeoutMs: number;
   readonly defaultPriority: number;
@@ -14,7 +18,7 @@ export interface InferenceOptions {
 
 /** The data plane: every protocol's requests come through here. */
 export function createInference(options: InferenceOptions): Inference & { close(): void } {
-  const { registry, lanes, requestTimeoutMs, defaultPriority } = options;
+  const { registry, lanes, responseCache, requestTimeoutMs, defaultPriority } = options;
   let closed = false;
 
   async function predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse> {
@@ -24,19 +28,21 @@ export function createInference(options: InferenceOptions): Inference & { close(
     checkInputs(inputs, version.signature);
     const release = version.acquire();
     try {
-      const done = await lanes.of(version).submit({
+      const work: Work = {
         inputs,
         outputs,
         deadline: Math.min(deadline, startedAt + requestTimeoutMs),
         priority: priority === 0 ? defaultPriority : priority,
         client,
         signal,
-      });
+      };
+      const run = (): Promise<Completion> => lanes.of(version).submit(work);
+      const done: CachedCompletion = responseCache === undefined ? await run() : await responseCache.complete(version, work, run);
       return {
         model: version.model,
         version: version.version,
         outputs: done.outputs,
-        times: { startedAt, queueMs: done.queueMs, computeMs: done.computeMs, totalMs: performance.now() - startedAt },
+        times: { startedAt, queueMs: done.queueMs, computeMs: done.computeMs, totalMs: performance.now() - startedAt, cache: done.cache },
         run: { rows: done.batchRows, leads: done.leads },
       };
     } finally {

@@ -3,6 +3,7 @@ import { toSlipwayError } from '../errors/slipway-error.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { NamedTensors } from '../tensor/tensor.ts';
 import { createHistogram, type Histogram } from './histogram.ts';
+import type { CacheOutcome } from './response-cache.ts';
 import type { Inference, InferenceResponse, PhaseTimes } from './types.ts';
 
 /** How often something happened and how long it took altogether, in nanoseconds. */
@@ -35,6 +36,8 @@ export interface VersionStatistics {
   readonly compute: DurationCount;
   /** The way to the runner and back; one cannot be told from the other. */
   readonly transfer: DurationCount;
+  /** Requests that the response cache was asked for, and the time that took. */
+  readonly cache: Readonly<Record<CacheOutcome, DurationCount>>;
   /** Runs of the engine by their batch size. */
   readonly batches: ReadonlyMap<number, BatchStatistics>;
   /** Of requests that were answered. */
@@ -80,6 +83,7 @@ interface Counters {
   readonly queue: Duration;
   readonly compute: Duration;
   readonly transfer: Duration;
+  readonly cache: Readonly<Record<CacheOutcome, Duration>>;
   readonly batches: Map<number, { readonly compute: Duration; readonly transfer: Duration }>;
   readonly phases: Readonly<Record<Phase, Histogram>>;
   readonly total: Histogram;
@@ -104,6 +108,7 @@ function createCounters(): Counters {
     queue: none(),
     compute: none(),
     transfer: none(),
+    cache: { hit: none(), shared: none(), miss: none() },
     batches: new Map(),
     phases: {
       decode: createHistogram(),
@@ -144,20 +149,23 @@ export function createInferenceStatistics(): InferenceStatistics {
   }
 
   return {
-    succeeded(model, version, batchSize, { queueMs, computeMs, totalMs }, { rows, leads }) {
+    succeeded(model, version, batchSize, { queueMs, computeMs, totalMs, cache }, { rows, leads }) {
       const counters = countersOf(model, version);
-      const transferMs = totalMs - queueMs - computeMs;
+      const transferMs = totalMs - queueMs - computeMs - (cache?.ms ?? 0);
       counters.lastInferenceAt = Date.now();
       counters.inferenceCount += batchSize;
       if (leads) counters.executionCount += 1;
       add(counters.success, totalMs);
+      counters.total.observe(totalMs);
+      if (cache !== undefined) add(counters.cache[cache.outcome], cache.ms);
+      // What did not run has no time of a run, not one of zero.
+      if (cache !== undefined && cache.outcome !== 'miss') return;
       add(counters.queue, queueMs);
       add(counters.compute, computeMs);
       add(counters.transfer, transferMs);
       counters.phases.queue.observe(queueMs);
       counters.phases.compute.observe(computeMs);
       counters.phases.transfer.observe(transferMs);
-      counters.total.observe(totalMs);
       if (!leads) return;
       let batch = counters.batches.get(rows);
       if (batch === undefined) {

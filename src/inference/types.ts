@@ -1,5 +1,6 @@
 import type { NamedTensors } from '../tensor/tensor.ts';
 import type { Cancellation } from '../scheduler/types.ts';
+import type { CacheTimes } from './response-cache.ts';
 import type { ModelReference, Patience, ReadyVersion } from '../registry/types.ts';
 
 /** Whoever sent a request, and how long they wait for its answer. */
@@ -31,6 +32,8 @@ export interface PhaseTimes {
   readonly computeMs: number;
   /** From the data plane's start to its end, both of the above and the way to the runner and back included. */
   readonly totalMs: number;
+  /** Where the answer came from and the time that it took to look there, in milliseconds; undefined without a response cache. */
+  readonly cache?: CacheTimes | undefined;
 }
 
 export interface InferenceResponse {

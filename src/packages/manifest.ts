@@ -163,6 +163,8 @@ export const versionManifestSchema = z.strictObject({
   metrics: z.record(z.string(), z.number()).optional(),
   /** Where the version comes from: data, code, seed, parent. Free form, shown as it is. */
   lineage: z.record(z.string(), z.json()).optional(),
+  /** False for a model that may answer equal requests differently: its answers are not kept where there is a response cache. */
+  responseCache: z.boolean().optional(),
   /** SHA-256 of each file, by its path inside the version folder. Listed files are verified before loading. */
   files: z.record(z.string(), sha256Schema).optional(),
 });

@@ -6,6 +6,7 @@ import type { EngineHere } from '../devices/engines-here.ts';
 import type { DatasetCatalog } from '../datasets/catalog.ts';
 import type { UploadStore } from '../datasets/uploads.ts';
 import type { Jobs } from '../jobs/jobs.ts';
+import type { ResponseCache } from '../inference/response-cache.ts';
 import type { InferenceStatistics } from '../inference/statistics.ts';
 import type { Inference } from '../inference/types.ts';
 import type { Lanes } from '../scheduler/lanes.ts';
@@ -52,6 +53,8 @@ export interface ProtocolParts {
   readonly engines: () => readonly EngineHere[];
   /** Whose signature a version must have; undefined when it needs none. */
   readonly trustedKeys: TrustedKeys | undefined;
+  /** Undefined when it is off. */
+  readonly responseCache?: ResponseCache | undefined;
   readonly phase: () => ServerPhase;
   /** Slipway's version. */
   readonly version: string;
@@ -75,7 +78,21 @@ function openInferenceOf({ config, phase, version, ...parts }: ProtocolParts): O
 
 /** Slipway's own API. Health and docs are there even when the rest is turned off. */
 function nativeProtocol(
-  { config, registry, compiledModels, trustedKeys, datasets, uploads, jobs, lanes, statistics, devices, engines, phase }: ProtocolParts,
+  {
+    config,
+    registry,
+    compiledModels,
+    trustedKeys,
+    datasets,
+    uploads,
+    jobs,
+    lanes,
+    statistics,
+    responseCache,
+    devices,
+    engines,
+    phase,
+  }: ProtocolParts,
   predict: Predict,
 ): HttpProtocol {
   const { limits } = config;
@@ -111,7 +128,7 @@ function nativeProtocol(
     routes: [
       ...(config.native.http ? own : []),
       ...createHealthRoutes(registry, phase),
-      ...createMetricsRoutes(registry, statistics),
+      ...createMetricsRoutes(registry, statistics, responseCache),
       ...createDocsRoutes(),
     ],
     prefixes: [],

@@ -1,4 +1,4 @@
-import { credentials, makeGenericClientConstructor, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { credentials, makeGenericClientConstructor, Metadata, type ServiceError, type StatusObject } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
@@ -12,7 +12,12 @@ export interface GrpcClient {
   call(
     method: string,
     request: Message,
-    options?: { readonly deadlineMs?: number; readonly metadata?: Record<string, string> },
+    options?: {
+      readonly deadlineMs?: number;
+      readonly metadata?: Record<string, string>;
+      /** Called with the trailing metadata before the answer is given. */
+      readonly onTrailer?: (trailer: Record<string, unknown>) => void;
+    },
   ): Promise<Message>;
   /** Sends all requests on one stream and gathers the responses until the server ends it. */
   stream(method: string, requests: readonly Message[]): Promise<Message[]>;
@@ -32,13 +37,23 @@ export function grpcClient(address: string, file: string, service: string): Grpc
   const client = new Client(address, credentials.createInsecure());
   onTestFinished(() => client.close());
   return {
-    call(method, request, { deadlineMs = 20_000, metadata = {} } = {}) {
+    call(method, request, { deadlineMs = 20_000, metadata = {}, onTrailer } = {}) {
       const sent = new Metadata();
       for (const [name, value] of Object.entries(metadata)) sent.set(name, value);
       return new Promise((resolve, reject) => {
-        client[method]!(request, sent, { deadline: Date.now() + deadlineMs }, (error: ServiceError | null, answer: Message) => {
-          if (error === null) resolve(answer);
-          else reject(error);
+        let answered: Message | undefined;
+        const call = client[method]!(
+          request,
+          sent,
+          { deadline: Date.now() + deadlineMs },
+          (error: ServiceError | null, answer: Message) => {
+            if (error === null) answered = answer;
+            else reject(error);
+          },
+        );
+        call.on('status', ({ metadata: trailer }: StatusObject) => {
+          onTrailer?.(trailer.getMap());
+          if (answered !== undefined) resolve(answered);
         });
       });
     },

@@ -1,7 +1,16 @@
-import type { handleBidiStreamingCall, handleUnaryCall, sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
+import {
+  type handleBidiStreamingCall,
+  type handleUnaryCall,
+  Metadata,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+} from '@grpc/grpc-js';
 import { type SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts';
+import type { CacheTimes } from '../../inference/response-cache.ts';
 import type { Caller, InferenceTimes, OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
+import { CACHE_HEADER } from '../cache-header.ts';
 import type { ClientIdentity } from '../client-identity.ts';
 import type { CallContext, StreamMethod } from './service.ts';
 import { encodeStatus } from './status.ts';
@@ -64,7 +73,7 @@ async function answerTimed(
   request: Buffer,
   caller: OpenCall['caller'],
   onInference: OnInference | undefined,
-): Promise<object> {
+): Promise<{ readonly answer: object; readonly cache: CacheTimes | undefined }> {
   const receivedAt = performance.now();
   let inference: InferenceTimes | undefined;
   const answered = (times: InferenceTimes): void => void (inference = times);
@@ -73,7 +82,13 @@ async function answerTimed(
     const { startedAt, totalMs } = inference.times;
     onInference(inference, startedAt - receivedAt, performance.now() - startedAt - totalMs);
   }
-  return answer;
+  return { answer, cache: inference?.times.cache };
+}
+
+function trailerOf({ outcome }: CacheTimes): Metadata {
+  const trailer = new Metadata();
+  trailer.set(CACHE_HEADER, outcome);
+  return trailer;
 }
 
 /** What a method threw as a coded error; defects are logged. */
@@ -93,7 +108,8 @@ export function handleUnary(
     inFlight.begin();
     const { caller, done } = openCall(call, clients);
     try {
-      callback(null, await answerTimed(method, call.request, caller, onInference));
+      const { answer: message, cache } = await answerTimed(method, call.request, caller, onInference);
+      callback(null, message, cache === undefined ? undefined : trailerOf(cache));
     } catch (error) {
       callback(encodeStatus(codedError(error, path, logger)));
     } finally {
@@ -137,7 +153,10 @@ export function handleStream(
       waiting += 1;
       if (waiting === STREAM_CONCURRENCY) call.pause();
       // Begun at once, so that requests overlap; its rejection is handled where it is waited for, in order.
-      const answer = answerTimed(method, request, caller, onInference).catch((error: unknown) => answerError(error, request));
+      const answer = answerTimed(method, request, caller, onInference).then(
+        (answered) => answered.answer,
+        (error: unknown) => answerError(error, request),
+      );
       answer.catch(() => undefined);
       last = last
         .then(() => respond(answer))

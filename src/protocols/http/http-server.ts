@@ -3,8 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { expired, type Intake } from '../../inference/intake.ts';
-import type { OnInference } from '../../inference/types.ts';
+import type { OnInference, PhaseTimes } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
+import { CACHE_HEADER } from '../cache-header.ts';
 import type { ClientIdentity } from '../client-identity.ts';
 import { callerOf, type HeadCaller } from './caller.ts';
 import { checkInput } from './check-input.ts';
@@ -99,11 +100,15 @@ function milliseconds(ms: number): number {
 }
 
 /** `Server-Timing` (W3C) tells a client where its time went, in milliseconds. */
-function serverTiming(decodeMs: number, queueMs: number, computeMs: number, totalMs: number, encodeMs: number): string {
-  const transferMs = totalMs - queueMs - computeMs;
+function serverTiming(decodeMs: number, { queueMs, computeMs, totalMs, cache }: PhaseTimes, encodeMs: number): string {
+  const transferMs = totalMs - queueMs - computeMs - (cache?.ms ?? 0);
+  const cached = cache === undefined ? '' : `, cache;desc=${cache.outcome};dur=${milliseconds(cache.ms)}`;
+  const atEnds = `encode;dur=${milliseconds(encodeMs)}, total;dur=${milliseconds(decodeMs + totalMs + encodeMs)}`;
+  // What did not run has no time of a run.
+  if (cache !== undefined && cache.outcome !== 'miss') return `decode;dur=${milliseconds(decodeMs)}${cached}, ${atEnds}`;
   return (
-    `decode;dur=${milliseconds(decodeMs)}, queue;dur=${milliseconds(queueMs)}, compute;dur=${milliseconds(computeMs)}, ` +
-    `transfer;dur=${milliseconds(transferMs)}, encode;dur=${milliseconds(encodeMs)}, total;dur=${milliseconds(decodeMs + totalMs + encodeMs)}`
+    `decode;dur=${milliseconds(decodeMs)}${cached}, queue;dur=${milliseconds(queueMs)}, compute;dur=${milliseconds(computeMs)}, ` +
+    `transfer;dur=${milliseconds(transferMs)}, ${atEnds}`
   );
 }
 
@@ -116,6 +121,8 @@ function sendInference(request: FastifyRequest, reply: FastifyReply, answer: Rou
   const headers = ['x-request-id', request.id, 'server-timing', timing, 'content-length', String(Buffer.byteLength(payload))];
   if (answer.contentType !== undefined) headers.push('content-type', answer.contentType);
   for (const name in answer.headers) headers.push(name, answer.headers[name]!);
+  const outcome = answer.inference?.times.cache?.outcome;
+  if (outcome !== undefined) headers.push(CACHE_HEADER, outcome);
   if (isLast) headers.push('connection', 'close');
   reply.hijack();
   reply.raw.writeHead(answer.status, headers);
@@ -162,11 +169,12 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, cli
       const answer = await route.handle(new RequestContext(request.raw, reply.raw, request.caller, body, params, queryOf(request)));
       const isLast = lingering.beforeAnswer(request.raw, reply.raw);
       if (answer.inference !== undefined) {
-        const { startedAt, queueMs, computeMs, totalMs } = answer.inference.times;
+        const { times } = answer.inference;
+        const { startedAt, totalMs } = times;
         const decodeMs = startedAt - receivedAt;
         const encodeMs = performance.now() - startedAt - totalMs;
         onInference?.(answer.inference, decodeMs, encodeMs);
-        return sendInference(request, reply, answer, serverTiming(decodeMs, queueMs, computeMs, totalMs, encodeMs), isLast);
+        return sendInference(request, reply, answer, serverTiming(decodeMs, times, encodeMs), isLast);
       }
       if (isLast) reply.header('connection', 'close');
       return sendAnswer(request, reply, answer);

@@ -1,7 +1,5 @@
-import type { DurationCount, VersionStatistics } from '../../inference/statistics.ts';
+import type { VersionStatistics } from '../../inference/statistics.ts';
 import type { VersionDescription } from '../../registry/types.ts';
-
-const NONE: DurationCount = { count: 0, ns: 0 };
 
 /**
  * The statistics of a version in the names of Triton's statistics extension: for JSON as they are, and for gRPC the
@@ -9,7 +7,7 @@ const NONE: DurationCount = { count: 0, ns: 0 };
  * `compute_input`.
  */
 export function encodeModelStatistics(model: string, { version, loaded }: VersionDescription, statistics: VersionStatistics): object {
-  const { success, fail, queue, compute, transfer } = statistics;
+  const { success, fail, queue, compute, transfer, cache } = statistics;
   const computed = { count: transfer.count, ns: 0 };
   return {
     name: model,
@@ -24,8 +22,8 @@ export function encodeModelStatistics(model: string, { version, loaded }: Versio
       compute_input: transfer,
       compute_infer: compute,
       compute_output: computed,
-      cache_hit: NONE,
-      cache_miss: NONE,
+      cache_hit: { count: cache.hit.count + cache.shared.count, ns: cache.hit.ns + cache.shared.ns },
+      cache_miss: cache.miss,
     },
     response_stats: {},
     batch_stats: [...statistics.batches]

@@ -1,4 +1,5 @@
 import type { Histogram } from '../../inference/histogram.ts';
+import type { ResponseCache } from '../../inference/response-cache.ts';
 import type { InferenceStatistics } from '../../inference/statistics.ts';
 import { encodePrometheus, type Metric, PROMETHEUS_CONTENT_TYPE, type Sample } from '../../observability/prometheus.ts';
 import type { Registry } from '../../registry/types.ts';
@@ -117,6 +118,28 @@ function modelMetrics(registry: Pick<Registry, 'list' | 'memory'>): Metric[] {
   ];
 }
 
+function cacheMetrics(cache: ResponseCache | undefined): Metric[] {
+  if (cache === undefined) return [];
+  const { outcomes, entries, bytes, evictions } = cache.statistics;
+  const one = (value: number): Sample[] => [{ labels: {}, value }];
+  return [
+    {
+      name: 'slipway_response_cache_requests_total',
+      help: 'Answers from memory (hit), by the run of an equal request (shared) and by a run of their own (miss).',
+      type: 'counter',
+      samples: Object.entries(outcomes).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    },
+    { name: 'slipway_response_cache_entries', help: 'Answers that are kept.', type: 'gauge', samples: one(entries) },
+    { name: 'slipway_response_cache_bytes', help: 'What these take.', type: 'gauge', samples: one(bytes) },
+    {
+      name: 'slipway_response_cache_evictions_total',
+      help: 'Answers that left because the room was needed.',
+      type: 'counter',
+      samples: one(evictions),
+    },
+  ];
+}
+
 function processMetrics(): Metric[] {
   const { user, system } = process.cpuUsage();
   return [
@@ -136,7 +159,11 @@ function processMetrics(): Metric[] {
 }
 
 /** `GET /metrics`, in the text format of Prometheus. */
-export function createMetricsRoutes(registry: Pick<Registry, 'list' | 'memory'>, statistics: InferenceStatistics): RouteDefinition[] {
+export function createMetricsRoutes(
+  registry: Pick<Registry, 'list' | 'memory'>,
+  statistics: InferenceStatistics,
+  cache: ResponseCache | undefined,
+): RouteDefinition[] {
   return [
     defineRoute({
       method: 'GET',
@@ -149,7 +176,7 @@ export function createMetricsRoutes(registry: Pick<Registry, 'list' | 'memory'>,
       handle: async () => ({
         status: 200,
         contentType: PROMETHEUS_CONTENT_TYPE,
-        payload: encodePrometheus([...requestMetrics(statistics), ...modelMetrics(registry), ...processMetrics()]),
+        payload: encodePrometheus([...requestMetrics(statistics), ...modelMetrics(registry), ...cacheMetrics(cache), ...processMetrics()]),
       }),
     }),
   ];
