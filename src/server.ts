@@ -198,8 +198,8 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     phase: () => phase,
     version,
   };
-  const onInference: OnInference = ({ model, version: answering }, decodeMs, encodeMs) =>
-    statistics.atEdge(model, answering, decodeMs, encodeMs);
+  const onInference: OnInference = ({ model, version: answering, times }, decodeMs, encodeMs) =>
+    statistics.atEdge(model, answering, times, decodeMs, encodeMs);
   const { requestArrivalMs, maxBodyBytes } = config.limits;
   const clients = createClientIdentity(config.clients);
   const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, clients, intake, onInference });

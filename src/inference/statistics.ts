@@ -42,7 +42,7 @@ export interface VersionStatistics {
   readonly batches: ReadonlyMap<number, BatchStatistics>;
   /** Of requests that were answered. */
   readonly phases: Readonly<Record<Phase, Histogram>>;
-  /** Of requests that were answered, in the data plane. */
+  /** Of requests that were answered: all of their phases. */
   readonly total: Histogram;
   /** Requests that reached the version and got an error, by its code. */
   readonly errors: ReadonlyMap<ErrorCode, number>;
@@ -54,8 +54,8 @@ export interface InferenceStatistics {
   succeeded(model: string, version: number, batchSize: number, times: PhaseTimes, run: InferenceResponse['run']): void;
   /** A request that reached a version and got an error; `elapsedMs` is its time until then. */
   failed(model: string, version: number, elapsedMs: number, code: ErrorCode): void;
-  /** What an answered request took at the edge, before and after the data plane. */
-  atEdge(model: string, version: number, decodeMs: number, encodeMs: number): void;
+  /** What an answered request took at the edge, before and after the data plane, and in all. */
+  atEdge(model: string, version: number, times: PhaseTimes, decodeMs: number, encodeMs: number): void;
   /** A request that got no version, by the code of its error. `model` is empty when there is no such model. */
   unanswered(model: string, code: ErrorCode): void;
   /** All zeros for a version that has had no request. */
@@ -156,7 +156,6 @@ export function createInferenceStatistics(): InferenceStatistics {
       counters.inferenceCount += batchSize;
       if (leads) counters.executionCount += 1;
       add(counters.success, totalMs);
-      counters.total.observe(totalMs);
       if (cache !== undefined) add(counters.cache[cache.outcome], cache.ms);
       // What did not run has no time of a run, not one of zero.
       if (cache !== undefined && cache.outcome !== 'miss') return;
@@ -181,8 +180,9 @@ export function createInferenceStatistics(): InferenceStatistics {
       add(counters.fail, elapsedMs);
       increment(counters.errors, code);
     },
-    atEdge(model, version, decodeMs, encodeMs) {
-      const { phases } = countersOf(model, version);
+    atEdge(model, version, { totalMs }, decodeMs, encodeMs) {
+      const { phases, total } = countersOf(model, version);
+      total.observe(decodeMs + totalMs + encodeMs);
       phases.decode.observe(decodeMs);
       phases.encode.observe(encodeMs);
     },

@@ -12,7 +12,7 @@ const percentiles = z.object({ p50Ms: z.number(), p95Ms: z.number(), p99Ms: z.nu
 const latencyAnswer = z
   .object({
     requests: z.int().describe('Answered requests since the server started; the times are theirs.'),
-    total: percentiles.describe('In the data plane: queue, compute and transfer.'),
+    total: percentiles.describe('From the body’s arrival to the encoded answer: all of the phases below.'),
     ...(Object.fromEntries(PHASES.map((phase) => [phase, percentiles.optional()])) as Record<Phase, z.ZodOptional<typeof percentiles>>),
   })
   .meta({

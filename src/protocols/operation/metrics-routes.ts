@@ -43,7 +43,7 @@ function requestMetrics(statistics: InferenceStatistics): Metric[] {
     },
     {
       name: 'slipway_request_duration_seconds',
-      help: 'Time of answered requests in the data plane: queue, compute and the way to the runner and back.',
+      help: 'Time of answered requests from the arrival of the body to the encoded answer: all of their phases.',
       type: 'histogram',
       samples: all.flatMap(({ labels, counted }) => histogramSamples(labels, counted.total)),
     },
