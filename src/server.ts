@@ -24,6 +24,7 @@ import type { OnInference } from './inference/types.ts';
 import { defaultFolder } from './native/installation.ts';
 import { tensorflowEnvironment } from './native/tensorflow-environment.ts';
 import type { Logger } from './observability/log.ts';
+import { createTracing, tracesUrl } from './observability/tracing.ts';
 import { createGrpcEndpoints, createHttpEndpoints, incomingFolderOf, type ProtocolParts } from './protocols/endpoints.ts';
 import { createClientIdentity } from './protocols/client-identity.ts';
 import { createGrpcListeners } from './protocols/grpc/grpc-listeners.ts';
@@ -200,15 +201,19 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   };
   const onInference: OnInference = ({ model, version: answering, times }, decodeMs, encodeMs) =>
     statistics.atEdge(model, answering, times, decodeMs, encodeMs);
+  const { endpoint, serviceName = env['OTEL_SERVICE_NAME'] ?? 'slipway', sampleRatio } = config.observability.tracing;
+  const url = tracesUrl(endpoint, env);
+  const tracing = url === undefined ? undefined : createTracing({ url, serviceName, sampleRatio, version, logger });
   const { requestArrivalMs, maxBodyBytes } = config.limits;
   const clients = createClientIdentity(config.clients);
-  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, clients, intake, onInference });
+  const http = createHttpListeners(createHttpEndpoints(parts), { logger, requestArrivalMs, clients, intake, onInference, traces: tracing });
   const grpc = createGrpcListeners(createGrpcEndpoints(parts), {
     maxMessageBytes: maxBodyBytes,
     clients,
     intake,
     logger,
     onInference,
+    traces: tracing,
   });
 
   async function stop(): Promise<void> {
@@ -226,7 +231,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     inference.close();
     await jobsStopped;
     await datasets.stop();
-    await Promise.all([registry.stop(), compiledModels.stop()]);
+    await Promise.all([registry.stop(), compiledModels.stop(), tracing?.stop()]);
   }
 
   return {
@@ -243,6 +248,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
       await mkdir(resolve(config.models), { recursive: true });
       await datasets.start();
       await uploads.start();
+      await tracing?.start();
       const loading = registry.start();
       // A failure to listen must not leave an unhandled rejection of the registry behind.
       loading.catch(() => {});

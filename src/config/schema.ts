@@ -62,6 +62,26 @@ export const configSchema = z.strictObject({
         .describe('The model of `/invocations` when a request names none. Without it that is the only model there is.'),
     })
     .prefault({}),
+  observability: z
+    .strictObject({
+      tracing: z
+        .strictObject({
+          endpoint: text
+            .optional()
+            .describe(
+              'Address of an OpenTelemetry collector that takes OTLP over HTTP, e.g. http://localhost:4318: a trace of each predict request goes to its `/v1/traces`. Without it the variables OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT name it; without these there are no traces.',
+            ),
+          serviceName: text.optional().describe('The service that traces name. Without it that is OTEL_SERVICE_NAME, or else `slipway`.'),
+          sampleRatio: z
+            .number()
+            .min(0)
+            .max(1)
+            .default(1)
+            .describe('Share of the requests whose traces are sent. A request that comes with a trace is sent as that says.'),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   repository: z
     .strictObject({
       watch: z.boolean().default(true).describe('Follow changes of the model folder by file-system events.'),

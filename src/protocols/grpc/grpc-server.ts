@@ -6,6 +6,7 @@ import { HealthImplementation, protoPath as healthProto } from 'grpc-health-chec
 import type { Intake } from '../../inference/intake.ts';
 import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { RequestTraces } from '../../observability/tracing.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import { reflectionFiles } from './reflection-files.ts';
 import type { ClientIdentity } from '../client-identity.ts';
@@ -20,6 +21,8 @@ export interface GrpcServerOptions {
   readonly intake: Intake;
   readonly logger: Logger;
   readonly onInference?: OnInference;
+  /** Undefined when nobody collects them. */
+  readonly traces?: RequestTraces | undefined;
 }
 
 export interface GrpcServer {

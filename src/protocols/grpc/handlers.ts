@@ -10,6 +10,7 @@ import { type SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts
 import type { CacheTimes } from '../../inference/response-cache.ts';
 import type { Caller, InferenceTimes, OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { RequestOrigin, RequestTraces } from '../../observability/tracing.ts';
 import { CACHE_HEADER } from '../cache-header.ts';
 import type { ClientIdentity } from '../client-identity.ts';
 import type { CallContext, StreamMethod } from './service.ts';
@@ -65,6 +66,19 @@ export interface MethodOptions {
   readonly clients: ClientIdentity;
   readonly logger: Logger;
   readonly onInference?: OnInference | undefined;
+  readonly traces?: RequestTraces | undefined;
+}
+
+/** The metadata of a stream is that of all its requests. */
+function originOf(path: string, { metadata }: AnyCall): RequestOrigin {
+  const textOf = (key: string): string | undefined => metadata.get(key).join(',') || undefined;
+  const operation = path.replace(/^\//, '');
+  return {
+    operation,
+    attributes: { 'rpc.system': 'grpc', 'rpc.method': operation },
+    traceparent: textOf('traceparent'),
+    tracestate: textOf('tracestate'),
+  };
 }
 
 /** Answers a request and tells where its time went, if a model answered it. */
@@ -72,15 +86,15 @@ async function answerTimed(
   method: BytesMethod,
   request: Buffer,
   caller: OpenCall['caller'],
-  onInference: OnInference | undefined,
+  onAnswered: OnInference,
 ): Promise<{ readonly answer: object; readonly cache: CacheTimes | undefined }> {
   const receivedAt = performance.now();
   let inference: InferenceTimes | undefined;
   const answered = (times: InferenceTimes): void => void (inference = times);
   const answer = await method(request, { ...caller, answered });
-  if (inference !== undefined && onInference !== undefined) {
+  if (inference !== undefined) {
     const { startedAt, totalMs } = inference.times;
-    onInference(inference, startedAt - receivedAt, performance.now() - startedAt - totalMs);
+    onAnswered(inference, startedAt - receivedAt, performance.now() - startedAt - totalMs);
   }
   return { answer, cache: inference?.times.cache };
 }
@@ -102,16 +116,22 @@ function codedError(error: unknown, path: string, logger: Logger): SlipwayError 
 export function handleUnary(
   path: string,
   method: BytesMethod,
-  { inFlight, clients, logger, onInference }: MethodOptions,
+  { inFlight, clients, logger, onInference, traces }: MethodOptions,
 ): handleUnaryCall<Buffer, object> {
   async function answer(call: ServerUnaryCall<Buffer, object>, callback: sendUnaryData<object>): Promise<void> {
     inFlight.begin();
+    const receivedAt = performance.now();
     const { caller, done } = openCall(call, clients);
     try {
-      const { answer: message, cache } = await answerTimed(method, call.request, caller, onInference);
+      const { answer: message, cache } = await answerTimed(method, call.request, caller, (inference, decodeMs, encodeMs) => {
+        onInference?.(inference, decodeMs, encodeMs);
+        traces?.answered(originOf(path, call), inference, decodeMs, encodeMs);
+      });
       callback(null, message, cache === undefined ? undefined : trailerOf(cache));
     } catch (error) {
-      callback(encodeStatus(codedError(error, path, logger)));
+      const coded = codedError(error, path, logger);
+      traces?.failed(originOf(path, call), performance.now() - receivedAt, coded);
+      callback(encodeStatus(coded));
     } finally {
       done();
       inFlight.end();
@@ -127,12 +147,20 @@ export function handleUnary(
 export function handleStream(
   path: string,
   { answer: method, encodeError }: { readonly answer: BytesMethod; readonly encodeError: StreamMethod['encodeError'] },
-  { inFlight, clients, logger, onInference }: MethodOptions,
+  { inFlight, clients, logger, onInference, traces }: MethodOptions,
 ): handleBidiStreamingCall<Buffer, object> {
   return (call) => {
     const { caller } = openCall(call, clients);
+    const onAnswered: OnInference = (inference, decodeMs, encodeMs) => {
+      onInference?.(inference, decodeMs, encodeMs);
+      traces?.answered(originOf(path, call), inference, decodeMs, encodeMs);
+    };
     // An error is answered inside the stream, which goes on.
-    const answerError = (error: unknown, request: Buffer): object => encodeError(codedError(error, path, logger), request);
+    const answerError = (error: unknown, request: Buffer, receivedAt: number): object => {
+      const coded = codedError(error, path, logger);
+      traces?.failed(originOf(path, call), performance.now() - receivedAt, coded);
+      return encodeError(coded, request);
+    };
     let waiting = 0;
     let blocked: Promise<void> | undefined;
     let last: Promise<void> = Promise.resolve();
@@ -153,9 +181,10 @@ export function handleStream(
       waiting += 1;
       if (waiting === STREAM_CONCURRENCY) call.pause();
       // Begun at once, so that requests overlap; its rejection is handled where it is waited for, in order.
-      const answer = answerTimed(method, request, caller, onInference).then(
+      const receivedAt = performance.now();
+      const answer = answerTimed(method, request, caller, onAnswered).then(
         (answered) => answered.answer,
-        (error: unknown) => answerError(error, request),
+        (error: unknown) => answerError(error, request, receivedAt),
       );
       answer.catch(() => undefined);
       last = last

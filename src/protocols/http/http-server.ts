@@ -5,6 +5,7 @@ import { SlipwayError } from '../../errors/slipway-error.ts';
 import { expired, type Intake } from '../../inference/intake.ts';
 import type { OnInference, PhaseTimes } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
+import type { RequestOrigin, RequestTraces } from '../../observability/tracing.ts';
 import { CACHE_HEADER } from '../cache-header.ts';
 import type { ClientIdentity } from '../client-identity.ts';
 import { callerOf, type HeadCaller } from './caller.ts';
@@ -27,6 +28,8 @@ export interface HttpServerOptions {
   readonly clients: ClientIdentity;
   readonly intake: Intake;
   readonly onInference?: OnInference;
+  /** Undefined when nobody collects them. */
+  readonly traces?: RequestTraces | undefined;
 }
 
 declare module 'fastify' {
@@ -130,14 +133,29 @@ function sendInference(request: FastifyRequest, reply: FastifyReply, answer: Rou
   return reply;
 }
 
+function originOf({ method, routeOptions, headers }: FastifyRequest): RequestOrigin {
+  const route = routeOptions.url ?? '';
+  return {
+    operation: `${method} ${route}`,
+    attributes: { 'http.request.method': method, 'http.route': route },
+    traceparent: textOf(headers['traceparent']),
+    tracestate: textOf(headers['tracestate']),
+  };
+}
+
+function textOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : header?.join(',');
+}
+
 interface RouteParts {
   readonly lingering: Lingering;
   readonly clients: ClientIdentity;
   readonly intake: Intake;
   readonly onInference: OnInference | undefined;
+  readonly traces: RequestTraces | undefined;
 }
 
-function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, clients, intake, onInference }: RouteParts): void {
+function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, clients, intake, onInference, traces }: RouteParts): void {
   const types = Object.keys(route.body?.content ?? {});
   // Most requests have no query, and what its schema makes of that is always the same.
   const withoutQuery = route.query?.safeParse({});
@@ -174,6 +192,7 @@ function addRoute(app: FastifyInstance, route: RouteDefinition, { lingering, cli
         const decodeMs = startedAt - receivedAt;
         const encodeMs = performance.now() - startedAt - totalMs;
         onInference?.(answer.inference, decodeMs, encodeMs);
+        traces?.answered(originOf(request), answer.inference, decodeMs, encodeMs);
         return sendInference(request, reply, answer, serverTiming(decodeMs, times, encodeMs), isLast);
       }
       if (isLast) reply.header('connection', 'close');
@@ -189,7 +208,15 @@ export interface HttpServer {
 }
 
 /** A Fastify server over protocols. It reads bodies as bytes; each protocol answers errors in its own shape. */
-export function createHttpServer({ logger, protocols, requestArrivalMs, clients, intake, onInference }: HttpServerOptions): HttpServer {
+export function createHttpServer({
+  logger,
+  protocols,
+  requestArrivalMs,
+  clients,
+  intake,
+  onInference,
+  traces,
+}: HttpServerOptions): HttpServer {
   const lingering = createLingering();
   const app = fastify({
     logger: false,
@@ -239,6 +266,8 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, clients,
     if (coded.kind === 'internal') {
       logger.error({ err: coded.cause ?? coded, requestId: request.id, method: request.method, url: request.url }, coded.message);
     }
+    // Of what is no route, and of what is only looked at, there is nothing to trace.
+    if (request.method === 'POST' && request.routeOptions.url !== undefined) traces?.failed(originOf(request), reply.elapsedTime, coded);
     const path = pathIn(request.url);
     const answer = protocolOf(path).encodeError(coded, { requestId: request.id, method: request.method, path });
     // Fastify says so on its own behind a body that was refused.
@@ -272,7 +301,7 @@ export function createHttpServer({ logger, protocols, requestArrivalMs, clients,
   });
 
   const routes = protocols.flatMap((protocol) => protocol.routes);
-  const parts = { lingering, clients, intake, onInference };
+  const parts = { lingering, clients, intake, onInference, traces };
   app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>

@@ -91,8 +91,8 @@ describe('loadConfig', () => {
   it('reads every setting alike from each source', () => {
     const sample = fc.constantFrom(...SETTINGS).chain((setting) => {
       if (setting.kind === 'boolean') return fc.tuple(fc.constant(setting), fc.boolean());
-      // A share is of one: its default is a fraction.
-      const isShare = typeof setting.default === 'number' && !Number.isInteger(setting.default);
+      // A share is of one: its default is a fraction, or its name says so.
+      const isShare = setting.name.endsWith('Ratio') || (typeof setting.default === 'number' && !Number.isInteger(setting.default));
       if (setting.kind === 'number') return fc.tuple(fc.constant(setting), fc.integer({ min: 1, max: isShare ? 1 : 65_535 }));
       // Those of these groups are choices, or have a form.
       const isChoice = ['logging', 'warmUp', 'clients', 'devices'].includes(setting.path[0]!);
