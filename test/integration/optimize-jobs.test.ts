@@ -159,10 +159,11 @@ describe('optimization jobs', () => {
     expect(published).toEqual({ model: 'small', version: 1 });
   });
 
-  it('refuse int8 where its ranges cost too much, by a test that says so', async () => {
+  it('make smaller files of an ONNX model, and refuse int8 where its ranges cost too much', async () => {
     const { address } = await runningServer(['digits']);
     const jobs = jobsOf(address);
-    const techniques = ['int8', { kind: 'int8', perChannel: false, calibration: 'percentile', percentile: 50 }];
+    const narrow = { kind: 'int8', perChannel: false, calibration: 'percentile', percentile: 50, leastSignalToNoise: 0 };
+    const techniques = ['int8', narrow, 'int8-dynamic', 'float16', 'weights-int8', { kind: 'cluster', clusters: 64 }];
     const { id } = await jobs.submit({ model: 'digits', techniques, limits: { accuracyDrop: 0.005, slowdown: SLOWDOWN }, publish: false });
     const { variants } = (await jobs.ended(id)).result as OptimizeResult;
     expect(variants[0]).toMatchObject({ verdict: 'accepted' });
@@ -171,6 +172,16 @@ describe('optimization jobs', () => {
     const { comparison } = variants[1]!.measurement!;
     expect(comparison.accuracyDrop).toBeGreaterThan(0.02);
     expect(comparison.pValue).toBeLessThan(1e-6);
+    const ratios = variants.slice(2).map(({ techniques: [technique], verdict, measurement }) => {
+      expect(verdict).toBe('accepted');
+      return [technique!.kind, Math.round(measurement!.sizeRatio)];
+    });
+    expect(ratios).toEqual([
+      ['int8-dynamic', 3],
+      ['float16', 2],
+      ['weights-int8', 4],
+      ['cluster', 4],
+    ]);
   });
 
   it('go on with the other variants when the process of one is killed', async () => {

@@ -4,6 +4,9 @@ import { z } from 'zod';
  * What may be done to a model, and in which order. What each does is in `child/optimize/techniques`.
  */
 
+const perChannel = z.boolean().default(true).describe('A scale for each channel of the weights, or one for each tensor.');
+const reduceRange = z.boolean().default(false).describe('7 bits for weights, for processors that add two products in 16 bits.');
+
 /** The techniques with their options; each may be given by its name alone. */
 export const techniqueSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('compile') }).describe('A TF.js layers model becomes one ONNX graph.'),
@@ -15,12 +18,29 @@ export const techniqueSchema = z.discriminatedUnion('kind', [
         .default('minmax')
         .describe('How ranges of values are chosen on the calibration rows.'),
       percentile: z.number().min(50).max(100).default(99.99).describe('Percent of the values that `percentile` keeps.'),
-      perChannel: z.boolean().default(true).describe('A scale for each channel of the weights, or one for each tensor.'),
-      reduceRange: z.boolean().default(false).describe('7 bits for weights, for processors that add two products in 16 bits.'),
+      perChannel,
+      reduceRange,
+      leastSignalToNoise: z
+        .number()
+        .min(0)
+        .max(1_000)
+        .default(20)
+        .describe('In decibels: what 8 bits would hide more of computes with floats. 0 makes integers of everything.'),
     })
     .describe(
       'Static quantization: weights and values are 8-bit integers, and ONNX Runtime computes with them. TF.js layers models are compiled first.',
     ),
+  z
+    .strictObject({ kind: z.literal('int8-dynamic'), perChannel, reduceRange })
+    .describe('Products of matrices with 8-bit integers whose ranges are found at each run; nothing is calibrated, convolutions stay.'),
+  z.strictObject({ kind: z.literal('float16') }).describe('Weights of ONNX models stored as FP16, computed with as FP32.'),
+  z.strictObject({ kind: z.literal('weights-int8'), perChannel }).describe('Weights of ONNX models stored as int8, computed with as FP32.'),
+  z
+    .strictObject({
+      kind: z.literal('cluster'),
+      clusters: z.int().min(2).max(65_536).default(32).describe('Different numbers that each tensor of weights is left with.'),
+    })
+    .describe('Weights of ONNX models become a few different numbers; computed with as FP32. The files pack well.'),
   z
     .strictObject({ kind: z.enum(['weights-uint8', 'weights-uint16', 'weights-float16']) })
     .describe('The files of a TF.js model hold fewer bits for each weight; it computes with FP32 as before.'),
@@ -69,6 +89,10 @@ export const PLACES: Readonly<Record<TechniqueKind, Place>> = {
   'prune-weights': { stage: 20, group: 'sparsity' },
   compile: FORM,
   int8: FORM,
+  'int8-dynamic': FORM,
+  float16: FORM,
+  'weights-int8': FORM,
+  cluster: FORM,
   'weights-uint8': FORM,
   'weights-uint16': FORM,
   'weights-float16': FORM,
@@ -77,7 +101,7 @@ export const PLACES: Readonly<Record<TechniqueKind, Place>> = {
 export const TECHNIQUE_KINDS = Object.keys(PLACES) as [TechniqueKind, ...TechniqueKind[]];
 
 /** Techniques for ONNX models: TF.js layers models are compiled before. */
-export const NEEDS_ONNX: ReadonlySet<TechniqueKind> = new Set(['int8']);
+export const NEEDS_ONNX: ReadonlySet<TechniqueKind> = new Set(['int8', 'int8-dynamic', 'float16', 'weights-int8', 'cluster']);
 
 /** `{"kind":"int8"}` for `int8`, with every default. */
 export function techniqueOf(asked: TechniqueKind | z.input<typeof techniqueSchema>): Technique {
