@@ -8,6 +8,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./native/native-command.ts')).nativeCommand,
   },
   {
+    name: 'optimize',
+    summary: 'have a server make a version smaller and faster',
+    load: async () => (await import('./optimize/optimize-command.ts')).optimizeCommand,
+  },
+  {
     name: 'package',
     summary: 'sign and verify packages of models',
     load: async () => (await import('./package/package-command.ts')).packageCommand,

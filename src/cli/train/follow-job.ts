@@ -1,9 +1,9 @@
-import type { TrainingApi, TrainJob } from './api.ts';
+import type { JobsApi, TrainJob } from '../jobs/api.ts';
 import { after, startOf } from './progress.ts';
 import type { Report } from './report.ts';
 
 /** Shows a job until it has ended. @returns how it ended; undefined when we were interrupted first. */
-export async function followJob(api: TrainingApi, id: string, report: Report, interrupted: AbortSignal): Promise<TrainJob | undefined> {
+export async function followJob(api: JobsApi, id: string, report: Report, interrupted: AbortSignal): Promise<TrainJob | undefined> {
   const { spec } = await api.describe(id);
   let progress = startOf(spec.epochs);
   for await (const event of api.events(id, interrupted)) {

@@ -1,4 +1,4 @@
-import type { JobEvent } from './event-stream.ts';
+import type { JobEvent } from '../jobs/event-stream.ts';
 
 /** How far a training is; built up from its events. */
 export interface Progress {

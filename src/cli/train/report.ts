@@ -1,6 +1,6 @@
 import type { Terminal } from '../command.ts';
-import type { TrainJob } from './api.ts';
-import type { JobEvent } from './event-stream.ts';
+import type { TrainJob } from '../jobs/api.ts';
+import type { JobEvent } from '../jobs/event-stream.ts';
 import { plotOf } from './loss-plot.ts';
 import { epochLine, type Progress, progressLine } from './progress.ts';
 

@@ -1,10 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { hasCode } from '../../errors/has-code.ts';
-import { messageOf } from '../../errors/slipway-error.ts';
 import { type Command, type Terminal, UsageError } from '../command.ts';
-import { createApi, type TrainingApi, type TrainJob } from './api.ts';
+import { createApi, type JobsApi, type TrainJob } from '../jobs/api.ts';
+import { checkedServer, DEFAULT_SERVER, EXIT_INTERRUPTED, headersOf, readSpec } from '../jobs/arguments.ts';
 import { followJob } from './follow-job.ts';
 import { createReport, type Report } from './report.ts';
 
@@ -31,12 +30,6 @@ uploaded first, unless the same data is there already.
 Ctrl-C leaves a job of a server to itself and says how to cancel it; a training on this machine is cancelled.
 The exit status is 0 when the job has succeeded, 1 when it has not, 2 for arguments that are not understood.
 `;
-
-/** As shells say that Ctrl-C has ended a program. */
-const EXIT_INTERRUPTED = 130;
-
-/** Where `--follow` and `--cancel` look when nothing is said. */
-const DEFAULT_SERVER = 'http://localhost:8080';
 
 const OPTIONS = {
   server: { type: 'string' },
@@ -65,39 +58,6 @@ function parse(args: readonly string[]) {
   return { ...values, asksServer, specFile: positionals[0] };
 }
 
-function headersOf(given: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const colon = text.indexOf(':');
-      if (colon < 1) throw new UsageError(`--header takes NAME:VALUE, not ${text}`);
-      return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()];
-    }),
-  );
-}
-
-function checkedServer(text: string): string {
-  const url = URL.parse(text);
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
-  throw new UsageError(`--server takes an address such as ${DEFAULT_SERVER}, not ${text}`);
-}
-
-async function readSpec(file: string): Promise<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new Error(hasCode(error, 'ENOENT') ? `there is no file ${file}` : `${file}: ${messageOf(error)}`, { cause: error });
-  }
-  let spec: unknown;
-  try {
-    spec = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${file} is not JSON: ${messageOf(error)}`, { cause: error });
-  }
-  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) throw new Error(`${file} must be a JSON object`);
-  return spec as Record<string, unknown>;
-}
-
 /** The path of a dataset that is to be uploaded; undefined for one that is named. */
 async function dataOf(specFile: string, { dataset }: Readonly<Record<string, unknown>>): Promise<string | undefined> {
   if (typeof dataset !== 'string' || !/[/\\]/.test(dataset)) return undefined;
@@ -117,7 +77,7 @@ function nameOf(path: string): string {
 
 /** Uploads the data, if there is any to be, and submits the job; undefined when we were interrupted before it was. */
 async function submit(
-  api: TrainingApi,
+  api: JobsApi,
   spec: Readonly<Record<string, unknown>>,
   data: string | undefined,
   report: Report,

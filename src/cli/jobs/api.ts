@@ -19,12 +19,16 @@ class ApiError extends Error {
   }
 }
 
-/** A training job, as far as it is shown. */
-export interface TrainJob {
+/** What is known of a job of any kind. */
+export interface AnyJob {
   readonly id: string;
   readonly state: 'queued' | 'running' | 'cancelling' | 'cancelled' | 'failed' | 'succeeded';
   readonly reason: string;
   readonly error?: { readonly code: string };
+}
+
+/** A training job, as far as it is shown. */
+export interface TrainJob extends AnyJob {
   readonly spec: { readonly epochs: number };
   readonly metrics: Readonly<Record<string, number>>;
   readonly result?: {
@@ -40,11 +44,11 @@ export interface StoredDataset {
   readonly digest: string;
 }
 
-/** The routes of a server that training needs. Every function throws `ApiError`. */
-export interface TrainingApi {
-  submit(spec: unknown, signal: AbortSignal): Promise<TrainJob>;
-  describe(id: string): Promise<TrainJob>;
-  cancel(id: string): Promise<TrainJob>;
+/** The routes of a server that jobs of a kind need. Every function throws `ApiError`. */
+export interface JobsApi<J extends AnyJob = TrainJob> {
+  submit(spec: unknown, signal: AbortSignal): Promise<J>;
+  describe(id: string): Promise<J>;
+  cancel(id: string): Promise<J>;
   /** All that has happened to a job, and then what happens, until it has ended; connects again when the connection breaks. */
   events(id: string, signal: AbortSignal): AsyncIterable<JobEvent>;
   /**
@@ -57,6 +61,8 @@ export interface TrainingApi {
 export interface ApiOptions {
   /** E.g. `http://localhost:8080`. */
   readonly server: string;
+  /** The route of the kind of jobs. Default `/train-jobs`. */
+  readonly jobs?: string;
   /** Sent with each request, e.g. for a proxy in front of the server. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -80,7 +86,7 @@ async function* counted(content: Readable, onCount: (bytes: number) => void): As
   }
 }
 
-export function createApi({ server, headers: always }: ApiOptions): TrainingApi {
+export function createApi<J extends AnyJob = TrainJob>({ server, jobs = '/train-jobs', headers: always }: ApiOptions): JobsApi<J> {
   async function send(path: string, { method = 'GET', headers, body, signal }: Sent = {}): Promise<IncomingMessage> {
     const url = new URL(server.replace(/\/$/, '') + path);
     const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, { method, headers: { ...always, ...headers }, signal });
@@ -124,22 +130,22 @@ export function createApi({ server, headers: always }: ApiOptions): TrainingApi 
 
   return {
     submit: (spec, signal) =>
-      json('/train-jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(spec), signal }),
-    describe: (id) => json(`/train-jobs/${encodeURIComponent(id)}`),
-    cancel: (id) => json(`/train-jobs/${encodeURIComponent(id)}/cancel`, { method: 'POST' }),
+      json(jobs, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(spec), signal }),
+    describe: (id) => json(`${jobs}/${encodeURIComponent(id)}`),
+    cancel: (id) => json(`${jobs}/${encodeURIComponent(id)}/cancel`, { method: 'POST' }),
     async *events(id, signal) {
       let last = 0;
       for (let tries = 0; ;) {
         try {
           const headers = { 'last-event-id': String(last) };
-          const stream = await send(`/train-jobs/${encodeURIComponent(id)}/events`, { headers, signal });
+          const stream = await send(`${jobs}/${encodeURIComponent(id)}/events`, { headers, signal });
           for await (const event of parseEventStream(stream)) {
             last = event.id;
             tries = 0;
             yield event;
           }
           // A server that stops ends the stream as well, and the job goes on after its next start.
-          const { state } = await json<TrainJob>(`/train-jobs/${encodeURIComponent(id)}`);
+          const { state } = await json<J>(`${jobs}/${encodeURIComponent(id)}`);
           if (state === 'succeeded' || state === 'failed' || state === 'cancelled') return;
         } catch (error) {
           if (signal.aborted) return;

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** Something that happened to a job; see `GET /train-jobs/{id}/events`. */
+/** Something that happened to a job; see `GET /train-jobs/{id}/events` and its like. */
 export interface JobEvent {
   readonly id: number;
   readonly type: string;
