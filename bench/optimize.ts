@@ -1,7 +1,7 @@
 /**
  * Optimization jobs on the digits model: the table of variants, each measured by the job beside its parent on digits that it
  * never saw. LeNet is taken as the TF.js layers model (pruning needs layers) and as the bundled ONNX model.
- * Usage: node bench/optimize.ts [epochs=10] [technique,technique,…]
+ * Usage: node bench/optimize.ts [epochs=20] [technique,technique,…]
  */
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,12 +13,12 @@ import type { OptimizeResult, ParentMeasurement, VariantRow } from '../src/jobs/
 import { ROOT } from './lib/digits.ts';
 import { startServer, untilReady } from './lib/processes.ts';
 
-const epochs = Number(process.argv[2] ?? 10);
+const epochs = Number(process.argv[2] ?? 20);
 const PRUNE = (share: number, options: object) => ({ kind: 'prune-filters', share, ...options });
 /** All but the second convolution. */
 const LAYERS = ['conv2d_1', 'dense_6', 'dense_7'];
 const TECHNIQUES: readonly unknown[] = process.argv[3]?.split(',') ?? [
-  PRUNE(0.5, { layers: LAYERS }),
+  PRUNE(0.67, { layers: LAYERS }),
   PRUNE(0.5, {}),
   PRUNE(0.5, { scope: 'global' }),
   'compile',

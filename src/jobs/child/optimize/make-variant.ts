@@ -6,8 +6,8 @@ import { readVersionFolder, readVersionManifest } from '../../../packages/read-v
 import type { LayerReport, Made } from '../../optimization/result.ts';
 import { NEEDS_ONNX, type Technique } from '../../optimization/techniques.ts';
 import { copyBeside } from './beside-model.ts';
-import type { ApplyTechnique, TechniqueMeans } from './technique.ts';
-import { APPLY } from './techniques/table.ts';
+import type { TechniqueMeans } from './technique.ts';
+import { loadTechnique } from './techniques/table.ts';
 
 export interface MakeOptions extends TechniqueMeans {
   /** The version that the techniques are done to, one after the other. */
@@ -44,7 +44,7 @@ export async function makeVariant({ source, techniques, target, ...means }: Make
     await rm(step, { recursive: true, force: true });
     await copyBeside(from, step);
     const { format, manifest } = await readVersionFolder(from);
-    const apply = APPLY[technique.kind] as ApplyTechnique;
+    const apply = await loadTechnique(technique.kind);
     const applied = await apply(technique, { folder: from, format, manifest }, { ...means, target: step });
     if ((await detectFormat(step)) !== format) await forgetEngine(step);
     if (from !== source) await rm(from, { recursive: true, force: true });

@@ -4,7 +4,6 @@ import { loadModel } from '../../../engines/engines.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { ModelFormat } from '../../../packages/formats.ts';
 import { readVersionFolder } from '../../../packages/read-version.ts';
-import { compileVersion } from '../compile/compile-version.ts';
 
 export interface ServeOptions {
   /** As the setting `compiler.enabled`. */
@@ -29,6 +28,8 @@ export async function loadServed(folder: string, { compiles, threads, scratch }:
   };
   if (format !== 'tfjs-layers' || !compiles || manifest.engine === 'tfjs') return open(folder, format, manifest.engine, '');
   await mkdir(scratch, { recursive: true });
+  // It holds the compiled form to tfjs, which takes a while to load.
+  const { compileVersion } = await import('../compile/compile-version.ts');
   try {
     await compileVersion({ folder, target: scratch, threads });
   } catch (error) {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { type JobEvent, parseEventStream } from '../../../../src/cli/train/event-stream.ts';
+import { type JobEvent, parseEventStream } from '../../../../src/cli/jobs/event-stream.ts';
 import { after, epochLine, progressLine, startOf } from '../../../../src/cli/train/progress.ts';
 
 async function parsed(...chunks: readonly string[]): Promise<JobEvent[]> {

@@ -31,6 +31,10 @@ async function sensitivities(
   const whole = await calibrationAccuracy(folder);
   const reports: LayerReport[] = [];
   for (const report of layers) {
+    if (report.after === report.before) {
+      reports.push(report);
+      continue;
+    }
     const probe = `${target}.probe`;
     const alone = pruneChannels(model, { share: technique.share, scope: 'layer', layers: [report.layer] });
     try {
