@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { expired, type Intake } from '../../inference/intake.ts';
-import type { OnInference, PhaseTimes } from '../../inference/types.ts';
+import type { OnInference } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { RequestOrigin, RequestTraces } from '../../observability/tracing.ts';
 import { CACHE_HEADER } from '../cache-header.ts';
@@ -17,6 +17,7 @@ import { refuseMalformed } from './malformed-request.ts';
 import { fastifyPath, pathPattern } from './path.ts';
 import { mediaTypeOf, RequestContext } from './request-context.ts';
 import type { HttpProtocol, RouteAnswer, RouteDefinition } from './route.ts';
+import { serverTiming } from './server-timing.ts';
 import { askForBody, createLingering, type Lingering } from './unread-body.ts';
 
 export interface HttpServerOptions {
@@ -95,24 +96,6 @@ function sendAnswer(request: FastifyRequest, reply: FastifyReply, answer: RouteA
   if (answer.contentType !== undefined) reply.header('content-type', answer.contentType);
   if (answer.headers !== undefined) reply.headers(answer.headers);
   return reply.send(answer.payload);
-}
-
-/** To the microsecond. */
-function milliseconds(ms: number): number {
-  return Math.round(ms * 1_000) / 1_000;
-}
-
-/** `Server-Timing` (W3C) tells a client where its time went, in milliseconds. */
-function serverTiming(decodeMs: number, { queueMs, computeMs, totalMs, cache }: PhaseTimes, encodeMs: number): string {
-  const transferMs = totalMs - queueMs - computeMs - (cache?.ms ?? 0);
-  const cached = cache === undefined ? '' : `, cache;desc=${cache.outcome};dur=${milliseconds(cache.ms)}`;
-  const atEnds = `encode;dur=${milliseconds(encodeMs)}, total;dur=${milliseconds(decodeMs + totalMs + encodeMs)}`;
-  // What did not run has no time of a run.
-  if (cache !== undefined && cache.outcome !== 'miss') return `decode;dur=${milliseconds(decodeMs)}${cached}, ${atEnds}`;
-  return (
-    `decode;dur=${milliseconds(decodeMs)}${cached}, queue;dur=${milliseconds(queueMs)}, compute;dur=${milliseconds(computeMs)}, ` +
-    `transfer;dur=${milliseconds(transferMs)}, ${atEnds}`
-  );
 }
 
 /**
