@@ -11,6 +11,9 @@ export interface GradientTask {
   readonly outputs: readonly string[];
 }
 
+/** What a thread is sent: a task, or that no more will come. */
+export type GradientRequest = GradientTask | 'close';
+
 export type GradientReply = { readonly results: NamedTensors } | { readonly error: EncodedError };
 
 const port = parentPort!;
@@ -19,7 +22,17 @@ const opening = openGradientSession(workerData as GradientSessionOptions);
 // The first task tells.
 opening.catch(() => undefined);
 
-port.on('message', ({ weights, inputs, outputs }: GradientTask) => {
+/** Lets the thread end by itself. To end it from outside while ONNX Runtime's binding is called ends the whole process. */
+function close(): void {
+  void opening
+    .then((session) => session.dispose())
+    .catch(() => undefined)
+    .then(() => port.close());
+}
+
+port.on('message', (request: GradientRequest) => {
+  if (request === 'close') return close();
+  const { weights, inputs, outputs } = request;
   void opening
     .then((session) => session.run(weights, inputs, outputs))
     .then(

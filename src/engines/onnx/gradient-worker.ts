@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { decodeError } from '../../errors/encode.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { GradientSession, GradientSessionOptions } from './gradient-session.ts';
-import type { GradientReply, GradientTask } from './gradient-thread.ts';
+import type { GradientReply, GradientRequest, GradientTask } from './gradient-thread.ts';
 
 /** TypeScript when run from source, JavaScript when compiled. */
 const PROGRAM = new URL(`./gradient-thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
@@ -51,7 +52,12 @@ export function startGradientWorker(options: GradientSessionOptions): Pick<Gradi
       return answer.promise;
     },
     async dispose() {
-      await worker.terminate();
+      if (ended !== undefined) return;
+      worker.ref();
+      const exit = once(worker, 'exit');
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's, not a window's
+      worker.postMessage('close' satisfies GradientRequest);
+      await exit;
     },
   };
 }
