@@ -89,7 +89,7 @@ export async function recognizerSubject(folder: string, words: number): Promise<
   copyFileSync(join(assets, 'ch_PP-OCRv4_rec_infer.onnx'), join(folder, 'model.onnx'));
   const characters = ['', ...readFileSync(join(assets, 'ppocr_keys_v1.txt'), 'utf8').trimEnd().split('\n'), ' '];
   const calibrated = await renderedWords(WORDS_CALIBRATED, 1);
-  const judged = await renderedWords(words, 2);
+  const judged = await renderedWords(words, 3);
   const batchesOf = (all: typeof judged): NamedTensors[] =>
     Array.from({ length: Math.ceil(all.length / BATCH) }, (_batch, at) => wordTensors('x', all.slice(at * BATCH, (at + 1) * BATCH)));
   return {

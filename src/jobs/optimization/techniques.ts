@@ -15,16 +15,21 @@ export const techniqueSchema = z.discriminatedUnion('kind', [
       kind: z.literal('int8'),
       calibration: z
         .enum(['minmax', 'percentile', 'entropy'])
-        .default('minmax')
+        .default('percentile')
         .describe('How ranges of values are chosen on the calibration rows.'),
       percentile: z.number().min(50).max(100).default(99.99).describe('Percent of the values that `percentile` keeps.'),
       perChannel,
       reduceRange,
+      operators: z
+        .array(z.enum(['Conv', 'Gemm', 'MatMul']))
+        .min(1)
+        .default(['Conv', 'Gemm', 'MatMul'])
+        .describe('Operators that compute with integers. Convolutions of few channels are faster as floats.'),
       leastSignalToNoise: z
         .number()
         .min(0)
         .max(1_000)
-        .default(20)
+        .default(25)
         .describe('In decibels: what 8 bits would hide more of computes with floats. 0 makes integers of everything.'),
     })
     .describe(
@@ -38,7 +43,7 @@ export const techniqueSchema = z.discriminatedUnion('kind', [
   z
     .strictObject({
       kind: z.literal('cluster'),
-      clusters: z.int().min(2).max(65_536).default(32).describe('Different numbers that each tensor of weights is left with.'),
+      clusters: z.int().min(2).max(65_536).default(256).describe('Different numbers that each tensor of weights is left with.'),
     })
     .describe('Weights of ONNX models become a few different numbers; computed with as FP32. The files pack well.'),
   z

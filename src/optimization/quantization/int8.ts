@@ -31,7 +31,7 @@ export interface Int8Options {
   readonly operators?: readonly WeightedOperator[];
   /**
    * A node computes with floats where 8 bits would leave the variance of its input or output so few decibels above the
-   * rounding. Default 20; 0 makes integers of everything.
+   * rounding. Default 25; 0 makes integers of everything.
    */
   readonly leastSignalToNoise?: number;
 }
@@ -189,7 +189,7 @@ export async function int8(input: CalibratedInput, options: Int8Options = {}): P
   const statistics = await measureValues(model, [...new Set(first.values.values())], input, calibration);
   /** What has another owner now had the scale of the first one, which fits it as well. */
   const statisticsOf = (name: string): ValueStatistics => statistics.get(name) ?? statistics.get(first.values.get(name)!)!;
-  const least = options.leastSignalToNoise ?? 20;
+  const least = options.leastSignalToNoise ?? 25;
   const excluded = new Map<OnnxNode, string>();
   for (const { node, output } of first.weighted) {
     const worst = Math.min(...[node.inputs[0]!, output ?? node.inputs[0]!].map((name) => signalToNoise(statisticsOf(name))));

@@ -130,7 +130,7 @@ export function storeRemaining(graph: OnnxGraph): void {
 }
 
 export interface ClusterOptions {
-  /** Different numbers that each tensor of weights is left with, 2 to 65,536. Default 32. */
+  /** Different numbers that each tensor of weights is left with, 2 to 65,536. Default 256. */
   readonly clusters?: number;
 }
 
@@ -142,7 +142,7 @@ const BYTE_VALUES = 256;
  * Zeros, of pruning, stay zeros.
  * @throws SlipwayError TECHNIQUE_INAPPLICABLE for a model without FP32 weights; INVALID_MODEL
  */
-export function cluster(input: TechniqueInput, { clusters = 32 }: ClusterOptions = {}): Promise<TechniqueReport> {
+export function cluster(input: TechniqueInput, { clusters = 256 }: ClusterOptions = {}): Promise<TechniqueReport> {
   return storeWeights(input, (writer, name, { shape, data }) => {
     if (!data.every(Number.isFinite)) return 'a number is infinite or none';
     const { centroids, places } = clusterValues(data, clusters);
