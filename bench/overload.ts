@@ -22,6 +22,8 @@ const DEADLINE_MS = 200;
 const OVERLOAD = 3;
 const CALM = 0.7;
 const CLOSED_LOOPS = [32, 128];
+/** As many as carry three times the capacity of most, when each answer takes its 200 ms. */
+const CONNECTIONS = 4_096;
 
 /** One model's request, or the same for the baseline, which takes what it is asked for all the same. */
 function requestOf(model: string): Buffer {
@@ -45,14 +47,14 @@ interface Run {
 const answered = ({ outcomes, seconds }: PhaseResult): number => (outcomes['200'] ?? 0) / seconds;
 
 async function measure(server: BenchServer, request: Buffer): Promise<Run> {
-  const options = { port: server.port, request, deadlineMs: DEADLINE_MS, maxConnections: 8_192 };
+  const options = { port: server.port, request, deadlineMs: DEADLINE_MS, maxConnections: CONNECTIONS };
   const closed = CLOSED_LOOPS.map((connections) => ({ durationMs: durationMs / 2, load: { connections } }));
   const capacity = Math.max(...(await steadyLoad({ ...options, connections: 128, phases: closed })).map(answered));
   const before = resident(server);
   let most = before;
   const sampling = setInterval(() => (most = Math.max(most, resident(server))), 100);
   const phases = [CALM, OVERLOAD, CALM].map((share) => ({ durationMs, load: { requestsPerSecond: share * capacity } }));
-  const [calm, overload, after] = await steadyLoad({ ...options, connections: 512, phases });
+  const [calm, overload, after] = await steadyLoad({ ...options, connections: CONNECTIONS, phases });
   clearInterval(sampling);
   return { capacity, calm: calm!, overload: overload!, after: after!, before, most };
 }
