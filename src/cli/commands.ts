@@ -14,7 +14,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'package',
-    summary: 'sign and verify packages of models',
+    summary: 'sign, verify, import and export packages of models',
     load: async () => (await import('./package/package-command.ts')).packageCommand,
   },
   {

@@ -1,7 +1,8 @@
-import { cp, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { slipway } from '../helpers/cli.ts';
+import { runningServer } from '../helpers/running-server.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 
 describe('slipway as a command', () => {
@@ -46,5 +47,44 @@ describe('slipway package verify', () => {
     expect(status).toBe(1);
     expect(out).toContain(`${good}: onnx`);
     expect(err).toMatch(/changed: DIGEST_MISMATCH: model\.onnx has the SHA-256 [^\n]*\n.*none: ENOENT/s);
+  });
+});
+
+describe('slipway package export and import', () => {
+  it('take a version from one server to another, to the same bytes', async () => {
+    const [from, to] = [await runningServer(['digits']), await runningServer([])];
+    const folder = await temporaryFolder();
+    const run = (...args: string[]): ReturnType<typeof slipway> => slipway(['package', ...args], { cwd: folder });
+    expect(await run('export', 'digits', '--server', from.address)).toMatchObject({
+      status: 0,
+      err: '',
+      out: /^digits-1\.slip: version 1 of digits/,
+    });
+    const imported = await run('import', 'digits-1.slip', '--model', 'copied', '--version', '7', '--server', to.address);
+    expect(imported).toEqual({ status: 0, err: '', out: 'copied version 7 is ready\n' });
+    expect(await run('export', 'copied/7', '--out', 'again.slip', '--server', to.address)).toMatchObject({ status: 0 });
+    const [one, other] = await Promise.all(['digits-1.slip', 'again.slip'].map((name) => readFile(join(folder, name))));
+    expect(other!.equals(one!)).toBe(true);
+    // A folder, and what one server has kept, are as good.
+    expect(await run('import', join(from.models, 'digits/1'), '--model', 'copied', '--server', to.address)).toMatchObject({
+      out: /version 8 is ready/,
+    });
+    expect(await run('export', 'copied', '--format', 'tar', '--server', to.address)).toMatchObject({ out: /^copied-8\.tar\.gz: / });
+
+    const refusals = await Promise.all([
+      run('export', 'nothing', '--server', to.address),
+      run('import', 'digits-1.slip', '--model', 'copied', '--version', '7', '--server', to.address),
+      run('import', 'digits-1.slip', '--model', 'x', '--server', 'http://127.0.0.1:1'),
+      run('import', 'digits-1.slip', '--server', to.address),
+      run('export', 'copied', '--format', 'zip', '--server', to.address),
+    ]);
+    expect(refusals.map(({ status, err }) => [status, err])).toEqual([
+      [1, /^slipway package: MODEL_NOT_FOUND: /],
+      [1, /^slipway package: VERSION_EXISTS: /],
+      [1, /^slipway package: There is no answer from http:\/\/127\.0\.0\.1:1: /],
+      [2, /--model names the model/],
+      [2, /--format is one of slip, tar, onnx/],
+    ]);
+    expect((await readdir(folder)).toSorted()).toEqual(['again.slip', 'copied-8.tar.gz', 'digits-1.slip']);
   });
 });

@@ -1,23 +1,8 @@
-import { type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '../../errors/slipway-error.ts';
+import { ApiError, createServerClient, type ServerAddress } from '../server-client.ts';
 import { contentOf } from './dataset-content.ts';
 import { type JobEvent, parseEventStream } from './event-stream.ts';
-
-/** What a server answered instead of what was asked for, or that there is none. */
-class ApiError extends Error {
-  /** The code of the error; undefined when no server answered. */
-  readonly code: string | undefined;
-
-  constructor(message: string, code?: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /** What is known of a job of any kind. */
 export interface AnyJob {
@@ -58,20 +43,9 @@ export interface JobsApi<J extends AnyJob = TrainJob> {
   upload(path: string, name: string, onSent: (bytes: number, total: number) => void, signal: AbortSignal): Promise<StoredDataset>;
 }
 
-export interface ApiOptions {
-  /** E.g. `http://localhost:8080`. */
-  readonly server: string;
+export interface ApiOptions extends ServerAddress {
   /** The route of the kind of jobs. Default `/train-jobs`. */
   readonly jobs?: string;
-  /** Sent with each request, e.g. for a proxy in front of the server. */
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-interface Sent {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Readable | string;
-  readonly signal?: AbortSignal;
 }
 
 /** Tries in a row to get a broken stream of events back, and the wait before each, in milliseconds. */
@@ -86,38 +60,8 @@ async function* counted(content: Readable, onCount: (bytes: number) => void): As
   }
 }
 
-export function createApi<J extends AnyJob = TrainJob>({ server, jobs = '/train-jobs', headers: always }: ApiOptions): JobsApi<J> {
-  async function send(path: string, { method = 'GET', headers, body, signal }: Sent = {}): Promise<IncomingMessage> {
-    const url = new URL(server.replace(/\/$/, '') + path);
-    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, { method, headers: { ...always, ...headers }, signal });
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      request.once('response', resolve).once('error', reject);
-    });
-    // A server that refuses a body answers before it has come as a whole; what then breaks is of no interest.
-    if (typeof body === 'object') pipeline(body, request).catch(() => {});
-    else request.end(body);
-    const answer = await answered.catch((error: unknown) => {
-      signal?.throwIfAborted();
-      const { code } = error as NodeJS.ErrnoException;
-      throw new ApiError(`There is no answer from ${server}: ${messageOf(error) || (code ?? 'the connection failed')}.`);
-    });
-    if (answer.statusCode! < 300) return answer;
-    throw await errorOf(answer);
-  }
-
-  async function errorOf(answer: IncomingMessage): Promise<ApiError> {
-    const text = (await buffer(answer)).toString();
-    try {
-      const { error } = JSON.parse(text) as { error: { code: string; message: string } };
-      return new ApiError(`${error.code}: ${error.message}`, error.code);
-    } catch {
-      return new ApiError(`${server} answered with the status ${answer.statusCode}; is it a Slipway server?`);
-    }
-  }
-
-  async function json<T>(path: string, sent?: Sent): Promise<T> {
-    return JSON.parse((await buffer(await send(path, sent))).toString()) as T;
-  }
+export function createApi<J extends AnyJob = TrainJob>({ jobs = '/train-jobs', ...address }: ApiOptions): JobsApi<J> {
+  const { send, json } = createServerClient(address);
 
   async function find(name: string, signal: AbortSignal): Promise<StoredDataset | undefined> {
     try {

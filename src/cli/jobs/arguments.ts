@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { hasCode } from '../../errors/has-code.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
-import { UsageError } from '../command.ts';
 
 /*
  * What the commands that have jobs done take alike.
@@ -9,27 +8,6 @@ import { UsageError } from '../command.ts';
 
 /** As shells say that Ctrl-C has ended a program. */
 export const EXIT_INTERRUPTED = 130;
-
-/** Where `--follow` and `--cancel` look when nothing is said. */
-export const DEFAULT_SERVER = 'http://localhost:8080';
-
-/** `NAME:VALUE`, each. @throws UsageError */
-export function headersOf(given: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const colon = text.indexOf(':');
-      if (colon < 1) throw new UsageError(`--header takes NAME:VALUE, not ${text}`);
-      return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()];
-    }),
-  );
-}
-
-/** @throws UsageError */
-export function checkedServer(text: string): string {
-  const url = URL.parse(text);
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
-  throw new UsageError(`--server takes an address such as ${DEFAULT_SERVER}, not ${text}`);
-}
 
 /** A JSON object in a file. @throws Error with a line for the person who named it */
 export async function readSpec(file: string): Promise<Record<string, unknown>> {

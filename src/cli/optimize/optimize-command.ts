@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { type Command, type Terminal, UsageError } from '../command.ts';
 import { type AnyJob, createApi, type JobsApi } from '../jobs/api.ts';
-import { checkedServer, DEFAULT_SERVER, EXIT_INTERRUPTED, headersOf, readSpec } from '../jobs/arguments.ts';
+import { EXIT_INTERRUPTED, readSpec } from '../jobs/arguments.ts';
+import { checkedServer, DEFAULT_SERVER, headersOf } from '../server-arguments.ts';
 import { nameOf, type ShownParent, type ShownVariant, variantTable } from './variant-table.ts';
 
 const USAGE = `Usage: slipway optimize SPEC.json [options]

@@ -3,7 +3,8 @@ import { basename, dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Command, type Terminal, UsageError } from '../command.ts';
 import { createApi, type JobsApi, type TrainJob } from '../jobs/api.ts';
-import { checkedServer, DEFAULT_SERVER, EXIT_INTERRUPTED, headersOf, readSpec } from '../jobs/arguments.ts';
+import { EXIT_INTERRUPTED, readSpec } from '../jobs/arguments.ts';
+import { checkedServer, DEFAULT_SERVER, headersOf } from '../server-arguments.ts';
 import { followJob } from './follow-job.ts';
 import { createReport, type Report } from './report.ts';
 
