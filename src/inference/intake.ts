@@ -35,8 +35,9 @@ export interface Intake {
    * refusal costs a fraction of an answer, and those that are let in are answered within a few of them. A single long round is
    * no overload, and the first one that needs no refusal ends it.
    * @param timeoutMs that its client waits, the server's limit when undefined.
+   * @param applies asked last: whether the request is one that can be refused so. One that can't counts for nothing here.
    */
-  busy(timeoutMs: number | undefined): SlipwayError | undefined;
+  busy(timeoutMs: number | undefined, applies?: () => boolean): SlipwayError | undefined;
   /**
    * Lets a request in.
    * @returns to be called at its end; undefined when that need not be known.
@@ -59,13 +60,14 @@ export function createIntake({ lateness, quotas, busyShare, requestTimeoutMs, on
     return latest;
   }
 
-  function busy(timeoutMs = requestTimeoutMs): SlipwayError | undefined {
+  function busy(timeoutMs = requestTimeoutMs, applies?: () => boolean): SlipwayError | undefined {
     const elapsedMs = lateness.elapsedMs();
     if (elapsedMs === 0 || busyShare === 0) return undefined;
     const { previousMs, round } = lateness;
     const mostMs = busyShare * Math.min(timeoutMs, requestTimeoutMs);
     if (elapsedMs <= mostMs * WHILE_BUSY) return undefined;
     if (busyRound < round - 1 && (elapsedMs <= mostMs || previousMs <= mostMs)) return undefined;
+    if (applies?.() === false) return undefined;
     busyRound = round;
     const error = refusal(elapsedMs);
     onRefused(error);

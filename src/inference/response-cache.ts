@@ -64,8 +64,8 @@ const ENTRY_BYTES = 1_000;
 /** Node's timers take no more. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Failures of the request that ran, which say nothing about an equal one. */
-const OWN_FAILURES: ReadonlySet<string> = new Set(['REQUEST_CANCELLED', 'DEADLINE_EXCEEDED', 'DEADLINE_UNREACHABLE']);
+/** Failures of the request that ran, which say nothing about an equal one: a full queue lets in by client and priority. */
+const OWN_FAILURES: ReadonlySet<string> = new Set(['REQUEST_CANCELLED', 'DEADLINE_EXCEEDED', 'DEADLINE_UNREACHABLE', 'QUEUE_FULL']);
 
 /** SHA-256 of all that an answer depends on; lengths come first, so that no two requests are written alike. */
 export function requestDigest(inputs: NamedTensors, outputs: readonly string[]): string {
@@ -85,9 +85,9 @@ export function requestDigest(inputs: NamedTensors, outputs: readonly string[]):
   return hash.digest('base64');
 }
 
-/** Tensors are often windows on a buffer of many requests: only what is theirs is kept. */
+/** Tensors are often windows on a buffer of many requests: only what is theirs is kept. A Buffer's `slice` would copy nothing. */
 function copyOf({ dtype, shape, data }: Tensor): Tensor {
-  return { dtype, shape, data: ArrayBuffer.isView(data) ? data.slice() : data.map((each) => each.slice()) };
+  return { dtype, shape, data: ArrayBuffer.isView(data) ? data.slice() : data.map((each) => new Uint8Array(each)) };
 }
 
 function bytesOf(outputs: NamedTensors): number {

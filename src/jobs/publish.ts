@@ -20,10 +20,16 @@ export interface PublishRequest {
   readonly label: string | undefined;
   /** A version folder; it is copied, and signed where the server has a key for that. */
   readonly packageFolder: string;
+  /** Asked right before, unless it is published already. */
+  readonly mayPublish?: () => boolean;
 }
 
-/** Publishes what a job has made, once. @throws SlipwayError as `Registry.publish` and `setLabel` */
-export type PublishOnce = (request: PublishRequest) => Promise<PublishedVersion>;
+/**
+ * Publishes what a job has made, once.
+ * @returns undefined when `mayPublish` said no
+ * @throws SlipwayError as `Registry.publish` and `setLabel`
+ */
+export type PublishOnce = (request: PublishRequest) => Promise<PublishedVersion | undefined>;
 
 export interface PublishingOptions {
   readonly registry: Registry;
@@ -45,9 +51,10 @@ export function createPublishOnce({ registry, incomingFolder, signingKey }: Publ
     return undefined;
   }
 
-  return async ({ jobId, model, label, packageFolder }) => {
+  return async ({ jobId, model, label, packageFolder, mayPublish = () => true }) => {
     let published = await publishedBy(jobId, model);
     if (published === undefined) {
+      if (!mayPublish()) return undefined;
       const folder = join(incomingFolder, randomUUID());
       await mkdir(incomingFolder, { recursive: true });
       try {

@@ -6,6 +6,7 @@ import { crc32 } from 'node:zlib';
 import { type Entry, getFileNameLowLevel, openPromise } from 'yauzl';
 import { entryParts, invalidEntry } from './entry-names.ts';
 import type { EntryWriter } from './entry-writer.ts';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 
 /** The upper half of a zip entry's external attributes is its Unix mode; these bits are its file type. */
 const FILE_TYPE_MASK = 0o170000;
@@ -55,11 +56,28 @@ export interface Zip {
   close(): void;
 }
 
+/** What yauzl says of a file that is no zip, or a damaged one; errors of the system stay what they are. */
+function unreadable(error: unknown): unknown {
+  if (error instanceof SlipwayError || (error instanceof Error && 'syscall' in error)) return error;
+  return new SlipwayError('INVALID_ARCHIVE', `The zip archive is damaged: ${messageOf(error).replace(/\.$/, '')}.`, { cause: error });
+}
+
+/** @throws SlipwayError INVALID_ARCHIVE for what is no zip */
 export async function openZip(path: string): Promise<Zip> {
-  const archive = await openPromise(path, { autoClose: false, lazyEntries: true, decodeStrings: false, validateEntrySizes: true });
+  const options = { autoClose: false, lazyEntries: true, decodeStrings: false, validateEntrySizes: true } as const;
+  const archive = await openPromise(path, options).catch((error: unknown) => {
+    throw unreadable(error);
+  });
+  const all = async function* (): AsyncGenerator<Entry> {
+    try {
+      yield* archive.eachEntry();
+    } catch (error) {
+      throw unreadable(error);
+    }
+  };
   return {
     async *entries() {
-      for await (const entry of archive.eachEntry()) {
+      for await (const entry of all()) {
         // Names are decoded here and not by yauzl, so that those of every archive are refused in the same words.
         const name = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
         checkType(name, entry);

@@ -229,7 +229,9 @@ export function createModel(options: ModelOptions): Model {
     }
     const bring = (): void => {
       if (options.onDemand) version.offer(source);
-      if (!options.onDemand || settings.manifest.pinned === true || demand === true || isInUse()) void version.load(source);
+      // One that loads right now would be served with files that are not there any more.
+      const wanted = settings.manifest.pinned === true || demand === true || isInUse() || !version.resting;
+      if (!options.onDemand || wanted) void version.load(source);
     };
     if (version.source?.fingerprint === fingerprint) {
       settling.delete(number);

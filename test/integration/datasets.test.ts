@@ -131,6 +131,17 @@ describe('datasets over HTTP', () => {
       ['types of no column', () => upload(address, form({ name: 'x', types: '{"colour":"category"}' })), 400, 'COLUMN_NOT_FOUND'],
       ['a bad row', () => upload(address, form({ name: 'x' }, bad)), 400, 'INVALID_DATASET'],
       [
+        'an npz that is none',
+        () =>
+          fetch(`${address}/datasets?name=x&file=arrays.npz`, {
+            method: 'POST',
+            body: 'no zip',
+            headers: { 'content-type': 'application/octet-stream' },
+          }),
+        400,
+        'INVALID_ARCHIVE',
+      ],
+      [
         'more skipped rows than the server allows',
         () => upload(address, form({ name: 'x', maxSkipped: '11' }, bad)),
         400,

@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { OptimizeResult } from '../../src/jobs/optimization/result.ts';
@@ -212,6 +212,40 @@ describe('optimization jobs', () => {
     expect((await fetch(`${address}/optimize-jobs/${id}`, { method: 'DELETE' })).status).toBe(204);
     expect(await (await fetch(`${address}/optimize-jobs`)).json()).toEqual({ jobs: [] });
     expect(await readdir(join(state, 'jobs'))).not.toContain(id);
+  });
+
+  it('do not put a variant of one version in the place of another one that answers', async () => {
+    const { address } = await serverWithDigits();
+    const jobs = jobsOf(address);
+    const spec = { ...SPEC, techniques: ['weights-uint8'], budget: { tries: 1 } };
+    const first = await jobs.ended((await jobs.submit(spec)).id);
+    expect(first).toMatchObject({ reason: '', result: { published: { model: 'lenet', version: 2 } } });
+    const second = await jobs.ended((await jobs.submit({ ...spec, version: 1 })).id);
+    expect(second).toMatchObject({
+      state: 'succeeded',
+      reason: /^Not published: version 2 of "lenet" answers now, and the variant is one of version 1\./,
+    });
+    expect((second.result as OptimizeResult).variants).toMatchObject([{ verdict: 'accepted' }]);
+    const aside = await jobs.ended((await jobs.submit({ ...spec, version: 1, publish: { model: 'small' } })).id);
+    expect(aside).toMatchObject({ reason: '', result: { published: { model: 'small', version: 1 } } });
+  });
+
+  it('never train a variant on the rows that it is measured on', async () => {
+    const { address } = await runningServer(['digits']);
+    const jobs = jobsOf(address);
+    const upload = await post(
+      address,
+      '/datasets?name=own&file=evaluation.npz',
+      await readFile('models/digits/1/evaluation.npz'),
+      'application/octet-stream',
+    );
+    expect(upload.status).toBe(201);
+    const { id } = await jobs.submit({ model: 'digits', techniques: ['int8'], fineTuning: { dataset: 'own', target: 'label' } });
+    expect(await jobs.ended(id)).toMatchObject({
+      state: 'failed',
+      error: { code: 'UNSUITABLE_DATA' },
+      reason: /fineTuning\.dataset holds the rows/,
+    });
   });
 
   it('refuse before the queue what is wrong', async () => {

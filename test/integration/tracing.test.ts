@@ -109,7 +109,10 @@ describe('traces', () => {
     await server.stop();
     const failed = spans.filter(({ status }) => status.code === 2);
     expect(failed.map(({ name }) => name).toSorted()).toEqual(['POST /predict', 'inference.GRPCInferenceService/ModelInfer']);
-    for (const span of failed) expect(span.attributes['error.type']).toBe('MODEL_NOT_FOUND');
+    for (const span of failed) {
+      expect(span.attributes['error.type']).toBe('MODEL_NOT_FOUND');
+      expect(BigInt(span.endTimeUnixNano) > BigInt(span.startTimeUnixNano), span.name).toBe(true);
+    }
     const cached = spans.filter(({ traceId }) => traceId === 'd'.repeat(32));
     expect(cached.map(({ name }) => name).toSorted()).toEqual(['POST /predict', 'cache', 'decode', 'encode']);
   });

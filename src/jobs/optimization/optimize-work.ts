@@ -96,13 +96,22 @@ export function createOptimizeWork({ registry, datasets, publish, process, versi
 
     const { best, accepted, onFront, parentOnFront } = weigh(measured, rows, spec);
     let published: OptimizeResult['published'];
+    /** The version of the model that answers by then. */
+    let answering: number | undefined;
     if (best !== undefined && spec.publish !== false) {
       const { model = spec.model, label } = spec.publish;
       const packageFolder = variantFolder(request, best);
       const decision = `published: it keeps to the limits and is the best of ${accepted} by ${spec.objective}, out of ${rows.length} that were tried`;
       const { parentFolder } = request;
       await writeProvenance(packageFolder, { jobId: job.id, slipway, spec, parentFolder, data: measured.data, row: rows[best]!, decision });
-      published = await publish({ jobId: job.id, model, label, packageFolder });
+      // It was compared with its parent alone: it must not take the place of another version, maybe a better one.
+      const mayPublish = (): boolean => {
+        if (model !== spec.model) return true;
+        const there = registry.list().find(({ name }) => name === model);
+        answering = there?.defaultVersion ?? there?.versions.at(-1)?.version;
+        return answering === undefined || answering === spec.version;
+      };
+      published = await publish({ jobId: job.id, model, label, packageFolder, mayPublish });
     }
 
     const result: OptimizeResult = {
@@ -120,6 +129,11 @@ export function createOptimizeWork({ registry, datasets, publish, process, versi
     const metrics = shown && { accuracy: shown.accuracy, speedup: speedupOf(shown), sizeRatio: shown.sizeRatio };
     report('result', { ...result }, { ...(metrics && { metrics }) });
     if (best === undefined) return { result, reason: 'Not published: no variant keeps to the limits.' };
-    return { result, reason: published === undefined ? 'Not published, as was asked.' : '' };
+    if (published !== undefined) return { result, reason: '' };
+    const reason =
+      spec.publish === false
+        ? 'Not published, as was asked.'
+        : `Not published: version ${answering} of "${spec.model}" answers now, and the variant is one of version ${spec.version}. Name another model in publish.model.`;
+    return { result, reason };
   };
 }

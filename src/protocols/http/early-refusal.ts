@@ -35,11 +35,15 @@ export function createEarlyRefusal({ protocols, intake, lingering, requestIdOf }
     if (request.method !== 'POST') return false;
     const timeoutMs = timeoutOf(request.headers);
     // What is no number is refused as such, further on.
-    const error = Number.isNaN(timeoutMs) ? undefined : intake.busy(timeoutMs);
-    if (error === undefined) return false;
+    if (Number.isNaN(timeoutMs)) return false;
     const path = withoutQuery(request.url ?? '');
-    const found = refusable.find(({ patterns }) => patterns.some((pattern) => pattern.test(path)));
-    if (found === undefined) return false;
+    let found: (typeof refusable)[number] | undefined;
+    // Looked at only when the server is busy: it is a dozen regular expressions.
+    const error = intake.busy(timeoutMs, () => {
+      found = refusable.find(({ patterns }) => patterns.some((pattern) => pattern.test(path)));
+      return found !== undefined;
+    });
+    if (error === undefined || found === undefined) return false;
     const requestId = requestIdOf(request);
     const { status, headers, body } = found.protocol.encodeError(error, { requestId, method: 'POST', path });
     const fields = ['x-request-id', requestId, 'content-length', String(Buffer.byteLength(body))];

@@ -233,7 +233,10 @@ export function createHttpServer({
   const refuse = createEarlyRefusal({ protocols, intake, lingering, requestIdOf });
   const [handle] = app.server.listeners('request') as [(request: IncomingMessage, response: ServerResponse) => void];
   app.server.off('request', handle);
+  /** When requests came, for the traces of those that fail; Fastify measures it only for its own log. */
+  const cameAt = new WeakMap<IncomingMessage, number>();
   app.server.on('request', (request, response) => {
+    if (traces !== undefined) cameAt.set(request, performance.now());
     if (!refuse(request, response)) handle(request, response);
   });
 
@@ -250,7 +253,10 @@ export function createHttpServer({
       logger.error({ err: coded.cause ?? coded, requestId: request.id, method: request.method, url: request.url }, coded.message);
     }
     // Of what is no route, and of what is only looked at, there is nothing to trace.
-    if (request.method === 'POST' && request.routeOptions.url !== undefined) traces?.failed(originOf(request), reply.elapsedTime, coded);
+    if (request.method === 'POST' && request.routeOptions.url !== undefined) {
+      const now = performance.now();
+      traces?.failed(originOf(request), now - (cameAt.get(request.raw) ?? now), coded);
+    }
     const path = pathIn(request.url);
     const answer = protocolOf(path).encodeError(coded, { requestId: request.id, method: request.method, path });
     // Fastify says so on its own behind a body that was refused.

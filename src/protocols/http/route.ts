@@ -20,6 +20,8 @@ export interface ResponseDefinition {
   readonly contentType?: string | string[];
   readonly schema?: z.ZodType;
   readonly example?: unknown;
+  /** Whether it may come as bytes (`application/octet-stream`), too. */
+  readonly alsoBinary?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -75,7 +75,7 @@ function requestBodyOf(body: BodyDefinition, writer: SchemaWriter): Json {
 }
 
 function responseOf(response: ResponseDefinition, writer: SchemaWriter): Json {
-  const { description, schema, contentType, example, headers } = response;
+  const { description, schema, contentType, example, alsoBinary = false, headers } = response;
   const types = contentType ?? (schema === undefined ? undefined : 'application/json');
   const content = {
     // Without a schema it is any content of its type; OpenAPI 3.1 describes bytes so.
@@ -87,7 +87,12 @@ function responseOf(response: ResponseDefinition, writer: SchemaWriter): Json {
     ...(headers && {
       headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, { description: text, schema: { type: 'string' } }])),
     }),
-    ...(types !== undefined && { content: Object.fromEntries([types].flat().map((type) => [type, content])) }),
+    ...(types !== undefined && {
+      content: {
+        ...Object.fromEntries([types].flat().map((type) => [type, content])),
+        ...(alsoBinary && { 'application/octet-stream': {} }),
+      },
+    }),
   };
 }
 

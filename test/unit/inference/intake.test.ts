@@ -33,6 +33,15 @@ describe('createIntake', () => {
     expect(intake.busy(undefined)).toBeUndefined();
   });
 
+  it('counts nothing for a request that cannot be refused so, and is not busy for that', () => {
+    const round = { elapsed: 21, previous: 30, number: 2 };
+    const { intake, refused } = intakeAt(round);
+    expect(intake.busy(200, () => false)).toBeUndefined();
+    expect(refused).toEqual([]);
+    Object.assign(round, { elapsed: 3, number: 3 });
+    expect(intake.busy(200)).toBeUndefined();
+  });
+
   it('takes a single long round for no overload', () => {
     expect(intakeAt({ elapsed: 500, previous: 1, number: 2 }).intake.busy(200)).toBeUndefined();
     expect(intakeAt({ elapsed: 1, previous: 500, number: 2 }).intake.busy(200)).toBeUndefined();

@@ -62,6 +62,30 @@ describe('requestDigest', () => {
 });
 
 describe('createResponseCache', () => {
+  it('keeps of an answer that is a window on a large buffer no more than the answer', async () => {
+    const cache = createResponseCache(BIG);
+    const window = { dtype: 'BYTES', shape: [1], data: [Buffer.alloc(BIG).subarray(10, 15)] } as const;
+    const run = async (): Promise<Completion> => completion(window);
+    await cache.complete(fakeVersion(), work(fp32([5])), run);
+    const version = fakeVersion();
+    for (const outcome of ['miss', 'hit']) {
+      const { outputs, cache: times } = await cache.complete(version, work(fp32([5])), run);
+      expect(times?.outcome).toBe(outcome);
+      if (outcome === 'hit') expect((outputs.get('y')!.data[0] as Uint8Array).buffer.byteLength).toBe(5);
+    }
+  });
+
+  it('runs a request again whose equal one a full queue has not let in: that tells by client', async () => {
+    const cache = createResponseCache(BIG);
+    const version = fakeVersion();
+    const full = Promise.withResolvers<Completion>();
+    const first = cache.complete(version, work(fp32([5]), { client: 'greedy' }), () => full.promise);
+    const second = cache.complete(version, work(fp32([5]), { client: 'modest' }), counting().run);
+    full.reject(new SlipwayError('QUEUE_FULL', 'full'));
+    await expect(first).rejects.toMatchObject({ code: 'QUEUE_FULL' });
+    expect((await second).outputs.get('y')!.data[0]).toBe(1);
+  });
+
   it('answers an equal request from memory, with the same values and no time of a run', async () => {
     const cache = createResponseCache(BIG);
     const version = fakeVersion();
@@ -167,7 +191,7 @@ describe('createResponseCache', () => {
     const version = fakeVersion();
     for (const [code, runs] of [
       ['REQUEST_CANCELLED', 1],
-      ['QUEUE_FULL', 0],
+      ['INFERENCE_FAILED', 0],
     ] as const) {
       const running = Promise.withResolvers<Completion>();
       const { run, count } = counting();

@@ -1,5 +1,6 @@
 import { isWeightState } from '../../../engines/training/state-names.ts';
 import type { Trainer, TrainerState } from '../../../engines/training/trainer.ts';
+import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { LayersModel } from '../../../optimization/pruning/layers-model.ts';
 import type { Tensor } from '../../../tensor/tensor.ts';
 import { layersOf } from '../../training/architectures/layers-of.ts';
@@ -35,7 +36,10 @@ export function weightsIn(state: TrainerState): Map<string, Tensor> {
 export async function fineTune(folder: string, model: LayersModel, options: FineTuneOptions): Promise<LayersModel> {
   const { examples, epochs, batchSize, learningRate, seed, threads, signal, guard } = options;
   const { preparation } = examples;
-  const tuning = await openFineTuning({ kind: 'version', model: 'variant', version: 1, frozen: [] }, folder);
+  const tuning = await openFineTuning({ kind: 'version', model: 'variant', version: 1, frozen: [] }, folder).catch((error: unknown) => {
+    if (!(error instanceof SlipwayError && error.code === 'INVALID_ARCHITECTURE')) throw error;
+    throw inapplicable(`what is left cannot be trained further (${error.message}); with "fineTuning":{"epochs":0} it is pruned alone`);
+  });
   const tuned = tuning.layers(preparation);
   if (tuned.newHead !== undefined)
     throw inapplicable('it cannot be fine-tuned: its last layer gives no probabilities of the classes of the data');

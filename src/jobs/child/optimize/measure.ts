@@ -33,10 +33,26 @@ function scoresOutput({ signature: { outputs } }: LoadedModel, { classification 
   );
 }
 
-/** The class that the model gives to each row. @throws SlipwayError UNSUITABLE_DATA when its output is no scores of classes */
+/** Stands for the class of a row whose scores are not all numbers: it is never the right one. */
+const NO_CLASS = -1;
+
+function likeliest(scores: Float32Array | Float64Array): number {
+  let best = 0;
+  for (const [label, score] of scores.entries()) {
+    if (Number.isNaN(score)) return NO_CLASS;
+    if (score > scores[best]!) best = label;
+  }
+  return best;
+}
+
+/**
+ * The class that the model gives to each row; -1 where it gives no numbers.
+ * @throws SlipwayError UNSUITABLE_DATA when its output is no scores of as many classes as the rows have
+ */
 export async function classesOf(model: LoadedModel, manifest: VersionManifest, rows: ModelRows, signal: AbortSignal): Promise<Int32Array> {
   const output = scoresOutput(model, manifest);
   const size = batchesOf(model).at(-1)!;
+  const labels = rows.labels.reduce((most, label) => Math.max(most, label + 1), 0);
   const found = new Int32Array(rows.count);
   for (let from = 0; from < rows.count; from += size) {
     signal.throwIfAborted();
@@ -50,12 +66,14 @@ export async function classesOf(model: LoadedModel, manifest: VersionManifest, r
         'UNSUITABLE_DATA',
         `The output "${output}" is ${dtype} of the shape [${shape.join(', ')}]; a classifier gives scores [rows, classes].`,
       );
-    const scores = data as Float32Array;
-    for (let row = 0; row < taken; row += 1) {
-      let best = 0;
-      for (let label = 1; label < classes; label += 1) if (scores[row * classes + label]! > scores[row * classes + best]!) best = label;
-      found[from + row] = best;
-    }
+    // With one score a row, or fewer than there are classes, nothing tells the classes apart.
+    if (classes < Math.max(2, labels))
+      throw new SlipwayError(
+        'UNSUITABLE_DATA',
+        `The output "${output}" has ${classes} scores a row, and the data ${labels} classes; a classifier gives one for each class.`,
+      );
+    const scores = data as Float32Array | Float64Array;
+    for (let row = 0; row < taken; row += 1) found[from + row] = likeliest(scores.subarray(row * classes, (row + 1) * classes));
     await nextTurn();
   }
   return found;

@@ -128,14 +128,26 @@ async function parentClassesOf(
   return classes;
 }
 
-/** The examples to fine-tune on: those of the dataset that was named for it, else the training rows of the data. */
+/**
+ * The examples to fine-tune on: those of the dataset that was named for it, else the training rows of the data.
+ * @param measured the data to measure on; where it is the same, its own split keeps the rows apart
+ * @throws SlipwayError UNSUITABLE_DATA where nothing keeps them apart
+ */
 async function fineTuningExamples(
   { fineTuning, spec }: OptimizeRequest,
   version: ServedVersion,
+  measured: Dataset,
   own: Examples | undefined,
   signal: AbortSignal,
 ): Promise<Examples | undefined> {
   if (fineTuning === undefined) return own;
+  if (openDataset(fineTuning.folder).description.digest === measured.description.digest) {
+    if (own !== undefined) return own;
+    throw new SlipwayError(
+      'UNSUITABLE_DATA',
+      'fineTuning.dataset holds the rows that the variants are measured on; give data.split, so that it has training rows of its own, or name other data.',
+    );
+  }
   const split = { validation: TUNING_VALIDATION_SHARE, test: 0, seed: spec.seed };
   return openServedExamples(openDataset(fineTuning.folder), version, { target: fineTuning.target, split, signal });
 }
@@ -169,7 +181,7 @@ export async function openTrial(request: OptimizeRequest, signal: AbortSignal): 
   const { rows } = examples.preparation;
   if (rows[roles.evaluation] === 0)
     throw new SlipwayError('UNSUITABLE_DATA', 'No rows are left to measure on: the split has no test rows.');
-  const tuning = await fineTuningExamples(request, { folder, manifest }, roles.hasTraining ? examples : undefined, signal);
+  const tuning = await fineTuningExamples(request, { folder, manifest }, dataset, roles.hasTraining ? examples : undefined, signal);
   const parent = await loadServed(folder, { compiles, threads, scratch: join(own, 'parent-compiled') });
   const { signature } = parent.model;
   // A version that was trained without validation rows is calibrated on what it was trained on: both are its own data.

@@ -33,6 +33,7 @@ function shapeOf({ name, dtype, shape }: TensorSpec, byteLength: number): number
 }
 
 function decodeRawInput(spec: TensorSpec, body: Buffer): Tensor {
+  if (body.length === 0) throw mismatch(`The body is empty; a raw body is the content of the input "${spec.name}".`);
   const shape = shapeOf(spec, body.length);
   const path = `inputs.${spec.name}`;
   if (isFixed(spec.dtype)) return decodeBinaryTensor(body, spec.dtype, shape, path, { copy: false });

@@ -66,7 +66,15 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
     admission: true,
     headers: inferHeaders,
     body,
-    responses: { 200: { description: 'The outputs of the model.', schema: inferAnswer, example: ANSWER_EXAMPLE } },
+    responses: {
+      200: {
+        description:
+          'The outputs of the model. Where binary outputs are asked for, JSON of `Inference-Header-Content-Length` bytes and their bytes behind it.',
+        schema: inferAnswer,
+        example: ANSWER_EXAMPLE,
+        alsoBinary: true,
+      },
+    },
     errors: [400, 404, 413, 415, 429, 499, 500, 501, 503],
   } as const;
 

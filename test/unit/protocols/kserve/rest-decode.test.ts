@@ -247,6 +247,11 @@ describe('a raw body', () => {
     }
   });
 
+  it('is refused when it is empty: no batch of no examples is meant', () => {
+    for (const dtype of ['FP32', 'BYTES'] as const)
+      expect(failureOf(() => decodeRawRequest(Buffer.alloc(0), signature(dtype, [-1])))).toContain('INPUT_MISMATCH: The body is empty');
+  });
+
   it.each([
     [signature('FP32', [4]), 'INVALID_TENSOR: inputs.x: has 24 bytes; FP32 [4] takes 16'],
     [signature('FP32', [-1, 4]), 'INVALID_TENSOR'],
