@@ -40,7 +40,7 @@ export async function placeVersion(
 
 /**
  * Copies a version folder, as a whole or not at all, unless the copy is there already: the version may be deleted or changed
- * meanwhile. It is the copy that is verified, as before a load.
+ * meanwhile. It is verified before, so that no link in it leads to what lies elsewhere, and the copy is verified, as before a load.
  * @param folderOf where it lies; asked only when it is to be copied
  * @throws SlipwayError as `readVersionFolder`
  */
@@ -48,7 +48,9 @@ export async function copyVersion(folderOf: () => string, target: string, truste
   if (await exists(target)) return;
   const draft = `${target}.draft`;
   await rm(draft, { recursive: true, force: true });
-  await cp(folderOf(), draft, { recursive: true, dereference: true });
+  const folder = folderOf();
+  await readVersionFolder(folder, trusted);
+  await cp(folder, draft, { recursive: true, dereference: true });
   await readVersionFolder(draft, trusted);
   await rename(draft, target);
 }

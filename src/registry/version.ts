@@ -95,7 +95,9 @@ interface Attempt {
 }
 
 export function createVersion(options: VersionOptions): Version {
-  const { model, version, folder, launcher, drainMs, loadSlots, budget } = options;
+  const { model, version, folder, launcher, drainMs, loadSlots, budget, trustedKeys } = options;
+  /** What was refused when it was to be loaded must not come into memory by a restart of what serves. */
+  const verify = trustedKeys && (async () => void (await readVersionFolder(folder, trustedKeys)));
   let current: Instance | undefined;
   let attempt: Attempt | undefined;
   let draining: Promise<void> | undefined;
@@ -230,12 +232,12 @@ export function createVersion(options: VersionOptions): Version {
       const slotTimer = setTimeout(release, SLOT_MS);
       signal.addEventListener('abort', release, { once: true });
       try {
-        const read = await readVersionFolder(folder, options.trustedKeys);
+        const read = await readVersionFolder(folder, trustedKeys);
         signal.throwIfAborted();
         // What still serves is described by its own contents.
         if (current === undefined) contents = read;
         const { threads, instances } = self.source;
-        runner = launcher.launch({ folder, format: read.format, ...wishesOf(read.manifest), threads, instances });
+        runner = launcher.launch({ folder, format: read.format, ...wishesOf(read.manifest), threads, instances, verify });
         self.runner = runner;
         const launched = runner;
         launched.onStatus((status) => {

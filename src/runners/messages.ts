@@ -24,7 +24,7 @@ export interface TensorHeader {
 export interface LoadMessage {
   readonly kind: 'load';
   readonly protocol: number;
-  readonly placement: Placement;
+  readonly placement: Omit<Placement, 'verify'>;
   readonly warmUp: WarmUpOptions;
   readonly missingDevice: MissingDevice;
 }

@@ -17,6 +17,11 @@ export interface Placement extends EngineWishes {
   readonly recordedFolder?: string;
   /** What messages call the model; by its folder when left out. */
   readonly label?: string;
+  /**
+   * Asked before a process is started again, since the files may have changed meanwhile: when it throws, the runner is
+   * failed with its error. Before the first start whoever launches has checked already.
+   */
+  readonly verify?: (() => Promise<void>) | undefined;
 }
 
 /** What messages call the model of a placement: `digits/1` for `…/models/digits/1`. */

@@ -11,6 +11,7 @@ import { runningServer, type RunningServer } from '../helpers/running-server.ts'
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 
 const DIGITS = fileURLToPath(new URL('../../models/digits/1', import.meta.url));
+const LAYERS = fileURLToPath(new URL('../fixtures/models/digits-layers/1', import.meta.url));
 const WINE = fileURLToPath(new URL('../../examples/data/wine.csv', import.meta.url));
 
 /** For what the server finds out by itself, on a busy machine. */
@@ -31,10 +32,18 @@ async function keys(): Promise<Keys> {
   return { privateFile: await write('key', privateKey, 'pkcs8'), publicFile: await write('key.pub', publicKey, 'spki') };
 }
 
-/** A copy of the bundled version, signed by the command. */
-async function signedDigits({ privateFile }: Keys): Promise<string> {
+interface Described {
+  readonly state: string;
+  readonly reason: string;
+  readonly restarts: number;
+  readonly engine?: string;
+  readonly instances: readonly { readonly state: string; readonly pid?: number }[];
+}
+
+/** A copy of the bundled version, or of another, signed by the command. */
+async function signedDigits({ privateFile }: Keys, from = DIGITS): Promise<string> {
   const folder = join(await temporaryFolder(), '1');
-  await cp(DIGITS, folder, { recursive: true });
+  await cp(from, folder, { recursive: true });
   expect(await slipway(['package', 'sign', folder, '--key', privateFile])).toMatchObject({ status: 0, err: '' });
   return folder;
 }
@@ -107,6 +116,41 @@ describe('a server that takes signed versions only', () => {
     );
     expect([overridden.status, await overridden.text()]).toEqual([403, expect.stringContaining('is not signed')]);
     expect(await readdir(models)).not.toContain('sent');
+  });
+
+  it.each([
+    ['one process', DIGITS, 1],
+    ['two processes', DIGITS, 2],
+    ['a compiled model', LAYERS, 1],
+  ])('starts no process again with files that it has refused: %s', async (_, from, instances) => {
+    const pair = await keys();
+    const { address, models } = await runningServer([], {
+      packages: { requireSignedBy: pair.publicFile },
+      runners: { instances, restartBackoffMs: 10 },
+    });
+    const folder = join(models, 'digits', '1');
+    await cp(await signedDigits(pair, from), folder, { recursive: true });
+    const version = async (): Promise<Described> => (await (await fetch(`${address}/models/digits/versions/1`)).json()) as Described;
+    const ready = async (restarts: number): Promise<void> =>
+      vi.waitFor(async () => {
+        const found = await version();
+        expect(found).toMatchObject({ state: 'ready', engine: 'onnx', restarts });
+        expect(found.instances.map(({ state }) => state)).toEqual(Array.from({ length: instances }, () => 'ready'));
+      }, SOON);
+    const kill = async (): Promise<void> => {
+      for (const { pid } of (await version()).instances) process.kill(pid!, 'SIGKILL');
+    };
+    await ready(0);
+    await kill();
+    await ready(instances); // what still fits its signature is started again
+
+    await writeFile(join(folder, 'notes.txt'), 'later');
+    const reason = expect.stringContaining('does not cover notes.txt') as string;
+    await vi.waitFor(async () => expect(await version()).toMatchObject({ state: 'ready', reason }), SOON);
+    await kill();
+    await vi.waitFor(async () => expect(await version()).toMatchObject({ state: 'failed', reason, restarts: 0, instances: [] }), SOON);
+    const refused = await failureOf(await post(address, '/predict', '{"model":"digits","inputs":[]}'));
+    expect(refused).toMatchObject({ status: 409, code: 'MODEL_FAILED', message: reason });
   });
 
   it('refuses a job that would publish, before it runs, unless it has a key to sign with', async () => {

@@ -4,8 +4,8 @@ import { decodeError } from '../../errors/encode.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import { createFrameReader, createFrameScratch, type Section, writeFrame } from '../frames.ts';
-import { type ChildMessage, type HostMessage, PROTOCOL_VERSION } from '../messages.ts';
-import type { LoadedInfo, Placement, RunResult } from '../runner.ts';
+import { type ChildMessage, type HostMessage, type LoadMessage, PROTOCOL_VERSION } from '../messages.ts';
+import type { LoadedInfo, RunResult } from '../runner.ts';
 import { bodyBytesOf, packTensors, unpackTensors } from '../tensors.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { readChildMessage } from './read-message.ts';
@@ -31,7 +31,7 @@ export interface RunnerConnection {
   readonly inFlight: number;
   /** Resident memory that the runner told last, in bytes. */
   readonly reportedBytes: number | undefined;
-  load(placement: Placement, warmUp: WarmUpOptions, missingDevice: MissingDevice): void;
+  load(placement: LoadMessage['placement'], warmUp: WarmUpOptions, missingDevice: MissingDevice): void;
   run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
   /** Asks the runner to finish its run and end. */
   requestStop(): void;

@@ -7,7 +7,8 @@ import type { SlipwayError } from '../../errors/slipway-error.ts';
 import { messageOf } from '../../errors/slipway-error.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
-import type { LoadedInfo, Placement, RunResult } from '../runner.ts';
+import type { LoadMessage } from '../messages.ts';
+import type { LoadedInfo, RunResult } from '../runner.ts';
 import { createRunnerConnection, type Fault, type RunnerConnection } from './connection.ts';
 import { describeCause, describeEnd } from './describe-end.ts';
 import { captureOutput, type Output } from './output.ts';
@@ -48,7 +49,7 @@ export interface ProcessDown {
 
 export interface RunnerProcessOptions {
   readonly settings: ProcessSettings;
-  readonly placement: Placement;
+  readonly placement: LoadMessage['placement'];
   /** Short name for messages, e.g. `digits/1`. */
   readonly label: string;
   readonly logger: Logger;

@@ -29,7 +29,8 @@ interface Waiter {
 
 /** Keeps one placement running: starts its process, starts it again after a crash, and gives up on a crash loop. */
 export function superviseRunner(options: SupervisorOptions): Runner {
-  const { placement, label, logger, restartBackoffMs, maxRestarts, settledAfterMs } = options;
+  const { verify, ...placement } = options.placement;
+  const { label, logger, restartBackoffMs, maxRestarts, settledAfterMs } = options;
   const listeners: ((status: RunnerStatus) => void)[] = [];
   let waiters: Waiter[] = [];
   let status: RunnerStatus = { state: 'starting' };
@@ -85,16 +86,25 @@ export function superviseRunner(options: SupervisorOptions): Runner {
     settleWaiters((waiter) => waiter.reject(error));
   }
 
+  async function startAgain(): Promise<void> {
+    try {
+      if (stopping === undefined) await verify?.();
+    } catch (error) {
+      if (stopping === undefined)
+        fail(error instanceof SlipwayError ? error : new SlipwayError('MODEL_FAILED', messageOf(error), { cause: error }));
+      return;
+    }
+    if (stopping !== undefined) return;
+    restarts += 1;
+    start();
+  }
+
   function restartAfterCrash(reason: string): number {
     const retryAfterMs = Math.min(restartBackoffMs * 2 ** (crashesInRow - 1), MAX_BACKOFF_MS);
     const ended = current?.ended ?? Promise.resolve();
     restartTimer = setTimeout(() => {
       // Never two processes of one placement: the memory of both might not fit.
-      void ended.then(() => {
-        if (stopping !== undefined) return;
-        restarts += 1;
-        start();
-      });
+      void ended.then(startAgain);
     }, retryAfterMs);
     logger.warn({ runner: label, reason, retryAfterMs, crashesInRow }, 'runner is started again');
     setStatus({ state: 'restarting', reason: `${reason} It is started again in ${retryAfterMs} ms.`, retryAfterMs, info: lastInfo });
