@@ -18,11 +18,19 @@ export const SIGNATURE_FILE = 'slipway.signature.json';
 /** Ten thousand files with long names; one that is larger is something else. */
 const MAX_SIGNATURE_BYTES = 16 * 1024 * 1024;
 
+/** So many bytes in base64, written in the one way that is right: the last digit has bits that stand for nothing. */
+function base64Of(bytes: number, what: string) {
+  return z.string().refine((text) => {
+    const decoded = Buffer.from(text, 'base64');
+    return decoded.length === bytes && decoded.toString('base64') === text;
+  }, `must be the ${bytes} bytes of an Ed25519 ${what} in base64`);
+}
+
 /** An Ed25519 public key is 32 bytes, a signature 64 (RFC 8032); both in base64. */
 const signatureSchema = z.strictObject({
   algorithm: z.literal('ed25519'),
-  publicKey: z.string().regex(/^[A-Za-z0-9+/]{43}=$/, 'must be the 32 bytes of an Ed25519 public key in base64'),
-  signature: z.string().regex(/^[A-Za-z0-9+/]{86}==$/, 'must be the 64 bytes of an Ed25519 signature in base64'),
+  publicKey: base64Of(32, 'public key'),
+  signature: base64Of(64, 'signature'),
   /** SHA-256 of every other file by its name. */
   files: z.record(z.string(), sha256Schema),
 });
