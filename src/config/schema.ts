@@ -1,16 +1,10 @@
 import { z } from 'zod';
+import { clientsSection, schedulerSection } from './sections/admission.ts';
+import { datasetsSection, jobsSection } from './sections/jobs.ts';
+import { bytes, count, MAX_TIMER_MS, milliseconds, port, text } from './units.ts';
 
-/** Node's timers take no more; a longer one fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-const port = z.number().int().min(0).max(65_535);
-const count = z.number().int().positive();
-const bytes = z.number().int().positive();
-const milliseconds = z.number().int().positive().max(MAX_TIMER_MS);
 const httpPort = port.optional().describe('Port of its routes; `port` when it has none of its own.');
 const grpcPort = port.optional().describe('Port of its service; `grpcPort` when it has none of its own.');
-// An empty host would listen on every address, an empty folder would be the current one.
-const text = z.string().min(1);
 
 /**
  * Every setting, once: its type, default and meaning. The descriptions are the reference page
@@ -194,36 +188,7 @@ export const configSchema = z.strictObject({
         .describe('Most bytes of compiled models that are kept under `state`; those that were not used for the longest time go.'),
     })
     .prefault({}),
-  scheduler: z
-    .strictObject({
-      maxQueueDepth: count.default(1_000).describe('Requests that may wait for one version; further ones are refused.'),
-      maxQueueMs: milliseconds
-        .default(10_000)
-        .describe('A request whose wait is predicted to be longer than this is refused at once, in milliseconds.'),
-      requestTimeoutMs: milliseconds.default(30_000).describe('Longest time from the arrival of a request to its answer, in milliseconds.'),
-      busyShare: z
-        .number()
-        .min(0)
-        .max(1)
-        .default(0.1)
-        .describe(
-          'While more predict requests arrive than the server can answer, each round of its event loop lets in those that it gets to within this share of their time, and refuses the others on their headers; 0 turns it off.',
-        ),
-      maxBatchSize: count
-        .default(256)
-        .describe('Most rows of a batch made of requests that wait for the same version; 1 turns batching off.'),
-      batchLatencyMs: milliseconds
-        .default(10)
-        .describe(
-          'Batches are made no larger than what is predicted to take this long, in milliseconds, or four times as long as one row if that is more.',
-        ),
-      exactBatches: z
-        .boolean()
-        .default(false)
-        .describe('Make batches only of models whose batches, in a trial, gave the same bits as requests alone.'),
-      defaultPriority: count.default(10).describe('Priority of requests that state none; 1 goes first, then 2 and so on.'),
-    })
-    .prefault({}),
+  scheduler: schedulerSection,
   responseCache: z
     .strictObject({
       maxBytes: bytes
@@ -233,101 +198,9 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
-  clients: z
-    .strictObject({
-      identifiedBy: z
-        .enum(['address', 'header', 'nothing'])
-        .default('address')
-        .describe(
-          'What tells the clients of predict requests apart, so that they have turns: the address they come from (of IPv6 the first 64 bits), or the header named by `clients.header`; with `nothing` all are one.',
-        ),
-      header: z
-        .string()
-        .regex(/^[A-Za-z0-9-]+$/, 'is no name of a header')
-        .default('x-api-key')
-        .describe(
-          'The header, or key of gRPC’s metadata, that names a client when `clients.identifiedBy` is `header`. It is believed as it comes, so something in front must check it. A request without it is told by its address.',
-        ),
-      trustedProxies: z
-        .number()
-        .int()
-        .min(0)
-        .default(0)
-        .describe(
-          'Proxies in front of the server, each of which adds the address that it was called from to `X-Forwarded-For`: so many entries from the end are believed. With 0 the header is not looked at, and all that comes through a proxy is one client.',
-        ),
-      requestsPerSecond: z
-        .number()
-        .positive()
-        .optional()
-        .describe(
-          'Predict requests a second that one client may send in the long run; what is over it gets 429 with `Retry-After`. Without it there is no bound.',
-        ),
-      burst: count.optional().describe('Requests that one client may send at once after a rest. Without it those of a second, at least 1.'),
-      maxConcurrent: count
-        .optional()
-        .describe('Predict requests of one client that are under way at once; what is over it gets 429. Without it there is no bound.'),
-      maxClients: count
-        .default(10_000)
-        .describe('Clients whose use is remembered for the quotas; beyond that the one that was idle for longest begins anew.'),
-    })
-    .prefault({}),
-  datasets: z
-    .strictObject({
-      maxUploadBytes: bytes.default(64 * 1024 * 1024 * 1024).describe('Largest upload of a dataset, in bytes.'),
-      folder: text.optional().describe('Folder on the server’s disk from which datasets may be made by a path. Without it none may.'),
-      uploadExpiryMs: milliseconds
-        .default(86_400_000)
-        .describe('A resumable upload to which nothing was added for this long is removed, in milliseconds.'),
-      maxFiles: count.default(1_000_000).describe('Most files of a dataset.'),
-      maxRows: count.default(1_000_000_000).describe('Most rows of a dataset.'),
-      maxColumns: count.default(10_000).describe('Most columns of a dataset.'),
-      maxCategories: count.default(1_000).describe('Most different texts of a category; a column with more is text.'),
-      maxRowLength: count.default(16 * 1024 * 1024).describe('Longest row of CSV, in characters.'),
-      maxImageBytes: bytes.default(64 * 1024 * 1024).describe('Largest image file of a dataset, in bytes.'),
-      maxSkippedRows: count.default(100_000).describe('Most rows that an upload may ask to be left out because they cannot be read.'),
-      maxBytes: bytes.default(128 * 1024 * 1024 * 1024).describe('Most bytes that a dataset may take on disk once it is read.'),
-      maxReaders: count.default(2).describe('Uploaded datasets that are read at the same time; further ones wait.'),
-      maxHeapBytes: bytes
-        .default(1024 * 1024 * 1024)
-        .describe('Largest JavaScript heap of the process that reads an uploaded dataset, in bytes.'),
-    })
-    .prefault({}),
-  jobs: z
-    .strictObject({
-      maxRunning: count.default(1).describe('Jobs that run at the same time.'),
-      maxQueued: count.default(100).describe('Jobs that may wait; further ones are refused.'),
-      threads: count
-        .default(1)
-        .describe(
-          'Threads that a training step is computed on. On ONNX Runtime each computes a part of the batch, where no layer looks at the whole of it. With another number the last digits of the weights may differ.',
-        ),
-      maxRestarts: z
-        .number()
-        .int()
-        .min(0)
-        .default(3)
-        .describe('How often a job whose process has crashed goes on from its last checkpoint by itself.'),
-      maxEvents: count.default(10_000).describe('Events that are kept of a job; of more, the oldest go.'),
-      maxEnded: count
-        .default(1_000)
-        .describe('Jobs that are kept once they have ended; of more, those that ended first go, with their checkpoints.'),
-      maxMemoryBytes: bytes
-        .default(2 * 1024 * 1024 * 1024)
-        .describe('Most memory of the process of a job, in bytes; one that takes more fails.'),
-      maxDurationMs: milliseconds.default(86_400_000).describe('Longest time of one attempt at a job, in milliseconds.'),
-      checkpointMs: z
-        .number()
-        .int()
-        .min(0)
-        .max(MAX_TIMER_MS)
-        .default(30_000)
-        .describe('Least time between the checkpoints of a job, in milliseconds; 0 makes one after each step.'),
-      stopGraceMs: milliseconds
-        .default(800)
-        .describe('Time that the process of a job may take to end when the job is cancelled, in milliseconds; it is killed then.'),
-    })
-    .prefault({}),
+  clients: clientsSection,
+  datasets: datasetsSection,
+  jobs: jobsSection,
   limits: z
     .strictObject({
       maxBodyBytes: bytes.default(64 * 1024 * 1024).describe('Largest body of a predict request, in bytes.'),
