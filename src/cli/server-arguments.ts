@@ -3,6 +3,11 @@ import { UsageError } from './command.ts';
 /** Where commands look when nothing is said. */
 export const DEFAULT_SERVER = 'http://localhost:8080';
 
+/** An address as it may be printed: that of `http://user:password@host` without who and by what. */
+export function withoutCredentials(address: string): string {
+  return address.replace(/\/\/[^/?#]*@/, '//');
+}
+
 /** `NAME:VALUE`, each. @throws UsageError */
 export function headersOf(given: readonly string[]): Record<string, string> {
   return Object.fromEntries(
@@ -18,5 +23,5 @@ export function headersOf(given: readonly string[]): Record<string, string> {
 export function checkedServer(text: string): string {
   const url = URL.parse(text);
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
-  throw new UsageError(`--server takes an address such as ${DEFAULT_SERVER}, not ${text}`);
+  throw new UsageError(`--server takes an address such as ${DEFAULT_SERVER}, not ${withoutCredentials(text)}`);
 }

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../errors/slipway-error.ts';
+import { withoutCredentials } from './server-arguments.ts';
 
 /** What a server answered instead of what was asked for, or that there is none. */
 export class ApiError extends Error {
@@ -38,6 +39,8 @@ export interface ServerClient {
 }
 
 export function createServerClient({ server, headers: always }: ServerAddress): ServerClient {
+  const shown = withoutCredentials(server);
+
   async function send(path: string, { method = 'GET', headers, body, signal }: Sent = {}): Promise<IncomingMessage> {
     const url = new URL(server.replace(/\/$/, '') + path);
     const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, { method, headers: { ...always, ...headers }, signal });
@@ -50,7 +53,7 @@ export function createServerClient({ server, headers: always }: ServerAddress): 
     const answer = await answered.catch((error: unknown) => {
       signal?.throwIfAborted();
       const { code } = error as NodeJS.ErrnoException;
-      throw new ApiError(`There is no answer from ${server}: ${messageOf(error) || (code ?? 'the connection failed')}.`);
+      throw new ApiError(`There is no answer from ${shown}: ${messageOf(error) || (code ?? 'the connection failed')}.`);
     });
     if (answer.statusCode! < 300) return answer;
     throw await errorOf(answer);
@@ -62,7 +65,7 @@ export function createServerClient({ server, headers: always }: ServerAddress): 
       const { error } = JSON.parse(text) as { error: { code: string; message: string } };
       return new ApiError(`${error.code}: ${error.message}`, error.code);
     } catch {
-      return new ApiError(`${server} answered with the status ${answer.statusCode}; is it a Slipway server?`);
+      return new ApiError(`${shown} answered with the status ${answer.statusCode}; is it a Slipway server?`);
     }
   }
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
 /** The SHA-256 of a file in lower-case hex, read as a stream. */
@@ -7,4 +8,17 @@ export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');
+}
+
+/** The SHA-256 of a file in a folder, by its name there. */
+export type DigestOf = (name: string) => Promise<string>;
+
+/** Digests of the files of a folder; each file is read once, however often it is asked for. */
+export function createDigests(folder: string): DigestOf {
+  const known = new Map<string, Promise<string>>();
+  return (name) => {
+    let digest = known.get(name);
+    if (digest === undefined) known.set(name, (digest = sha256Of(join(folder, name))));
+    return digest;
+  };
 }

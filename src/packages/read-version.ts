@@ -3,7 +3,7 @@ import { basename, join, relative, sep } from 'node:path';
 import type { z } from 'zod';
 import { checkSchema, findingText } from '../errors/check-schema.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
-import { sha256Of } from './file-digest.ts';
+import { createDigests, type DigestOf } from './file-digest.ts';
 import { checkSignature, type TrustedKeys } from './signature.ts';
 import { replaceFile } from './replace-file.ts';
 import { detectFormat, type ModelFormat } from './formats.ts';
@@ -55,11 +55,11 @@ async function readManifest<T>(file: string, schema: z.ZodType<T>): Promise<T | 
   throw new SlipwayError('INVALID_MANIFEST', `${name}: ${findingText(findings[0])}.`, { details: findings });
 }
 
-async function checkDigests(folder: string, manifest: VersionManifest, files: readonly string[]): Promise<void> {
+async function checkDigests(digestOf: DigestOf, manifest: VersionManifest, files: readonly string[]): Promise<void> {
   for (const [name, expected] of Object.entries(manifest.files ?? {})) {
     if (!files.includes(name))
       throw new SlipwayError('INVALID_MODEL', `${VERSION_MANIFEST_FILE} lists ${name}, which is not in the version folder.`);
-    const found = await sha256Of(join(folder, name));
+    const found = await digestOf(name);
     if (found !== expected)
       throw new SlipwayError('DIGEST_MISMATCH', `${name} has the SHA-256 ${found}; ${VERSION_MANIFEST_FILE} states ${expected}.`);
   }
@@ -107,8 +107,10 @@ export async function readVersionFolder(folder: string, trusted?: TrustedKeys): 
   const format = await detectFormat(root);
   checkTokenizer(manifest, files);
   checkEvaluation(manifest, files);
-  await checkDigests(root, manifest, files);
-  const signedBy = await checkSignature(root, trusted);
+  // A file that both the manifest and the signature name is read once.
+  const digestOf = createDigests(root);
+  await checkDigests(digestOf, manifest, files);
+  const signedBy = await checkSignature(root, trusted, digestOf);
   return { format, manifest, bytes, files, signedBy };
 }
 

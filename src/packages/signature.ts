@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { checkSchema, findingText } from '../errors/check-schema.ts';
 import { hasCode } from '../errors/has-code.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
-import { sha256Of } from './file-digest.ts';
+import { createDigests, type DigestOf } from './file-digest.ts';
 import { sha256Schema } from './manifest.ts';
 import { filesOf } from './pack.ts';
 
@@ -52,9 +52,9 @@ export function publicKeyText(key: KeyObject): string {
   return Buffer.from(key.export({ format: 'jwk' }).x!, 'base64url').toString('base64');
 }
 
-async function digestsOf(folder: string): Promise<Record<string, string>> {
+async function digestsOf(folder: string, digestOf: DigestOf): Promise<Record<string, string>> {
   const digests: [string, string][] = [];
-  for (const name of (await filesOf(folder)).keys()) if (name !== SIGNATURE_FILE) digests.push([name, await sha256Of(join(folder, name))]);
+  for (const name of (await filesOf(folder)).keys()) if (name !== SIGNATURE_FILE) digests.push([name, await digestOf(name)]);
   return Object.fromEntries(digests);
 }
 
@@ -68,7 +68,7 @@ export interface MadeSignature {
 
 /** @param key an Ed25519 private key */
 export async function signatureOf(folder: string, key: KeyObject): Promise<MadeSignature> {
-  const files = await digestsOf(folder);
+  const files = await digestsOf(folder, createDigests(folder));
   const publicKey = publicKeyText(createPublicKey(key));
   const signature: Signature = {
     algorithm: 'ed25519',
@@ -120,7 +120,11 @@ function differenceBetween(signed: Readonly<Record<string, string>>, found: Read
  * @throws SlipwayError INVALID_SIGNATURE when the signature does not fit the files, UNTRUSTED_PACKAGE when there is none
  *   that counts
  */
-export async function checkSignature(folder: string, trusted: TrustedKeys | undefined): Promise<string | undefined> {
+export async function checkSignature(
+  folder: string,
+  trusted: TrustedKeys | undefined,
+  digestOf: DigestOf = createDigests(folder),
+): Promise<string | undefined> {
   const stated = await readSignature(folder);
   if (stated === undefined) {
     if (trusted === undefined) return undefined;
@@ -135,7 +139,7 @@ export async function checkSignature(folder: string, trusted: TrustedKeys | unde
     throw invalid(`is not what the key ${publicKey} has signed`);
   if (trusted?.has(publicKey) === false)
     throw new SlipwayError('UNTRUSTED_PACKAGE', `The version is signed by the key ${publicKey}, which is not trusted here.`);
-  const difference = differenceBetween(files, await digestsOf(folder));
+  const difference = differenceBetween(files, await digestsOf(folder, digestOf));
   if (difference !== undefined) throw invalid(difference);
   return publicKey;
 }

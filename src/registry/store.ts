@@ -1,8 +1,9 @@
 import { hasCode, isStorageFull } from '../errors/has-code.ts';
 import { randomUUID } from 'node:crypto';
-import { cp, lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SlipwayError } from '../errors/slipway-error.ts';
+import { exists } from '../packages/exists.ts';
 import { MODEL_MANIFEST_FILE } from '../packages/manifest.ts';
 import { readVersionFolder } from '../packages/read-version.ts';
 import type { TrustedKeys } from '../packages/signature.ts';
@@ -82,16 +83,6 @@ async function highestVersion(modelFolder: string): Promise<number> {
   let highest = 0;
   for (const name of await readdir(modelFolder)) highest = Math.max(highest, parseVersionFolder(name) ?? 0);
   return highest;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
-  }
 }
 
 function alreadyThere(model: string, version: number | undefined): SlipwayError {

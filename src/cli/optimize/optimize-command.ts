@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { type Command, type Terminal, UsageError } from '../command.ts';
 import { type AnyJob, createApi, type JobsApi } from '../jobs/api.ts';
 import { EXIT_INTERRUPTED, readSpec } from '../jobs/arguments.ts';
-import { checkedServer, DEFAULT_SERVER, headersOf } from '../server-arguments.ts';
+import { checkedServer, DEFAULT_SERVER, headersOf, withoutCredentials } from '../server-arguments.ts';
 import { nameOf, type ShownParent, type ShownVariant, variantTable } from './variant-table.ts';
 
 const USAGE = `Usage: slipway optimize SPEC.json [options]
@@ -98,8 +98,8 @@ export const optimizeCommand: Command = {
     }
     const ended = await follow(api, id, values.json, terminal);
     if (ended !== undefined) return ended.state === 'succeeded' ? 0 : 1;
-    terminal.err.write(`The job goes on. To watch it:   slipway optimize --follow ${id} --server ${server}\n`);
-    terminal.err.write(`              To cancel it:  slipway optimize --cancel ${id} --server ${server}\n`);
+    terminal.err.write(`The job goes on. To watch it:   slipway optimize --follow ${id} --server ${withoutCredentials(server)}\n`);
+    terminal.err.write(`              To cancel it:  slipway optimize --cancel ${id} --server ${withoutCredentials(server)}\n`);
     return EXIT_INTERRUPTED;
   },
 };

@@ -1,12 +1,12 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { filesOf } from '../../packages/pack.ts';
 import { packSlip } from '../../packages/slip.ts';
 import { type Terminal, UsageError } from '../command.ts';
 import { checkedServer, DEFAULT_SERVER, headersOf } from '../server-arguments.ts';
 import { createServerClient, type ServerClient } from '../server-client.ts';
+import { writeStream } from './write-stream.ts';
 
 const SERVER_OPTIONS = {
   server: { type: 'string', default: DEFAULT_SERVER },
@@ -63,15 +63,8 @@ export async function exportPackage(args: readonly string[], { out, interrupted:
   const version = asked ?? (await client.json<{ defaultVersion?: number }>(address, { signal })).defaultVersion;
   if (version === undefined) throw new Error(`no version of ${model} answers now; name one, as in ${model}/1`);
   const target = values.out ?? `${model}-${version}${ENDINGS[format]}`;
-  const draft = `${target}.${process.pid}.tmp`;
-  try {
-    const query = format === 'tar' ? '' : `?format=${format}`;
-    const answer = await client.send(`${address}/versions/${encodeURIComponent(version)}/package${query}`, { signal });
-    await pipeline(answer, createWriteStream(draft, { flags: 'wx' }));
-    await rename(draft, target);
-  } finally {
-    await rm(draft, { force: true });
-  }
+  const query = format === 'tar' ? '' : `?format=${format}`;
+  await writeStream(await client.send(`${address}/versions/${encodeURIComponent(version)}/package${query}`, { signal }), target);
   out.write(`${target}: version ${version} of ${model}, ${(await stat(target)).size} bytes\n`);
   return 0;
 }

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { type Command, type Terminal, UsageError } from '../command.ts';
 import { createApi, type JobsApi, type TrainJob } from '../jobs/api.ts';
 import { EXIT_INTERRUPTED, readSpec } from '../jobs/arguments.ts';
-import { checkedServer, DEFAULT_SERVER, headersOf } from '../server-arguments.ts';
+import { checkedServer, DEFAULT_SERVER, headersOf, withoutCredentials } from '../server-arguments.ts';
 import { followJob } from './follow-job.ts';
 import { createReport, type Report } from './report.ts';
 
@@ -118,8 +118,8 @@ async function onServer(server: string, options: ReturnType<typeof parse>, termi
   }
   const ended = await followJob(api, id, report, terminal.interrupted);
   if (ended !== undefined) return ended.state === 'succeeded' ? 0 : 1;
-  report.note(`The job goes on. To watch it:   slipway train --follow ${id} --server ${server}`);
-  report.note(`              To cancel it:  slipway train --cancel ${id} --server ${server}`);
+  report.note(`The job goes on. To watch it:   slipway train --follow ${id} --server ${withoutCredentials(server)}`);
+  report.note(`              To cancel it:  slipway train --cancel ${id} --server ${withoutCredentials(server)}`);
   return EXIT_INTERRUPTED;
 }
 

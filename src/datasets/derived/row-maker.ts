@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exists } from '../../packages/exists.ts';
 import { replaceFile } from '../../packages/replace-file.ts';
 
 /*
@@ -18,13 +19,6 @@ export interface DerivedRows {
   readonly name: string;
   /** The rows in order, in pieces of any size. */
   make(): AsyncIterable<Uint8Array>;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /**

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { Config } from '../../config/schema.ts';
 import type { JobKind } from '../../jobs/job.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
+import { assertMayPublish } from '../../jobs/publish.ts';
 import { parseJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import { checkInput } from '../http/check-input.ts';
@@ -34,6 +36,9 @@ export interface JobRoutesOptions<Spec> extends JobRouteLimits {
   readonly kept: string;
   /** What a job that goes on comes to, in a sentence. */
   readonly resumed: string;
+  /** What a job makes is published as this says, if its spec asks for that. */
+  readonly packages: Config['packages'];
+  publishes(spec: Spec): boolean;
   /** Fills in what the spec leaves out and refuses what can be known to be wrong. */
   prepare(spec: Spec): Promise<{ readonly spec: unknown; readonly priority: number }>;
 }
@@ -78,6 +83,7 @@ export function createJobRoutes<Spec>(options: JobRoutesOptions<Spec>): RouteDef
       errors: [400, 403, 404, 409, 413, 415, 429, 500, 503],
       async handle({ body, headers }) {
         const checked = checkInput(asked.schema, toPlain(parseJson(body, { maxDepth: maxJsonDepth })), '');
+        if (options.publishes(checked)) assertMayPublish(options.packages);
         const { spec, priority } = await options.prepare(checked);
         const job = await jobs.submit({ kind, spec, priority, idempotencyKey: idempotencyKey(headers['idempotency-key']) });
         return json(202, encodeJob(job), { location: `${path}/${job.id}` });

@@ -1,7 +1,6 @@
 import type { Config } from '../../config/schema.ts';
 import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
-import { assertMayPublish } from '../../jobs/publish.ts';
 import { resolveOptimizeSpec } from '../../jobs/optimization/resolve-spec.ts';
 import { optimizeSpecSchema } from '../../jobs/optimization/spec.ts';
 import type { Registry } from '../../registry/types.ts';
@@ -44,9 +43,8 @@ export function createOptimizeJobRoutes({
     events: '`prepared` (which rows are for what), `parent` (its measurement), `variant` (a row of the table) and `result`',
     kept: 'What it has measured stays.',
     resumed: 'It goes on with the variant that was being tried; what was measured before is not measured again.',
-    async prepare(spec) {
-      if (spec.publish !== false) assertMayPublish(packages);
-      return { spec: await resolveOptimizeSpec(spec, registry, datasets), priority: spec.priority };
-    },
+    packages,
+    publishes: ({ publish }) => publish !== false,
+    prepare: async (spec) => ({ spec: await resolveOptimizeSpec(spec, registry, datasets), priority: spec.priority }),
   });
 }

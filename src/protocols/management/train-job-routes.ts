@@ -1,7 +1,6 @@
 import type { Config } from '../../config/schema.ts';
 import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
-import { assertMayPublish } from '../../jobs/publish.ts';
 import type { Registry } from '../../registry/types.ts';
 import { trainSpecSchema } from '../../jobs/training/spec.ts';
 import { resolveSpec } from '../../jobs/training/train-work.ts';
@@ -38,9 +37,8 @@ export function createTrainJobRoutes(options: TrainJobRouteOptions): RouteDefini
     events: '`prepared` (what the data became), `progress` (loss, examples per second, time left), `epoch` (metrics) and `result`',
     kept: 'What it has reached stays in its last checkpoint.',
     resumed: 'It goes on from its last checkpoint and comes to the same result as one that was never interrupted.',
-    async prepare(spec) {
-      if (spec.publish !== undefined) assertMayPublish(packages);
-      return { spec: await resolveSpec(spec, { datasets, registry }), priority: spec.priority };
-    },
+    packages,
+    publishes: ({ publish }) => publish !== undefined,
+    prepare: async (spec) => ({ spec: await resolveSpec(spec, { datasets, registry }), priority: spec.priority }),
   });
 }
