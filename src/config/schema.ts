@@ -207,6 +207,14 @@ export const configSchema = z.strictObject({
       maxUploadBytes: bytes.default(4 * 1024 * 1024 * 1024).describe('Largest upload of a package, in bytes.'),
       maxUnpackedBytes: bytes.default(8 * 1024 * 1024 * 1024).describe('Most bytes that a package may unpack to.'),
       maxPackageFiles: count.default(10_000).describe('Most files that a package may hold.'),
+      maxGraphBytes: bytes
+        .default(64 * 1024 * 1024)
+        .describe('Most bytes of nodes and names in an ONNX file that is rewritten, as in quantization; weights do not count.'),
+      maxGraphParts: count
+        .default(2_000_000)
+        .describe(
+          'Most nodes, values, attributes and tensors in an ONNX file that is rewritten; the largest models of language have under half a million.',
+        ),
       maxImagePixels: count.default(25_000_000).describe('Most pixels of an image; more are refused before decoding.'),
       requestArrivalMs: milliseconds
         .default(3_600_000)

@@ -3,6 +3,9 @@
  * nearest, ties to even; what is beyond the range becomes an infinity.
  */
 
+/** Largest finite number of FP16. */
+export const MOST_FP16 = 65_504;
+
 /** The bits of a NaN as BF16: all of the exponent and the upper bit of the fraction. */
 const BF16_NAN = 0x7fc0;
 

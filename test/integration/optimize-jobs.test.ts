@@ -271,6 +271,16 @@ describe('optimization jobs', () => {
     expect(await (await fetch(`${address}/optimize-jobs`)).json()).toEqual({ jobs: [] });
   });
 
+  it('say of an ONNX file with more nodes than the settings let it have that this is why it is not rewritten', async () => {
+    const { address } = await serverWithDigits({ limits: { maxGraphParts: 10 } });
+    const jobs = jobsOf(address);
+    const { id } = await jobs.submit({ ...SPEC, techniques: ['cluster'] });
+    const { variants } = (await jobs.ended(id)).result as OptimizeResult;
+    expect(variants).toMatchObject([
+      { verdict: 'failed', reasons: [/has more than 10 nodes, values and attributes; so many are allowed/] },
+    ]);
+  });
+
   it('fail with the reason when the data does not fit the model', async () => {
     const { address } = await serverWithDigits();
     const rows = 'a,b,label\n1,2,0\n3,4,1\n5,6,0\n7,8,1\n1,3,0\n1,4,1\n';

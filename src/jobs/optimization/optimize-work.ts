@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import type { IngestLimits } from '../../datasets/ingest/ingest.ts';
 import { paretoFront, scoreOf } from '../../optimization/gate/pareto.ts';
+import type { ReadBounds } from '../../optimization/onnx-model/read-budget.ts';
 import type { Registry } from '../../registry/types.ts';
+import type { Logger } from '../../observability/log.ts';
 import { type JobProcessSettings, runJobProcess } from '../job-process.ts';
 import type { Work, WorkContext } from '../jobs.ts';
 import type { PublishOnce } from '../publish.ts';
@@ -18,6 +20,8 @@ export interface OptimizeWorkOptions {
   readonly publish: PublishOnce;
   readonly process: JobProcessSettings;
   readonly ingestLimits: IngestLimits;
+  /** As the settings `limits.maxGraphBytes` and `limits.maxGraphParts`. */
+  readonly bounds: ReadBounds;
   /** As the setting `compiler.enabled`. */
   readonly compiles: boolean;
   /** As the setting `runners.threads`. */
@@ -26,6 +30,7 @@ export interface OptimizeWorkOptions {
   readonly trainingThreads: number;
   /** Slipway's own. */
   readonly version: string;
+  readonly logger: Logger;
 }
 
 /** Runs the processes of one job, one after the other, all within the time of one attempt. */
@@ -63,7 +68,15 @@ function weigh({ parent }: ParentResult, rows: readonly VariantRow[], { objectiv
  * Tries variants of a version, each in a process of its own, measures them beside the version on rows that nothing else
  * has seen, and publishes the best of those that keep to the limits.
  */
-export function createOptimizeWork({ registry, datasets, publish, process, version: slipway, ...settings }: OptimizeWorkOptions): Work {
+export function createOptimizeWork({
+  registry,
+  datasets,
+  publish,
+  process,
+  version: slipway,
+  logger,
+  ...settings
+}: OptimizeWorkOptions): Work {
   async function requestOf(spec: ResolvedOptimizeSpec, folder: string): Promise<OptimizeRequest> {
     const parentFolder = join(folder, 'parent');
     await registry.copy(spec.model, spec.version, parentFolder);
@@ -91,6 +104,7 @@ export function createOptimizeWork({ registry, datasets, publish, process, versi
       measured,
       tries,
       report,
+      defect: (error) => logger.error({ err: error, job: job.id }, 'a variant failed by a defect'),
       run: (asked) => run('try-variant', asked) as Promise<TryResult>,
     });
 

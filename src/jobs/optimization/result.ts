@@ -1,5 +1,6 @@
 import type { BatchLatency } from '../../optimization/gate/verdict.ts';
 import type { PairedAccuracy } from '../../optimization/gate/paired-accuracy.ts';
+import type { ReadBounds } from '../../optimization/onnx-model/read-budget.ts';
 import type { IngestLimits } from '../../datasets/ingest/ingest.ts';
 import type { PublishedVersion } from '../publish.ts';
 import type { OptimizeSpec } from './spec.ts';
@@ -23,6 +24,8 @@ export interface OptimizeRequest {
   readonly folder: string;
   /** For reading the version's own evaluation set. */
   readonly ingestLimits: IngestLimits;
+  /** As the settings `limits.maxGraphBytes` and `limits.maxGraphParts`. */
+  readonly bounds: ReadBounds;
   /** As the setting `compiler.enabled`: TF.js layers models are served compiled. */
   readonly compiles: boolean;
   /** As the setting `runners.threads`: so many threads a model is served with. */

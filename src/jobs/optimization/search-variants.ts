@@ -21,6 +21,8 @@ export interface SearchOptions {
   readonly measured: ParentResult;
   readonly tries: TriesFile;
   readonly report: WorkContext['report'];
+  /** Told of what must not happen; the other variants are tried all the same. */
+  readonly defect: (error: unknown) => void;
   /** Makes and measures a variant in a process of its own. */
   readonly run: (request: TryRequest) => Promise<TryResult>;
 }
@@ -32,7 +34,7 @@ export interface SearchResult {
 }
 
 /** What ends the job, whatever variant it was at. */
-const INTERRUPTIONS: ReadonlySet<string> = new Set(['REQUEST_CANCELLED', 'JOB_TIMEOUT', 'STORAGE_FULL', 'SHUTTING_DOWN', 'INTERNAL']);
+const INTERRUPTIONS: ReadonlySet<string> = new Set(['REQUEST_CANCELLED', 'JOB_TIMEOUT', 'STORAGE_FULL', 'SHUTTING_DOWN']);
 const INAPPLICABLE: ReadonlySet<string> = new Set(['TECHNIQUE_INAPPLICABLE', 'COMPILE_FAILED']);
 
 const NOTHING: Made = { notes: [], layers: [] };
@@ -52,14 +54,15 @@ export function variantFolder({ folder }: Pick<OptimizeRequest, 'folder'>, index
 }
 
 /** The reason that a variant could not be measured. @throws what is no fault of the variant */
-function turnedDown(techniques: readonly Technique[], error: unknown): VariantRow {
+function turnedDown(techniques: readonly Technique[], error: unknown, defect: SearchOptions['defect']): VariantRow {
   if (!(error instanceof SlipwayError) || INTERRUPTIONS.has(error.code)) throw error;
+  if (error.code === 'INTERNAL') defect(error);
   const verdict = INAPPLICABLE.has(error.code) ? 'inapplicable' : 'failed';
   return { techniques, verdict, reasons: [error.message], ...NOTHING, measurement: undefined, onFront: false };
 }
 
 /** Tries techniques alone and together within the budget, and goes on where an earlier attempt at the job has ended. */
-export async function searchVariants({ request, measured, tries, report, run }: SearchOptions): Promise<SearchResult> {
+export async function searchVariants({ request, measured, tries, report, run, defect }: SearchOptions): Promise<SearchResult> {
   const { spec, parentFolder } = request;
   const { budget } = spec;
   const rows: VariantRow[] = [];
@@ -86,15 +89,16 @@ export async function searchVariants({ request, measured, tries, report, run }: 
         onFront: false,
       };
     } catch (error) {
-      return turnedDown(techniques, error);
+      return turnedDown(techniques, error, defect);
     }
   }
 
   const candidates = candidatesOf(spec);
   const search = createSearch(candidates);
+  const { spentMs } = tries;
   const startedAt = performance.now();
-  const isSpent = (): boolean =>
-    rows.length >= budget.tries || (budget.minutes !== undefined && performance.now() - startedAt > budget.minutes * 60_000);
+  const spent = (): number => spentMs + performance.now() - startedAt;
+  const isSpent = (): boolean => rows.length >= budget.tries || (budget.minutes !== undefined && spent() > budget.minutes * 60_000);
   for (;;) {
     const known = tries.rows[rows.length];
     if (known === undefined && isSpent()) break;
@@ -108,7 +112,7 @@ export async function searchVariants({ request, measured, tries, report, run }: 
     search.tell(combination, { gain: isGoodEnough ? Math.log(speedupOf(measurement)) + Math.log(measurement.sizeRatio) : undefined });
     if (known !== undefined) continue;
     if (!isGoodEnough) await rm(variantFolder(request, rows.length - 1), { recursive: true, force: true });
-    await tries.add(row);
+    await tries.add(row, spent());
     const most = Math.min(budget.tries, rows.length + search.left().length);
     report('variant', { ...row }, { progress: Math.min(1, rows.length / most) });
   }

@@ -7,20 +7,23 @@ import type { ParentResult, VariantRow } from './result.ts';
 export interface TriesFile {
   readonly parent: ParentResult | undefined;
   readonly rows: readonly VariantRow[];
+  /** What the tries have taken in all attempts at the job, in milliseconds. */
+  readonly spentMs: number;
   setParent(parent: ParentResult): Promise<void>;
-  add(row: VariantRow): Promise<void>;
+  add(row: VariantRow, spentMs: number): Promise<void>;
 }
 
 interface Content {
   readonly parent: ParentResult | undefined;
   readonly rows: readonly VariantRow[];
+  readonly spentMs: number;
 }
 
 async function read(path: string): Promise<Content> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Content;
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return { parent: undefined, rows: [] };
+    if (hasCode(error, 'ENOENT')) return { parent: undefined, rows: [], spentMs: 0 };
     throw error;
   }
 }
@@ -46,7 +49,10 @@ export async function createTriesFile(path: string): Promise<TriesFile> {
     get rows() {
       return content.rows;
     },
+    get spentMs() {
+      return content.spentMs;
+    },
     setParent: (parent) => write({ ...content, parent }),
-    add: (row) => write({ ...content, rows: [...content.rows, row] }),
+    add: (row, spentMs) => write({ ...content, rows: [...content.rows, row], spentMs }),
   };
 }

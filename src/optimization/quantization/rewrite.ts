@@ -54,8 +54,8 @@ export function countProblems(problems: Iterable<string>): string[] {
  * Reads the model that a technique is for, with its constants as initializers.
  * @throws SlipwayError TECHNIQUE_INAPPLICABLE when it is of an operator set before `leastOpset` and cannot be brought there; INVALID_MODEL
  */
-export async function openForRewrite({ folder, target }: TechniqueInput, leastOpset: number) {
-  const model = await readOnnxModel(folder);
+export async function openForRewrite({ folder, target, bounds }: TechniqueInput, leastOpset: number) {
+  const model = await readOnnxModel(folder, bounds);
   if (leastOpset > (model.opsets.get('') ?? 0)) raiseOpset(model);
   const opset = model.opsets.get('') ?? 0;
   if (opset < leastOpset) {

@@ -1,6 +1,6 @@
 import { DATA_TYPE } from '../../compiler/onnx/fields.ts';
 import type { FixedDType } from '../../tensor/dtype.ts';
-import { encodeFp16 } from '../../tensor/float16.ts';
+import { encodeFp16, MOST_FP16 } from '../../tensor/float16.ts';
 import { formatShape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { constantOf } from '../onnx-model/constants.ts';
@@ -95,8 +95,6 @@ async function storeWeights(input: TechniqueInput, store: Store): Promise<Techni
   if (takers.size === 0) throw inapplicable(['The model has no FP32 weights to store in another way', ...problems].join('; '));
   return write(takers, countProblems(problems));
 }
-
-const MOST_FP16 = 65_504;
 
 /**
  * Weights stored as FP16. ONNX Runtime's CPU provider has FP16 kernels for few operators and would put conversions around all

@@ -1,6 +1,7 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature } from '../../tensor/signature.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
+import type { ReadBounds } from '../onnx-model/read-budget.ts';
 
 /** A model that can be run; who opens it knows the engine. */
 export interface OpenedModel {
@@ -15,6 +16,8 @@ export interface TechniqueInput {
   readonly folder: string;
   /** Absolute path of an empty folder for the new model. */
   readonly target: string;
+  /** How much of a graph is read; as `readOnnxModel` by default. */
+  readonly bounds?: Partial<ReadBounds>;
 }
 
 /** What a technique gets that has to see the values inside of a model. */

@@ -2,6 +2,7 @@ import type { Examples } from '../../../datasets/dataset.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { ModelFormat } from '../../../packages/formats.ts';
 import type { VersionManifest } from '../../../packages/manifest.ts';
+import type { ReadBounds } from '../../../optimization/onnx-model/read-budget.ts';
 import type { LayerReport } from '../../optimization/result.ts';
 import type { OptimizeSpec } from '../../optimization/spec.ts';
 import type { Technique } from '../../optimization/techniques.ts';
@@ -24,6 +25,8 @@ export interface FineTuning extends Omit<OptimizeSpec['fineTuning'], 'dataset' |
 
 /** What techniques may use. */
 export interface TechniqueMeans {
+  /** How much of the graph of an ONNX file is read. */
+  readonly bounds: ReadBounds;
   readonly threads: number;
   readonly signal: AbortSignal;
   /** Undefined where no rows are for it, or no epochs are wanted. */

@@ -44,7 +44,7 @@ function calibrator({ calibration }: Trial, { compiles, threads, folder }: TryRe
 
 /** Makes a variant and measures it beside its parent, in the form in which it will be served. */
 export async function tryVariant(request: TryRequest, signal: AbortSignal): Promise<TryResult> {
-  const { baseFolder, techniques, target, threads, compiles, folder } = request;
+  const { baseFolder, techniques, target, threads, bounds, compiles, folder } = request;
   const trial = await openTrial(request, signal);
   try {
     const { evaluation, parent, parentClasses, fineTuning, measured } = trial;
@@ -53,6 +53,7 @@ export async function tryVariant(request: TryRequest, signal: AbortSignal): Prom
       techniques,
       target,
       threads,
+      bounds,
       signal,
       fineTuning,
       batch: fixedBatchOf(parent.model),

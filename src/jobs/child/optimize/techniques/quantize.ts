@@ -32,26 +32,33 @@ const openerOf =
 
 /** Weights and values as 8-bit integers, with ranges from the calibration rows. */
 export const quantizeToInt8: ApplyTechnique<Of<'int8'>> = async ({ kind: _kind, calibration, ...options }, { folder }, context) => {
-  const { target, calibrationRows, batch } = context;
+  const { target, bounds, calibrationRows, batch } = context;
   if (calibrationRows === undefined) throw inapplicable('there are no rows to calibrate on: the split has no validation rows');
   const inputs = batchesOf(await calibrationRows(), batch ?? BATCH);
-  const report = await int8({ folder, target, calibration: inputs, open: openerOf(context) }, { calibration, ...options });
+  const report = await int8({ folder, target, bounds, calibration: inputs, open: openerOf(context) }, { calibration, ...options });
   return { note: described(report, 'compute with 8-bit integers') };
 };
 
 /** Weights as 8-bit integers; each value becomes one when it is known, so nothing is calibrated. */
-export const quantizeDynamically: ApplyTechnique<Of<'int8-dynamic'>> = async ({ kind: _kind, ...options }, { folder }, { target }) => ({
-  note: described(await int8Dynamic({ folder, target }, options), 'compute with 8-bit integers, whose range is found at each run'),
+export const quantizeDynamically: ApplyTechnique<Of<'int8-dynamic'>> = async (
+  { kind: _kind, ...options },
+  { folder },
+  { target, bounds },
+) => ({
+  note: described(await int8Dynamic({ folder, target, bounds }, options), 'compute with 8-bit integers, whose range is found at each run'),
 });
 
-export const storeFloat16: ApplyTechnique<Of<'float16'>> = async (_technique, { folder }, { target }) => ({
-  note: described(await float16({ folder, target }), 'hold their weights as FP16 and compute with FP32'),
+export const storeFloat16: ApplyTechnique<Of<'float16'>> = async (_technique, { folder }, { target, bounds }) => ({
+  note: described(await float16({ folder, target, bounds }), 'hold their weights as FP16 and compute with FP32'),
 });
 
-export const storeInt8: ApplyTechnique<Of<'weights-int8'>> = async ({ perChannel }, { folder }, { target }) => ({
-  note: described(await weightsInt8({ folder, target }, { perChannel }), 'hold their weights as int8 and compute with FP32'),
+export const storeInt8: ApplyTechnique<Of<'weights-int8'>> = async ({ perChannel }, { folder }, { target, bounds }) => ({
+  note: described(await weightsInt8({ folder, target, bounds }, { perChannel }), 'hold their weights as int8 and compute with FP32'),
 });
 
-export const storeClusters: ApplyTechnique<Of<'cluster'>> = async ({ clusters }, { folder }, { target }) => ({
-  note: described(await cluster({ folder, target }, { clusters }), `hold ${clusters} different weights a tensor and compute with FP32`),
+export const storeClusters: ApplyTechnique<Of<'cluster'>> = async ({ clusters }, { folder }, { target, bounds }) => ({
+  note: described(
+    await cluster({ folder, target, bounds }, { clusters }),
+    `hold ${clusters} different weights a tensor and compute with FP32`,
+  ),
 });

@@ -1,5 +1,5 @@
 import type { WeightSpec } from '../../../../packages/tfjs/model-file.ts';
-import { encodeFp16 } from '../../../../tensor/float16.ts';
+import { encodeFp16, MOST_FP16 } from '../../../../tensor/float16.ts';
 import type { Tensor } from '../../../../tensor/tensor.ts';
 import { type EncodedWeight, encodePlainly, readLayersModel, writeLayersModel } from '../layers-files.ts';
 import { type ApplyTechnique, inapplicable } from '../technique.ts';
@@ -36,10 +36,22 @@ function encode(name: string, tensor: Tensor, dtype: Stored): EncodedWeight {
   };
 }
 
+/** @throws SlipwayError TECHNIQUE_INAPPLICABLE when a weight would become infinite */
+function assertInRange(weights: Awaited<ReturnType<typeof readLayersModel>>['weights']): void {
+  for (const [name, { dtype, data }] of weights) {
+    if (dtype !== 'FP32') continue;
+    for (const value of data as Float32Array) {
+      if (Math.abs(value) > MOST_FP16) throw inapplicable(`the weight ${name} has the value ${value}; FP16 ends at ${MOST_FP16}`);
+    }
+  }
+}
+
 /** The weights of a TF.js model in fewer bits, as the TensorFlow.js converter stores them: value × scale + min, or FP16. */
 export const storeWeights: ApplyTechnique = async ({ kind }, { folder, format }, { target }) => {
   if (format !== 'tfjs-layers') throw inapplicable(`it is a ${format} model; the weights of TF.js layers models alone are stored so`);
   const dtype = kind.slice('weights-'.length) as Stored;
-  await writeLayersModel(target, await readLayersModel(folder), folder, (name, tensor) => encode(name, tensor, dtype));
+  const model = await readLayersModel(folder);
+  if (dtype === 'float16') assertInRange(model.weights);
+  await writeLayersModel(target, model, folder, (name, tensor) => encode(name, tensor, dtype));
   return { note: `weights are stored as ${dtype} and computed with as FP32` };
 };
