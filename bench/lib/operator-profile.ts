@@ -48,6 +48,8 @@ export async function profileOperators(
     for (const { cat, name, dur, args } of events) {
       if (cat !== 'Node' || !name.endsWith('_kernel_time')) continue;
       const operator = args?.op_name ?? name;
+      // Its time is that of the nodes of its body, which are listed themselves.
+      if (operator === 'Scan') continue;
       const total = totals.get(operator) ?? { nodes: 0, micros: 0 };
       totals.set(operator, { nodes: total.nodes + 1, micros: total.micros + dur });
     }

@@ -1,5 +1,5 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
-import { compileTrainingStep, type TrainingOptions } from '../../src/compiler/compile-training.ts';
+import { type CompiledWeight, compileTrainingStep, type TrainingOptions } from '../../src/compiler/compile-training.ts';
 import { floats } from '../../src/compiler/graph/tensors.ts';
 import { encodeOnnx } from '../../src/compiler/onnx/encode-onnx.ts';
 import { STEP } from '../../src/compiler/training/training-step.ts';
@@ -11,14 +11,15 @@ export interface OpenTraining {
   readonly session: TrainingSession;
   /** Name of the model's first input. */
   readonly input: string;
+  readonly weights: readonly CompiledWeight[];
 }
 
 /** The training step of a saved model as one graph in ONNX Runtime. */
 export async function openSavedTraining({ topology, weights }: SavedModel, options: TrainingOptions): Promise<OpenTraining> {
-  const { graph, evaluation, state, fixed } = compileTrainingStep(topology, weights, options);
+  const { graph, evaluation, state, fixed, weights: compiled } = compileTrainingStep(topology, weights, options);
   const [model, measuring] = [graph, evaluation].map((each) => Buffer.concat(encodeOnnx(each).model));
   const session = await openTrainingSession({ model: model!, evaluation: measuring!, state, fixed, threads: 1 });
-  return { session, input: graph.inputs[0]!.name };
+  return { session, input: graph.inputs[0]!.name, weights: compiled };
 }
 
 export async function openTraining(model: LayersModel, options: TrainingOptions): Promise<OpenTraining> {

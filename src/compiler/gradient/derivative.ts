@@ -1,6 +1,6 @@
 import type { Arithmetic } from '../graph/arithmetic.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
-import type { Attributes, Value } from '../graph/graph.ts';
+import type { Attributes, Node, Value } from '../graph/graph.ts';
 
 /** One node, while the gradient goes back through it. */
 export interface DerivativeCall {
@@ -19,6 +19,12 @@ export interface DerivativeCall {
   gradientOf(index: number): Value | undefined;
   /** Whether the gradient of an input is asked for. */
   wants(index: number): boolean;
+  /** Whether that of a value is asked for which the node's body takes from around it. */
+  wantsOf(value: Value): boolean;
+  /** Gives the gradient of such a value. */
+  give(value: Value, gradient: Value): void;
+  /** `addGradients` for other nodes, those of a body. */
+  gradientsIn(nodes: readonly Node[], seeds: ReadonlyMap<Value, Value>, sources: readonly Value[]): readonly (Value | undefined)[];
   /** Ends with a message that names the layer. The sentence goes on after "the gradient of the operator Conv ". */
   fail(message: string): never;
 }
@@ -48,4 +54,11 @@ export function constantIntsOf(call: DerivativeCall, index: number): number[] | 
 /** An axis counted from 0. */
 export function axisOf(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;
+}
+
+/** Whether a node is the product of a transposed matrix with another one and nothing more. */
+export function isTransposedProduct(node: Node | undefined): node is Node {
+  if (node?.op !== 'Gemm' || node.inputs[2] !== undefined) return false;
+  const { alpha = 1, transA = 0, transB = 0 } = node.attributes;
+  return alpha === 1 && transA === 1 && transB === 0;
 }

@@ -4,7 +4,7 @@ import { arithmeticOf } from '../graph/arithmetic.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type Node, usedBy, type Value } from '../graph/graph.ts';
 import type { OperatorName } from '../graph/operators/operators.ts';
-import type { DerivativeCall } from './derivative.ts';
+import { type DerivativeCall, isTransposedProduct } from './derivative.ts';
 import { DERIVATIVES, WITHOUT_GRADIENT } from './derivatives/derivatives.ts';
 import { sumTo } from './shapes.ts';
 
@@ -20,13 +20,6 @@ function dependentOn(sources: Iterable<Value>, nodes: readonly Node[]): Readonly
   return dependent;
 }
 
-/** Whether a node is the product of a transposed matrix with another one and nothing more. */
-function isTransposedProduct(node: Node | undefined): boolean {
-  if (node?.op !== 'Gemm' || node.inputs[2] !== undefined) return false;
-  const { alpha = 1, transA = 0, transB = 0 } = node.attributes;
-  return alpha === 1 && transA === 1 && transB === 0;
-}
-
 function failAt({ layer, op }: Node, message: string): never {
   const where = layer === '' ? 'The' : `The layer "${layer}": the`;
   throw new SlipwayError('COMPILE_FAILED', `${where} gradient of the operator ${op} ${message}.`);
@@ -37,6 +30,7 @@ function failAt({ layer, op }: Node, message: string): never {
  * 2008, chapter 3): Σ seed · ∂value/∂source over all values that have a seed.
  * @param seeds the gradients where the way back begins, e.g. of the loss by the model's outputs; each in its value's shape.
  * @param sources the values whose gradients are wanted.
+ * @param nodes those to go back through. Default: all of the graph.
  * @returns the gradients in the order of the sources, each in its source's shape; undefined where nothing depends on one.
  * @throws SlipwayError COMPILE_FAILED for an operator that has no derivative here, naming the layer.
  */
@@ -44,8 +38,8 @@ export function addGradients(
   graph: GraphBuilder,
   seeds: ReadonlyMap<Value, Value>,
   sources: readonly Value[],
+  nodes: readonly Node[] = [...graph.nodes],
 ): readonly (Value | undefined)[] {
-  const nodes = [...graph.nodes];
   const dependent = dependentOn(sources, nodes);
   const parts = new Map<Value, Value[]>();
   for (const [value, seed] of seeds) parts.set(value, [seed]);
@@ -60,7 +54,7 @@ export function addGradients(
     const stacked = (index: 0 | 1): Value =>
       graph.add(
         'Concat',
-        products.map((node) => node!.inputs[index]),
+        products.map((node) => node.inputs[index]),
         { axis: 0 },
       );
     return graph.add('Gemm', [stacked(0), stacked(1)], { transA: 1 });
@@ -83,6 +77,12 @@ export function addGradients(
     const fail = (message: string): never => failAt(node, message);
     if (derivative === undefined) return fail('is not known, so the layer cannot be trained in one graph; the engine tfjs trains it');
     const wants = (index: number): boolean => node.inputs[index] !== undefined && dependent.has(node.inputs[index]);
+    const give = (value: Value, gradient: Value): void => {
+      const part = sumTo(graph, gradient, value);
+      const before = parts.get(value);
+      if (before === undefined) parts.set(value, [part]);
+      else before.push(part);
+    };
     const call: DerivativeCall = {
       graph,
       math: arithmeticOf(graph, first.dtype),
@@ -95,15 +95,14 @@ export function addGradients(
       },
       gradientOf: (index) => gradients[index],
       wants,
+      wantsOf: (value) => dependent.has(value),
+      give,
+      gradientsIn: (others, from, to) => addGradients(graph, from, to, others),
       fail,
     };
     for (const [index, gradient] of derivative(call).entries()) {
       const input = node.inputs[index];
-      if (gradient === undefined || input === undefined || !wants(index)) continue;
-      const part = sumTo(graph, gradient, input);
-      const before = parts.get(input);
-      if (before === undefined) parts.set(input, [part]);
-      else before.push(part);
+      if (gradient !== undefined && input !== undefined && wants(index)) give(input, gradient);
     }
   }
 

@@ -9,7 +9,7 @@ export function isKnown(shape: Shape): shape is readonly number[] {
 }
 
 /** The sizes of a value as a value. */
-function sizesOf(graph: GraphBuilder, like: Value): Value {
+export function sizesOf(graph: GraphBuilder, like: Value): Value {
   return isKnown(like.shape) ? graph.constant(int64s(like.shape)) : graph.add('Shape', [like]);
 }
 

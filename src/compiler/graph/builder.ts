@@ -3,9 +3,10 @@ import type { NumericData } from '../../tensor/dtype.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Shape } from './dimension.ts';
 import { finishGraph } from './finish.ts';
-import type { Attributes, Graph, GraphOutput, Node, Value, ValueType } from './graph.ts';
+import { type Attributes, type Graph, type GraphOutput, type Node, usedBy, type Value, type ValueType } from './graph.ts';
 import type { AttributesOf, Operator, OperatorCall } from './operator.ts';
 import { type OperatorName, OPERATORS } from './operators/operators.ts';
+import { RANDOM } from './operators/random.ts';
 
 type AttributesFor<Op extends OperatorName> = AttributesOf<(typeof OPERATORS)[Op]['attributes']>;
 
@@ -29,6 +30,14 @@ export interface GraphBuilder {
   addAll<Op extends OperatorName>(op: Op, inputs: Inputs, attributes?: AttributesFor<Op>): readonly Value[];
   /** A body for Scan. @param make adds its nodes and returns its outputs; it may use every value that is there already. */
   body(inputs: readonly ValueType[], make: (inputs: readonly Value[]) => readonly Value[]): Graph;
+  /** A value that no node gives: an input of a body that is made of recorded nodes. */
+  variable(type: ValueType): Value;
+  /** Collects the nodes that `work` adds instead of adding them to the graph. */
+  record(work: () => void): readonly Node[];
+  /** A body of recorded nodes. What none of its inputs changes is computed before, once for all steps. */
+  bodyOf(inputs: readonly Value[], nodes: readonly Node[], outputs: readonly Value[]): Graph;
+  /** Further outputs for the Scan that gives a value: what its body has at each step, one below the other. */
+  alsoGive(ofScan: Value, inBody: readonly Value[]): readonly Value[];
   /** What is added during `work` belongs to a layer. Inside another layer its name is put behind a slash. */
   inLayer<Result>(name: string, work: () => Result): Result;
   /** Turns an initializer into an input of the same name, e.g. a weight that a training step takes and gives back. */
@@ -127,6 +136,31 @@ export function createGraphBuilder(): GraphBuilder {
     return outputs;
   }
 
+  const variable = (type: ValueType): Value => newValue(`${layer}/step`, type);
+
+  function record(work: () => void): readonly Node[] {
+    const nodes: Node[] = [];
+    frames.push(nodes);
+    try {
+      work();
+      return nodes;
+    } finally {
+      frames.pop();
+    }
+  }
+
+  function bodyOf(taken: readonly Value[], nodes: readonly Node[], given: readonly Value[]): Graph {
+    const changing = new Set<Value | undefined>(taken);
+    const own: Node[] = [];
+    for (const node of nodes) {
+      const changes = Object.hasOwn(RANDOM, node.op) || usedBy(node).some((value) => changing.has(value));
+      (changes ? own : frames.at(-1)!).push(node);
+      if (changes) for (const value of node.outputs) changing.add(value);
+    }
+    const outputs = given.map((value) => ({ name: `${value.name}/given`, value }));
+    return finishGraph({ name: `${layer}/body`, inputs: taken, outputs, nodes: own, initializers: new Map() }, uniqueName);
+  }
+
   return {
     input(name, type) {
       const value = newValue(name, type);
@@ -146,15 +180,36 @@ export function createGraphBuilder(): GraphBuilder {
     add: (op, taken, attributes) => addAll(op, taken, attributes)[0]!,
     addAll,
     body(types, make) {
-      const nodes: Node[] = [];
-      frames.push(nodes);
-      try {
-        const taken = types.map((type, index) => newValue(`${layer}/step:${index}`, type));
-        const given = make(taken).map((value) => ({ name: value.name, value }));
-        return finishGraph({ name: `${layer}/body`, inputs: taken, outputs: given, nodes, initializers: new Map() }, uniqueName);
-      } finally {
-        frames.pop();
-      }
+      const taken = types.map(variable);
+      let given: readonly Value[] = [];
+      const nodes = record(() => {
+        given = make(taken);
+      });
+      return bodyOf(taken, nodes, given);
+    },
+    variable,
+    record,
+    bodyOf,
+    alsoGive(ofScan, inBody) {
+      const node = producers.get(ofScan)!;
+      const frame = frames.find((each) => each.includes(node))!;
+      const { body, ...attributes } = node.attributes as { readonly body: Graph } & Attributes;
+      const [length] = node.outputs.at(-1)!.shape;
+      const further = inBody.map((value) => ({ name: `${value.name}/given`, value }));
+      const directions = attributes['scan_output_directions'] as readonly number[] | undefined;
+      const outputs = inBody.map(({ dtype, shape }) => newValue(`${node.name}:given`, { dtype, shape: [length!, ...shape] }));
+      const changed: Node = {
+        ...node,
+        outputs: [...node.outputs, ...outputs],
+        attributes: {
+          ...attributes,
+          body: finishGraph({ ...body, outputs: [...body.outputs, ...further] }, uniqueName),
+          ...(directions && { scan_output_directions: [...directions, ...inBody.map(() => 0)] }),
+        },
+      };
+      frame[frame.indexOf(node)] = changed;
+      for (const value of changed.outputs) if (value !== undefined) producers.set(value, changed);
+      return outputs;
     },
     inLayer(name, work) {
       const outer = layer;

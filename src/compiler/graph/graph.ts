@@ -71,7 +71,7 @@ export function usedBy(node: Node): Value[] {
 }
 
 /** The values that a body takes from the graphs around it. */
-function capturedBy(body: Graph): Value[] {
+export function capturedBy(body: Graph): Value[] {
   const own = new Set<Value | undefined>([...body.inputs, ...body.nodes.flatMap(({ outputs }) => outputs)]);
   return [...body.nodes.flatMap(usedBy), ...body.outputs.map(({ value }) => value)].filter((value) => !own.has(value));
 }

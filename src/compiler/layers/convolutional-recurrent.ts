@@ -4,6 +4,7 @@ import type { LayerCall, LowerLayer } from '../lowering/layer-call.ts';
 import { channelsFirst, inOwnOrder, type LayerTensor } from '../lowering/layer-tensor.ts';
 import { activated } from './activations.ts';
 import { biasOf, convolve, outFirst, windowOf } from './convolution.ts';
+import { checkDropsNothing } from './recurrent-cells.ts';
 
 interface Gates {
   readonly x: Value;
@@ -53,7 +54,7 @@ const convLstm: LowerLayer = (call) => {
   const { graph, config } = call;
   if (config.boolean('stateful', false))
     call.fail('it keeps states from one request to the next, which a graph cannot; set "stateful" to false');
-  if (call.mode === 'training') call.fail('its steps have no gradient in one graph; take the engine tfjs, or Conv2D layers and an LSTM');
+  if (call.mode === 'training') checkDropsNothing(call, config);
   if (call.mask() !== undefined) call.fail('a mask of images cannot be compiled; drop it before');
   const first = config.text('data_format', 'channels_last').toLowerCase() === 'channels_first';
   const images = first ? inOwnOrder(4) : channelsFirst(4);

@@ -49,6 +49,14 @@ export function cellActivation(call: LayerCall, activation: string): CellActivat
   );
 }
 
+/** Refuses to train what a training step leaves out. */
+export function checkDropsNothing(call: LayerCall, { fields }: Config): void {
+  for (const key of ['dropout', 'recurrent_dropout']) {
+    if ((fields[key] ?? 0) !== 0)
+      call.fail(`drops inputs at random ("${key}"), which is not known in a training step in one graph; the engine tfjs trains it`);
+  }
+}
+
 const CLASS_SUFFIX = /Cell$/;
 
 function cellOf(call: LayerCall, fields: unknown, prefix: string): Cell {

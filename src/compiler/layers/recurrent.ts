@@ -4,9 +4,9 @@ import type { LayerCall, LowerLayer } from '../lowering/layer-call.ts';
 import { type LayerTensor, plain } from '../lowering/layer-tensor.ts';
 import { gatherSteps } from './masked-sequence.ts';
 import { reversedInTime } from './reversed.ts';
-import { activationsOf, type Cell, cellActivation, cellsOf, firstStates } from './recurrent-cells.ts';
+import { activationsOf, type Cell, cellActivation, cellsOf, checkDropsNothing, firstStates } from './recurrent-cells.ts';
 import { CELLS, gateBiases, gateBiasesInGraph, gatesFirst, gatesFirstInGraph } from './recurrent-weights.ts';
-import { unrolledCell } from './unrolled.ts';
+import { scannedCell } from './scanned.ts';
 
 /** [time, batch, features], as ONNX wants sequences. */
 const TIME_FIRST = [1, 0, 2];
@@ -101,23 +101,21 @@ function fused(call: LayerCall, cells: readonly Cell[], first: readonly (readonl
 /** Refuses what the steps of a cell leave out. */
 function checkTrained(call: LayerCall, cells: readonly Cell[]): void {
   for (const { config } of cells) {
-    for (const [key, value] of Object.entries(config.fields)) {
-      const drops = (key === 'dropout' || key === 'recurrent_dropout') && value !== 0 && value !== null;
-      if (drops)
-        call.fail(`drops inputs at random ("${key}"), which is not known in a training step in one graph; the engine tfjs trains it`);
-      if (config !== call.config && key.endsWith('_regularizer') && value !== null)
+    checkDropsNothing(call, config);
+    if (config === call.config) continue;
+    for (const [key, value] of Object.entries(config.fields))
+      if (key.endsWith('_regularizer') && value !== null)
         call.fail(`its cell adds a penalty to the loss ("${key}"), which is not known in a training step in one graph`);
-    }
   }
 }
 
-/** By plain operators for each step. */
-function unrolled(call: LayerCall, cells: readonly Cell[], first: readonly (readonly Value[])[], reverse: boolean): Result {
+/** By a Scan of plain operators. */
+function scanned(call: LayerCall, cells: readonly Cell[], first: readonly (readonly Value[])[], reverse: boolean): Result {
   checkTrained(call, cells);
   const mask = call.mask();
   let x = call.arrange.ordered(call.input, TIME_FIRST);
   const states = cells.map((cell, index) => {
-    const run = unrolledCell(call, cell, { x, mask, first: first[index]!, reverse });
+    const run = scannedCell(call, cell, { x, mask, first: first[index]!, reverse });
     x = run.sequence;
     return run.states;
   });
@@ -130,7 +128,7 @@ const recurrent: LowerLayer = (call) => {
     call.fail('it keeps states from one request to the next, which a graph cannot; set "stateful" to false');
   const cells = cellsOf(call);
   const reverse = config.boolean('go_backwards', false);
-  const { sequence, states } = (call.mode === 'training' ? unrolled : fused)(call, cells, firstStates(call, cells), reverse);
+  const { sequence, states } = (call.mode === 'training' ? scanned : fused)(call, cells, firstStates(call, cells), reverse);
   let output: LayerTensor = plain(states.at(-1)![0]!);
   if (config.boolean('return_sequences', false)) {
     const steps = sequence();

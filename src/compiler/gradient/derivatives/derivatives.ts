@@ -8,6 +8,7 @@ import { MATRIX_DERIVATIVES } from './matrix.ts';
 import { NORMALIZATION_DERIVATIVES } from './normalization.ts';
 import { POOLING_DERIVATIVES } from './pooling.ts';
 import { REDUCTION_DERIVATIVES } from './reduction.ts';
+import { scan } from './scan.ts';
 
 /** How a gradient goes back through each operator. */
 export const DERIVATIVES: Readonly<Partial<Record<OperatorName, Derivative>>> = {
@@ -19,6 +20,7 @@ export const DERIVATIVES: Readonly<Partial<Record<OperatorName, Derivative>>> = 
   ...NORMALIZATION_DERIVATIVES,
   ...POOLING_DERIVATIVES,
   ...REDUCTION_DERIVATIVES,
+  Scan: scan,
 };
 
 /** Operators whose outputs do not change, or jump, when their inputs change a little: no gradient goes back. */

@@ -420,7 +420,49 @@ const CASES: Readonly<Partial<Record<OperatorName, readonly Case[]>>> = {
         b.add('GatherElements', [x, b.constant({ dtype: 'INT64', shape: [2, 2], data: BigInt64Array.of(2n, 2n, 0n, 1n) })], { axis: 1 }),
     },
   ],
+  Scan: [
+    // A state and two outputs; a matrix that all steps multiply by, and a row that is added at each.
+    scanCase({ directions: [0, 0] }),
+    scanCase({ directions: [1, 1] }),
+    scanCase({ directions: [1, 0], symbols: { 3: 'batch' } }),
+    scanCase({ directions: [0, 1], symbols: { 3: 'batch', 4: 'time' } }),
+    // Two states of which one goes by unchanged and the other is multiplied up; no output but the last ones.
+    {
+      shapes: [[2], [2], [3, 2]],
+      make(b, [kept, product, factors]) {
+        const element = { dtype: 'FP64', shape: [2] } as const;
+        const body = b.body([element, element, element], ([one, two, factor]) => [one!, b.add('Mul', [b.add('Mul', [two, factor]), one])]);
+        return b.addAll('Scan', [kept, product, factors], { body, num_scan_inputs: 1 });
+      },
+    },
+  ],
 };
+
+interface ScanSetting {
+  /** Of the sequence that goes in, and of those that come out. */
+  readonly directions: readonly [number, number];
+  readonly symbols?: Readonly<Record<number, string>>;
+}
+
+/** A recurrent cell over 4 steps of 3 rows: state [3, 2], sequence [4, 3, 5], weights [2, 2] and [5, 2], a row [2]. */
+function scanCase({ directions: [taken, given], symbols = {} }: ScanSetting): Case {
+  return {
+    shapes: [[3, 2], [4, 3, 5], [2, 2], [5, 2], [2]],
+    symbols,
+    make(b, [first, sequence, recurrent, kernel, row]) {
+      const body = b.body([first!, { ...sequence!, shape: sequence!.shape.slice(1) }], ([state, x]) => {
+        const next = b.add('Tanh', [b.add('Gemm', [state, recurrent, b.add('Gemm', [x, kernel, row])])]);
+        return [next, next, b.add('Mul', [next, state])];
+      });
+      return b.addAll('Scan', [first, sequence], {
+        body,
+        num_scan_inputs: 1,
+        scan_input_directions: [taken],
+        scan_output_directions: [given, given],
+      });
+    },
+  };
+}
 
 describe('derivatives are those of finite differences', () => {
   it.each(Object.keys(DERIVATIVES) as OperatorName[])('%s', async (op) => {

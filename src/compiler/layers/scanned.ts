@@ -1,5 +1,5 @@
 import type { Value } from '../graph/graph.ts';
-import { int64s } from '../graph/tensors.ts';
+import { float, int64s } from '../graph/tensors.ts';
 import type { LayerCall } from '../lowering/layer-call.ts';
 import { inOwnOrder } from '../lowering/layer-tensor.ts';
 import { activated } from './activations.ts';
@@ -7,8 +7,8 @@ import { activationsOf, type Cell, cellActivation } from './recurrent-cells.ts';
 import { CELLS } from './recurrent-weights.ts';
 
 /*
- * A cell as plain operators, step after step, for graphs that are differentiated. The products of all steps' inputs are
- * one product before the first step; a step adds the product of the state.
+ * A cell as plain operators that a Scan computes step after step, for graphs that are differentiated. A step multiplies its
+ * input by itself: what one product before the first step gives for all of them is too large for a cache to hold.
  */
 
 /** A cell in a graph: its weights as they are there, and what its steps have in common. */
@@ -46,25 +46,20 @@ function simple(own: CellCall): Parts {
   };
 }
 
-/** The gates stand side by side, so that each activation is one node; Keras has them in the order input, forget, cell, output. */
+/** Keras' order of gates: input, forget, candidate, output. */
 function lstm(own: CellCall): Parts {
   const { call, weight, activation, gate, split } = own;
   const { graph } = call;
-  const gatesFirst = (value: Value): Value => {
-    const [inputs, candidate, output] = split(value, [2, 1, 1]);
-    return graph.add('Concat', [inputs, output, candidate], { axis: -1 });
-  };
-  const recurrent = gatesFirst(weight('recurrent_kernel'));
-  const bias = biasOf(own);
+  const recurrent = weight('recurrent_kernel');
   return {
-    kernel: gatesFirst(weight('kernel')),
+    kernel: weight('kernel'),
     recurrent,
-    bias: bias && gatesFirst(bias),
+    bias: biasOf(own),
     step(x, [state, carry]) {
-      const [gates, candidate] = split(graph.add('Gemm', [state, recurrent, x]), [3, 1]);
-      const [input, forget, output] = split(gate(gates!), [1, 1, 1]);
-      const next = graph.add('Add', [graph.add('Mul', [forget, carry]), graph.add('Mul', [input, activation(candidate!)])]);
-      return [graph.add('Mul', [output, activation(next)]), next];
+      const [ofInput, ofForget, ofCandidate, ofOutput] = split(graph.add('Gemm', [state, recurrent, x]), [1, 1, 1, 1]);
+      const kept = graph.add('Mul', [gate(ofForget!), carry]);
+      const next = graph.add('Add', [kept, graph.add('Mul', [gate(ofInput!), activation(ofCandidate!)])]);
+      return [graph.add('Mul', [gate(ofOutput!), activation(next)]), next];
     },
   };
 }
@@ -133,7 +128,7 @@ function partsOf(call: LayerCall, cell: Cell): Parts {
   });
 }
 
-export interface UnrolledOptions {
+export interface ScannedOptions {
   /** [time, batch, features]. */
   readonly x: Value;
   /** BOOL, [batch, time]: a step that is masked leaves the states as they are. */
@@ -143,35 +138,46 @@ export interface UnrolledOptions {
   readonly reverse: boolean;
 }
 
-/** Runs a cell over a sequence of a known length. @returns the outputs [time, batch, units] in the order of time, and the last states. */
-export function unrolledCell(
+/** The bias is a row of the kernel then, and meets a one at the end of each input. */
+function withBias({ graph }: LayerCall, { x, kernel, bias }: { x: Value; kernel: Value; bias: Value | undefined }) {
+  if (bias === undefined) return { x, kernel };
+  const [behind, one, last] = [int64s([0, 1]), float(1), int64s([2])].map((tensor) => graph.constant(tensor));
+  const row = graph.add('Unsqueeze', [bias, graph.constant(int64s([0]))]);
+  return { x: graph.add('Pad', [x, behind, one, last]), kernel: graph.add('Concat', [kernel, row], { axis: 0 }) };
+}
+
+/** Runs a cell over a sequence. @returns the outputs [time, batch, units] in the order of time, and the last states. */
+export function scannedCell(
   call: LayerCall,
   cell: Cell,
-  { x, mask, first, reverse }: UnrolledOptions,
+  { x, mask, first, reverse }: ScannedOptions,
 ): { readonly sequence: Value; readonly states: readonly Value[] } {
   const { graph } = call;
-  const [time, , features] = x.shape;
-  if (typeof time !== 'number' || typeof features !== 'number')
-    return call.fail('the number of its steps must be known where it is trained in one graph; the engine tfjs trains it as it is');
   const units = cell.config.number('units');
   const { kernel, bias, step } = partsOf(call, cell);
-  const rows = graph.add('Reshape', [x, graph.constant(int64s([-1, features]))]);
-  const products = graph.addAll('Split', [graph.add('Gemm', [rows, kernel, bias])], { axis: 0, num_outputs: time });
-  const masks = mask && graph.addAll('Split', [mask], { axis: 1, num_outputs: time });
+  const given = withBias(call, { x, kernel, bias });
+  const axis = (index: number): Value => graph.constant(int64s([index]));
   const zeros = (): Value => {
-    const batch = graph.add('Slice', [graph.add('Shape', [products[0]]), ...[0, 1].map((at) => graph.constant(int64s([at])))]);
-    return graph.add('ConstantOfShape', [graph.add('Concat', [batch, graph.constant(int64s([units]))], { axis: 0 })]);
+    const batch = graph.add('Slice', [graph.add('Shape', [x]), axis(1), axis(2)]);
+    return graph.add('ConstantOfShape', [graph.add('Concat', [batch, axis(units)], { axis: 0 })]);
   };
-  let states: readonly Value[] = first;
-  if (first.length === 0) states = Array.from({ length: CELLS[cell.name].states }, zeros);
-  const outputs: Value[] = [];
-  for (let count = 0; count < time; count += 1) {
-    const at = reverse ? time - 1 - count : count;
-    const before = states;
-    states = step(products[at]!, before);
-    if (masks !== undefined) states = states.map((state, index) => graph.add('Where', [masks[at], state, before[index]]));
-    outputs[at] = states[0]!;
-  }
-  const all = outputs.length === 1 ? outputs[0] : graph.add('Concat', outputs, { axis: 0 });
-  return { sequence: graph.add('Reshape', [all, graph.constant(int64s([time, -1, units]))]), states };
+  const states = first.length > 0 ? first : Array.from({ length: CELLS[cell.name].states }, zeros);
+  const sequences = [given.x];
+  if (mask !== undefined) sequences.push(graph.add('Unsqueeze', [graph.add('Transpose', [mask], { perm: [1, 0] }), axis(2)]));
+  const types = [...states, ...sequences.map(({ dtype, shape }) => ({ dtype, shape: shape.slice(1) }))];
+  const body = graph.body(types, (values) => {
+    const before = values.slice(0, states.length);
+    const [input, counts] = values.slice(states.length);
+    let next = step(graph.add('Gemm', [input, given.kernel]), before);
+    if (counts !== undefined) next = next.map((state, index) => graph.add('Where', [counts, state, before[index]]));
+    return [...next, next[0]!];
+  });
+  const direction = reverse ? 1 : 0;
+  const results = graph.addAll('Scan', [...states, ...sequences], {
+    body,
+    num_scan_inputs: sequences.length,
+    scan_input_directions: sequences.map(() => direction),
+    scan_output_directions: [direction],
+  });
+  return { sequence: results.at(-1)!, states: results.slice(0, -1) };
 }
