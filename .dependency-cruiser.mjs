@@ -59,7 +59,21 @@ export default {
       comment: 'It keeps what a process of its own has compiled, and hands it to runners.',
       severity: 'error',
       from: { path: '^src/compilation/' },
-      to: { path: '^src/', pathNot: '^src/(compilation|concurrency|errors|packages|observability|runners/runner\\.ts)' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/(compilation|concurrency|errors|packages|observability|runners/(runner|map-info|switching)\\.ts)',
+      },
+    },
+    {
+      name: 'choice-knows-runners-by-their-interface',
+      comment: 'It starts runners, times them and takes one. What an engine is, it does not know.',
+      severity: 'error',
+      from: { path: '^src/choice/' },
+      to: {
+        path: '^src/',
+        pathNot:
+          '^src/(choice|concurrency|devices|errors|packages|observability|tensor|runners/(runner|map-info|switching)\\.ts|engines/(engine|agreement|recorded-requests)\\.ts)',
+      },
     },
     {
       name: 'engines-know-models-only',

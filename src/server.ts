@@ -1,5 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { createChoiceStore } from './choice/choice-store.ts';
+import { createChoosingLauncher } from './choice/choosing-launcher.ts';
 import { createCompiledModels } from './compilation/compiled-models.ts';
 import { createCompilingLauncher } from './compilation/compiling-launcher.ts';
 import type { CompileResult } from './compilation/result.ts';
@@ -7,7 +9,8 @@ import type { Config } from './config/schema.ts';
 import { createDatasetCatalog } from './datasets/catalog.ts';
 import { createUploadStore } from './datasets/uploads.ts';
 import { createDeviceReader } from './devices/devices.ts';
-import { enginesHere } from './devices/engines-here.ts';
+import { type EngineHere, enginesHere } from './devices/engines-here.ts';
+import { machineKey } from './devices/machine.ts';
 import { createInference } from './inference/inference.ts';
 import { createIntake } from './inference/intake.ts';
 import { createLateness } from './inference/lateness.ts';
@@ -108,10 +111,28 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     logger,
   });
   const runners = createRunnerLauncher({ ...config.runners, missingDevice: config.devices.onMissing, warmUp: config.warmUp, logger, env });
-  const launcher = createGroupingLauncher(config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners);
+  const grouped = createGroupingLauncher(config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners);
+  const engines = (): readonly EngineHere[] => enginesHere(tensorflowFolder, ownEnv);
+  const launcher = createChoosingLauncher({
+    launcher: grouped,
+    store: createChoiceStore({
+      folder: join(resolve(config.state), 'choices'),
+      machine: () => machineKey(engines(), ownEnv),
+      maxChoices: config.devices.maxChoices,
+    }),
+    engines,
+    compiles: config.compiler.enabled,
+    mode: config.devices.choice,
+    prefer: config.devices.prefer,
+    hasRoom(bytes) {
+      const { limitBytes, usedBytes } = registry.memory();
+      return limitBytes === undefined || usedBytes + bytes <= limitBytes;
+    },
+    logger,
+  });
   const { maxBytes: cacheBytes } = config.responseCache;
   const responseCache = cacheBytes === undefined ? undefined : createResponseCache(cacheBytes);
-  const registry = createRegistry({
+  const registry: Registry = createRegistry({
     models: resolve(config.models),
     repository: config.repository,
     threads: config.runners.threads,
@@ -196,7 +217,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     lanes,
     statistics,
     devices: createDeviceReader({ memoryOf: processMemoryBytes, env: ownEnv }),
-    engines: () => enginesHere(tensorflowFolder),
+    engines,
     responseCache,
     phase: () => phase,
     version,
@@ -233,7 +254,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     inference.close();
     await jobsStopped;
     await datasets.stop();
-    await Promise.all([registry.stop(), compiledModels.stop(), tracing?.stop()]);
+    await Promise.all([registry.stop(), launcher.stop(), compiledModels.stop(), tracing?.stop()]);
   }
 
   return {
@@ -266,6 +287,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
       phase = 'ready';
       grpc.setServing(true);
       logger.info({ models: registry.list().length }, readyLine(registry));
+      launcher.begin();
     },
     stop() {
       stopping ??= stop();

@@ -126,6 +126,19 @@ export const configSchema = z.strictObject({
         .describe(
           'What becomes of a model whose slipway.json asks for a device that is not there: it is served on the CPU, and says so, or not served.',
         ),
+      prefer: z
+        .enum(['cpu', 'cuda', 'webgpu'])
+        .optional()
+        .describe(
+          'Kind of device that models are to run on whose slipway.json asks for nothing; where it is not there, they run on the CPU. Without it `devices.choice` decides.',
+        ),
+      choice: z
+        .enum(['measured', 'fixed'])
+        .default('measured')
+        .describe(
+          'How the engine and the device of a model are found that asks for none. `measured`: once the server is ready, each way to run it that is here is tried beside it, and the fastest that gives the same answers takes over; what was found is kept under `state`. `fixed`: the first that can run it.',
+        ),
+      maxChoices: count.default(10_000).describe('Models of which it is kept what was measured; of more, the oldest go.'),
     })
     .prefault({}),
   tensorflow: z

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readInstallation } from '../native/installation.ts';
 
 /** Something that an engine can compute on. */
@@ -39,23 +40,34 @@ function tensorflowHere(folder: string): readonly Omit<BackendHere, 'backend'>[]
   ];
 }
 
+/** Where Linux shows devices that a driver of Vulkan may compute on: graphics devices, NVIDIA's own and that of Windows' subsystem. */
+const GRAPHICS_DEVICES = ['/dev/dri', '/dev/nvidiactl', '/dev/dxg'] as const;
+
+/** Why there can be no GPU for WebGPU; undefined where only a try can tell. */
+function withoutWebGpu(env: Readonly<NodeJS.ProcessEnv>): string | undefined {
+  if (process.platform !== 'linux' || GRAPHICS_DEVICES.some((path) => existsSync(path))) return undefined;
+  if (env['VK_ICD_FILENAMES'] !== undefined || env['VK_DRIVER_FILES'] !== undefined) return undefined;
+  return `There is no graphics device (${GRAPHICS_DEVICES.join(', ')}), and VK_DRIVER_FILES names no driver.`;
+}
+
 /**
  * The engines, and what each of them can compute on here.
  * @param folder of native TensorFlow
  */
-export function enginesHere(folder: string): readonly EngineHere[] {
+export function enginesHere(folder: string, env: Readonly<NodeJS.ProcessEnv>): readonly EngineHere[] {
   const tensorflow = tensorflowHere(folder);
+  const noWebGpu = withoutWebGpu(env);
+  const webgpu = (reason: string): BackendHere => ({
+    backend: 'webgpu',
+    device: 'webgpu',
+    available: noWebGpu === undefined ? undefined : false,
+    reason: noWebGpu ?? reason,
+  });
   return [
     {
       engine: 'onnx',
       backends: [
-        {
-          backend: 'webgpu',
-          device: 'webgpu',
-          available: undefined,
-          reason:
-            'ONNX Runtime’s WebGPU provider, tried for versions that ask for the device webgpu; needs a GPU with Vulkan, Metal or Direct3D 12.',
-        },
+        webgpu('ONNX Runtime’s WebGPU provider; needs a GPU with Vulkan, Metal or Direct3D 12.'),
         { backend: 'cpu', device: 'cpu', available: true, reason: 'ONNX Runtime’s CPU provider.' },
       ],
     },

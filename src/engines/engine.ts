@@ -16,7 +16,11 @@ export type DeviceKind = (typeof DEVICE_KINDS)[number];
 /** What is done with a model whose device is not there: it is not served, or served on another one. */
 export type MissingDevice = 'refuse' | 'fallback';
 
-/** What a manifest asks of the engine; what it leaves out is chosen. */
+/** Who asks for an engine, a backend or a device: slipway.json, a setting of the server, or a measurement that it has won. */
+export const WISHERS = ['manifest', 'setting', 'measurement'] as const;
+export type Wisher = (typeof WISHERS)[number];
+
+/** What is asked of the engine; what is left out is chosen. */
 export interface EngineWishes {
   readonly engine?: EngineName | undefined;
   /** Of the engine tfjs. */
@@ -24,6 +28,8 @@ export interface EngineWishes {
   readonly device?: DeviceKind | undefined;
   /** Of a SavedModel: the signature that is served; `serving_default` when left out. */
   readonly signature?: string | undefined;
+  /** `manifest` when left out. */
+  readonly wishedBy?: Wisher | undefined;
 }
 
 export interface LoadOptions extends Omit<EngineWishes, 'engine'> {

@@ -10,6 +10,7 @@ import type {
   MissingDevice,
   WarmUpOptions,
   WarmUpReport,
+  Wisher,
 } from './engine.ts';
 
 interface EngineEntry {
@@ -25,6 +26,13 @@ const ENGINES: Readonly<Record<EngineName, EngineEntry>> = {
   tfjs: { formats: ['tfjs-layers', 'tfjs-graph'], open: async () => (await import('./tfjs/tfjs-engine.ts')).createTfjsEngine() },
 };
 
+/** In words that go after "as". */
+const WISHED: Readonly<Record<Wisher, string>> = {
+  manifest: 'slipway.json asks',
+  setting: 'the setting devices.prefer asks',
+  measurement: 'measurement has chosen',
+};
+
 export interface EngineChoice {
   readonly engine: EngineName;
   /** Why this engine, in words for users. */
@@ -35,14 +43,14 @@ export interface EngineChoice {
  * The engine for a format: the preferred one, else the first that can run it.
  * @throws SlipwayError ENGINE_UNAVAILABLE when the preferred engine cannot run the format.
  */
-export function chooseEngine(format: ModelFormat, preferred?: EngineName): EngineChoice {
+export function chooseEngine(format: ModelFormat, preferred?: EngineName, wishedBy: Wisher = 'manifest'): EngineChoice {
   const able = (Object.keys(ENGINES) as EngineName[]).filter((name) => ENGINES[name].formats.includes(format));
   if (preferred !== undefined) {
-    if (able.includes(preferred)) return { engine: preferred, reason: `The engine ${preferred}, as slipway.json asks.` };
+    if (able.includes(preferred)) return { engine: preferred, reason: `The engine ${preferred}, as ${WISHED[wishedBy]}.` };
     const others = able.length > 0 ? ` The format runs on: ${able.join(', ')}.` : '';
     throw new SlipwayError(
       'ENGINE_UNAVAILABLE',
-      `slipway.json asks for the engine "${preferred}", which cannot run the format "${format}".${others}`,
+      `The engine "${preferred}", as ${WISHED[wishedBy]}, cannot run the format "${format}".${others}`,
     );
   }
   const [engine] = able;
@@ -51,10 +59,11 @@ export function chooseEngine(format: ModelFormat, preferred?: EngineName): Engin
   return { engine, reason: `The engine ${engine}, ${only} one for the format ${format}.` };
 }
 
-/** What to say of a model that does not run on the device that its manifest asks for; empty when it does. */
-function missingDeviceOf({ device }: LoadedModel, wanted: DeviceKind | undefined): string {
+/** What to say of a model that does not run on the device that is asked for; empty when it does. */
+function missingDeviceOf({ device }: LoadedModel, wanted: DeviceKind | undefined, wishedBy: Wisher): string {
   if (wanted === undefined || wanted === device) return '';
-  return `slipway.json asks for the device ${wanted}, which this engine cannot have here; it runs on ${device}.`;
+  const asked = wishedBy === 'measurement' ? 'Measurement has chosen' : `${WISHED[wishedBy].replace(/^t/, 'T')} for`;
+  return `${asked} the device ${wanted}, which this engine cannot have here; it runs on ${device}.`;
 }
 
 /**
@@ -65,11 +74,13 @@ export async function loadModel(
   options: LoadOptions & EngineWishes & { readonly warmUp?: WarmUpOptions | undefined; readonly missingDevice?: MissingDevice },
 ): Promise<{ readonly engine: EngineName; readonly model: LoadedModel; readonly warmUp: WarmUpReport | undefined }> {
   const { engine: preferred, warmUp: warmUpOptions, missingDevice = 'fallback', ...loadOptions } = options;
-  const choice = chooseEngine(loadOptions.format, preferred ?? (loadOptions.backend && 'tfjs'));
+  const { wishedBy = 'manifest' } = loadOptions;
+  const choice = chooseEngine(loadOptions.format, preferred ?? (loadOptions.backend && 'tfjs'), wishedBy);
   const engine = await ENGINES[choice.engine].open();
   const model = await engine.load(loadOptions);
-  const problem = missingDeviceOf(model, loadOptions.device);
-  if (problem !== '' && missingDevice === 'refuse') {
+  const problem = missingDeviceOf(model, loadOptions.device, wishedBy);
+  // What nobody insists on is not refused for it.
+  if (problem !== '' && missingDevice === 'refuse' && wishedBy === 'manifest') {
     await model.dispose();
     throw new SlipwayError(
       'DEVICE_UNAVAILABLE',

@@ -1,7 +1,7 @@
 import type { EncodedError } from '../errors/encode.ts';
 import type { MissingDevice, WarmUpOptions } from '../engines/engine.ts';
 import type { DType } from '../tensor/dtype.ts';
-import type { LoadedInfo, Placement } from './runner.ts';
+import type { Placement, ToldInfo } from './runner.ts';
 
 /*
  * What host and child say to each other: the header of each frame. The host checks what it receives with zod
@@ -10,7 +10,7 @@ import type { LoadedInfo, Placement } from './runner.ts';
  */
 
 /** Raised whenever a message or the frame changes; host and child refuse each other when theirs differ. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 /** One tensor of the body; the tensors lie there in the order of their headers. */
 export interface TensorHeader {
@@ -48,7 +48,7 @@ export type HostMessage =
 export type ChildMessage =
   /** Sent first, before the child does anything else. */
   | { readonly kind: 'hello'; readonly protocol: number }
-  | { readonly kind: 'loaded'; readonly info: Omit<LoadedInfo, 'pid'> }
+  | { readonly kind: 'loaded'; readonly info: ToldInfo }
   | { readonly kind: 'load-failed'; readonly error: EncodedError }
   | { readonly kind: 'result'; readonly id: number; readonly computeNs: number; readonly tensors: readonly TensorHeader[] }
   /** The run of this id failed; the child goes on. */

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import type { Choice } from '../choice/choice.ts';
 import type { NamedTensors } from '../tensor/tensor.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { EngineName, EngineWishes, WarmUpReport } from '../engines/engine.ts';
@@ -29,8 +30,15 @@ export function labelOf({ label, folder }: Placement): string {
   return label ?? `${basename(dirname(folder))}/${basename(folder)}`;
 }
 
-/** What a runner says of the model it has loaded. */
-export interface LoadedInfo {
+/** What is known of the model that a runner has loaded. */
+export interface LoadedInfo extends ToldInfo {
+  readonly pid: number;
+  /** Why it runs so and not in another way; undefined where nobody chooses. */
+  readonly choice?: Choice | undefined;
+}
+
+/** What the process says itself. */
+export interface ToldInfo {
   readonly signature: Signature;
   readonly engine: EngineName;
   readonly backend: string;
@@ -41,7 +49,6 @@ export interface LoadedInfo {
   readonly memoryBytes: number;
   /** Undefined when it was not warmed up. */
   readonly warmUp?: WarmUpReport | undefined;
-  readonly pid: number;
 }
 
 export interface RunResult {

@@ -48,6 +48,8 @@ export async function runningServer(names: readonly string[], settings: Settings
     state,
     repository: { settleMs: 50, pollMs: 200, ...settings.repository },
     shutdown: { unreadyMs: 0, ...settings.shutdown },
+    // Tests of other things are not to be slowed down by processes that are timed.
+    devices: { choice: 'fixed', ...settings.devices },
   });
   const server = createServer(config, { logger: silent, env: process.env, version: '0.0.0' });
   onTestFinished(() => server.stop());

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Devices } from '../../devices/device.ts';
 import type { EngineHere } from '../../devices/engines-here.ts';
 import type { ModelDescription } from '../../registry/types.ts';
+import { choiceAnswer, encodeChoice } from './schemas.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
 
 const bytes = z.int().nonnegative();
@@ -25,7 +26,8 @@ const device = z
         version: z.int(),
         engine: z.string(),
         backend: z.string(),
-        reason: z.string().describe('Why this engine and backend.'),
+        reason: z.string().describe('What the engine says of its backend and device.'),
+        choice: choiceAnswer.optional(),
       }),
     ),
   })
@@ -82,7 +84,16 @@ function modelsOn(id: string, models: readonly ModelDescription[]): z.infer<type
   return models.flatMap(({ name, versions }) =>
     versions.flatMap(({ version, state, loaded }) =>
       state === 'ready' && loaded?.device === kind
-        ? [{ model: name, version, engine: loaded.engine, backend: loaded.backend, reason: loaded.reason }]
+        ? [
+            {
+              model: name,
+              version,
+              engine: loaded.engine,
+              backend: loaded.backend,
+              reason: loaded.reason,
+              ...(loaded.choice && { choice: encodeChoice(loaded.choice) }),
+            },
+          ]
         : [],
     ),
   );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ENGINE_NAMES, type WarmUpReport } from '../../engines/engine.ts';
+import type { Choice } from '../../choice/choice.ts';
+import { DEVICE_KINDS, ENGINE_NAMES, type WarmUpReport } from '../../engines/engine.ts';
 import { MODEL_FORMATS } from '../../packages/formats.ts';
 import type { Histogram } from '../../inference/histogram.ts';
 import { type Phase, PHASES, type VersionStatistics } from '../../inference/statistics.ts';
@@ -20,6 +21,37 @@ const latencyAnswer = z
     description: 'Percentiles in milliseconds, each at most 9 % above the truth: decode, queue, compute, transfer and encode.',
   });
 
+export const choiceAnswer = z
+  .object({
+    by: z
+      .enum(['manifest', 'setting', 'measured', 'single', 'pending', 'unmeasured'])
+      .describe(
+        '`manifest`, `setting`: it was asked for; `measured`; `single`: nothing else here can run the model; `pending`: it is to be measured; `unmeasured`: that could not be done.',
+      ),
+    reason: z.string(),
+    measuredAt: z.iso.datetime().optional(),
+    candidates: z.array(
+      z.object({
+        engine: z.enum(ENGINE_NAMES),
+        backend: z.string(),
+        device: z.enum(DEVICE_KINDS),
+        outcome: z
+          .enum(['taken', 'slower', 'differs', 'absent', 'failed', 'untried'])
+          .describe(
+            '`differs`: its answers are others than those of the first candidate; `absent`: it is not here; `failed`: it does not take the model.',
+          ),
+        reason: z.string().describe('Empty where the outcome says it all.'),
+        runMs: z
+          .record(z.string(), z.number())
+          .optional()
+          .describe(
+            'Milliseconds until a runner’s answer is there, by the number of examples; measured beside the fastest candidate so far.',
+          ),
+      }),
+    ),
+  })
+  .meta({ id: 'Choice', description: 'Why a model runs on this engine, backend and device, and what became of the others.' });
+
 export const versionAnswer = z
   .object({
     version: z.int(),
@@ -29,7 +61,8 @@ export const versionAnswer = z
     engine: z.enum(ENGINE_NAMES).optional().describe('The engine that answers.'),
     backend: z.string().optional().describe('What computes inside the engine.'),
     device: z.string().optional().describe('The device that computes.'),
-    engineReason: z.string().optional().describe('Why this engine, backend and device.'),
+    engineReason: z.string().optional().describe('What the engine says of its backend and device.'),
+    choice: choiceAnswer.optional(),
     memoryBytes: z
       .int()
       .optional()
@@ -94,7 +127,7 @@ export const modelList = z.object({ models: z.array(modelAnswer) });
 export const labelBody = z.strictObject({ version: z.int().positive() });
 
 function percentilesOf(histogram: Histogram): z.infer<typeof percentiles> {
-  const at = (q: number): number => Number((histogram.quantileMs(q) ?? 0).toPrecision(3));
+  const at = (q: number): number => rounded(histogram.quantileMs(q) ?? 0);
   return { p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) };
 }
 
@@ -102,6 +135,22 @@ function encodeLatency({ total, phases }: VersionStatistics): z.infer<typeof lat
   const answer: z.infer<typeof latencyAnswer> = { requests: total.count, total: percentilesOf(total) };
   for (const phase of PHASES) if (phases[phase].count > 0) answer[phase] = percentilesOf(phases[phase]);
   return answer;
+}
+
+/** To three digits: a measurement has no more. */
+function rounded(ms: number): number {
+  return Number(ms.toPrecision(3));
+}
+
+export function encodeChoice({ measuredAt, candidates, ...choice }: Choice): z.infer<typeof choiceAnswer> {
+  return {
+    ...choice,
+    ...(measuredAt !== undefined && { measuredAt }),
+    candidates: candidates.map(({ runMs, ...candidate }) => ({
+      ...candidate,
+      ...(runMs && { runMs: Object.fromEntries(Object.entries(runMs).map(([rows, ms]) => [rows, rounded(ms)])) }),
+    })),
+  };
 }
 
 function encodeWarmUp({ problem, ...report }: WarmUpReport): NonNullable<z.infer<typeof versionAnswer>['warmUp']> {
@@ -121,6 +170,7 @@ export function encodeVersion(description: VersionDescription, statistics?: Vers
       backend: loaded.backend,
       device: loaded.device,
       engineReason: loaded.reason,
+      ...(loaded.choice && { choice: encodeChoice(loaded.choice) }),
       memoryBytes: loaded.memoryBytes,
       ...(loaded.warmUp && { warmUp: encodeWarmUp(loaded.warmUp) }),
       ...(threads !== undefined && { threads }),

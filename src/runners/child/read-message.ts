@@ -1,4 +1,4 @@
-import { DEVICE_KINDS, ENGINE_NAMES, TFJS_BACKENDS } from '../../engines/engine.ts';
+import { DEVICE_KINDS, ENGINE_NAMES, TFJS_BACKENDS, WISHERS } from '../../engines/engine.ts';
 import { MODEL_FORMATS } from '../../packages/formats.ts';
 import { DTYPES } from '../../tensor/dtype.ts';
 import type { HostMessage } from '../messages.ts';
@@ -10,6 +10,7 @@ const FORMATS: ReadonlySet<unknown> = new Set(MODEL_FORMATS);
 const ENGINES: ReadonlySet<unknown> = new Set(ENGINE_NAMES);
 const BACKENDS: ReadonlySet<unknown> = new Set(TFJS_BACKENDS);
 const DEVICES: ReadonlySet<unknown> = new Set(DEVICE_KINDS);
+const WISHED_BY: ReadonlySet<unknown> = new Set(WISHERS);
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -46,6 +47,7 @@ function isPlacement(value: unknown): boolean {
     (value['backend'] === undefined || BACKENDS.has(value['backend'])) &&
     (value['device'] === undefined || DEVICES.has(value['device'])) &&
     (value['signature'] === undefined || isString(value['signature'])) &&
+    (value['wishedBy'] === undefined || WISHED_BY.has(value['wishedBy'])) &&
     isCount(value['threads'])
   );
 }

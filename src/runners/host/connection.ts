@@ -5,7 +5,7 @@ import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import { createFrameReader, createFrameScratch, type Section, writeFrame } from '../frames.ts';
 import { type ChildMessage, type HostMessage, type LoadMessage, PROTOCOL_VERSION } from '../messages.ts';
-import type { LoadedInfo, RunResult } from '../runner.ts';
+import type { RunResult, ToldInfo } from '../runner.ts';
 import { bodyBytesOf, packTensors, unpackTensors } from '../tensors.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { readChildMessage } from './read-message.ts';
@@ -18,7 +18,7 @@ export interface RunnerConnectionOptions {
   readonly maxFrameBytes: number;
   readonly heartbeatMs: number;
   readonly unresponsiveMs: number;
-  readonly onLoaded: (info: Omit<LoadedInfo, 'pid'>) => void;
+  readonly onLoaded: (info: ToldInfo) => void;
   readonly onLoadFailed: (error: SlipwayError) => void;
   /** The runner reports a defect of its own; its end follows. */
   readonly onFatal: (message: string) => void;
