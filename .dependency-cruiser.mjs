@@ -16,7 +16,7 @@ export default {
       from: { path: core, pathNot: '^src/jobs/child/' },
       to: {
         path: '^src/(protocols|runners|engines|server\\.ts|main\\.ts)',
-        pathNot: '^src/(runners/runner\\.ts|engines/(engine\\.ts|training/))',
+        pathNot: '^src/(runners/(runner|map-info|switching)\\.ts|engines/(engine\\.ts|training/))',
       },
     },
     {
