@@ -174,10 +174,10 @@ describe('createResponseCache', () => {
     const patient = cache.complete(version, work(fp32([1])), run);
     const late = cache.complete(version, work(fp32([1]), { deadline: performance.now() + 1 }), run);
     const leaving = cache.complete(version, work(fp32([1]), { signal: gone.signal }), run);
-    const first = cache.complete(version, work(fp32([1]), { priority: 1 }), run);
     const given = Promise.allSettled([late, leaving]);
     gone.abort();
     expect(await given).toMatchObject([{ reason: { code: 'DEADLINE_EXCEEDED' } }, { reason: { code: 'REQUEST_CANCELLED' } }]);
+    const first = cache.complete(version, work(fp32([1]), { priority: 1 }), run);
     expect(await first).toMatchObject({ cache: { outcome: 'miss' } });
     expect(count()).toBe(1); // the one of a higher priority
     running.resolve(completion(fp32([9])));
