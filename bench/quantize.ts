@@ -12,7 +12,7 @@ import { int8Dynamic } from '../src/optimization/quantization/int8-dynamic.ts';
 import { int8 } from '../src/optimization/quantization/int8.ts';
 import { cluster, float16, weightsInt8 } from '../src/optimization/quantization/stored-weights.ts';
 import type { CalibratedInput, TechniqueReport } from '../src/optimization/quantization/technique.ts';
-import { measureCompression } from '../src/packages/compression.ts';
+import { modelBytes } from '../src/packages/model-files.ts';
 import type { NamedTensors, Tensor } from '../src/tensor/tensor.ts';
 import { digitsSubject, recognizerSubject, type Subject } from './lib/quantize-subjects.ts';
 import { median } from './lib/statistics.ts';
@@ -66,7 +66,7 @@ async function measure(subject: Subject, work: string): Promise<void> {
     mkdirSync(target, { recursive: true });
     const report = await technique({ folder: subject.folder, target, calibration: subject.calibration, open });
     const bytes = statSync(join(target, 'model.onnx')).size;
-    const { codec, compressedBytes } = await measureCompression(target);
+    const { compressedBytes } = await modelBytes(target, 'onnx', ['model.onnx']);
     const variant = await open(target);
     const after = await answersOf(variant, subject);
     const times: string[] = [];
@@ -83,7 +83,7 @@ async function measure(subject: Subject, work: string): Promise<void> {
       ([score, share]) => `${score} ${points(share)} % (${points(share - before.scores[score]!)})`,
     );
     console.log(
-      `  ${name.padEnd(17)} ${(parentBytes / bytes).toFixed(2)}× smaller (${(parentBytes / compressedBytes).toFixed(2)}× with ${codec}); ` +
+      `  ${name.padEnd(17)} ${(parentBytes / bytes).toFixed(2)}× smaller (${(parentBytes / compressedBytes).toFixed(2)}× with zstd); ` +
         `${lost.join(', ')}; agreement ${points(agreement)} %; ${times.join('; ')}`,
     );
     for (const text of report.unchanged) console.log(`                    ${text}`);

@@ -245,6 +245,15 @@ export const configSchema = z.strictObject({
       signWith: text
         .optional()
         .describe('File of the Ed25519 private key (PEM, PKCS #8) that signs the versions that jobs make. Without it they are not signed.'),
+      compressionLevel: z
+        .number()
+        .int()
+        .min(1)
+        .max(19)
+        .default(9)
+        .describe(
+          'Level of Zstandard that packages are compressed with on download, where that is asked for; above 12 it is tens of times slower.',
+        ),
     })
     .prefault({}),
   shutdown: z

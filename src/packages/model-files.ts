@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
+import { compressor } from './compression.ts';
 import type { ModelFormat } from './formats.ts';
 import { MODEL_FILE, readModelFile } from './tfjs/model-file.ts';
 
@@ -20,7 +20,7 @@ export async function modelFilesOf(folder: string, format: ModelFormat, files: r
   return files.filter((name) => own.has(name));
 }
 
-/** Bytes of the model itself, without what lies beside it: as they are, and each file gzipped. */
+/** Bytes of the model itself, without what lies beside it: as they are, and each file compressed as in a `.slip.zst`. */
 export async function modelBytes(
   folder: string,
   format: ModelFormat,
@@ -30,7 +30,7 @@ export async function modelBytes(
   for (const name of await modelFilesOf(folder, format, files)) {
     const path = join(folder, name);
     sizeBytes += (await stat(path)).size;
-    await pipeline(createReadStream(path), createGzip(), async (chunks: AsyncIterable<Buffer>) => {
+    await pipeline(createReadStream(path), compressor(), async (chunks: AsyncIterable<Buffer>) => {
       for await (const { length } of chunks) compressedBytes += length;
     });
   }

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
@@ -9,6 +9,7 @@ import { isStorageFull } from '../errors/has-code.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { entryParts, invalidEntry } from './entry-names.ts';
 import { createEntryWriter, type EntryWriter, type Unpacked, type UnpackLimits } from './entry-writer.ts';
+import { decompressor, ZSTD_MAGIC } from './compression.ts';
 import { createByteBudget } from './limit-bytes.ts';
 import { readSlip, SLIP_MAGIC } from './slip.ts';
 import { readZipEntries } from './zip.ts';
@@ -60,22 +61,39 @@ async function peek(source: AsyncIterable<Uint8Array>, count: number): Promise<{
 }
 
 const TAR_MAGIC_OFFSET = 257;
+/** So many of the first bytes tell the kind of archive. */
+const PEEKED_BYTES = TAR_MAGIC_OFFSET + 5;
+
+const isTar = (head: Buffer): boolean => head.toString('latin1', TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5) === 'ustar';
+const isSlip = (head: Buffer): boolean => head.toString('latin1', 0, SLIP_MAGIC.length) === SLIP_MAGIC;
+
+/** Reads what a compressed stream becomes. What it unpacks to is bounded by whoever reads it. */
+async function through(source: Readable, inflated: Transform, read: (inflated: Readable) => Promise<void>): Promise<void> {
+  const inflating = pipeline(source, inflated);
+  inflating.catch(() => {});
+  await read(inflated);
+  await inflating;
+}
+
+async function unpackUncompressed(source: Readable, writer: EntryWriter): Promise<void> {
+  const { head, whole } = await peek(source, PEEKED_BYTES);
+  if (isSlip(head)) await readSlip(whole, writer);
+  else if (isTar(head)) await unpackTar(whole, writer);
+  else throw new SlipwayError('INVALID_ARCHIVE', 'What the body unpacks to is not a tar or slip archive.');
+}
 
 async function unpackAny(source: AsyncIterable<Uint8Array>, folder: string, limits: UnpackLimits, writer: EntryWriter): Promise<void> {
-  const { head, whole } = await peek(source, TAR_MAGIC_OFFSET + 5);
+  const { head, whole } = await peek(source, PEEKED_BYTES);
   const limited = createByteBudget(limits.maxCompressedBytes).pass();
   const counting = pipeline(whole, limited);
   counting.catch(() => {}); // whoever reads `limited` meets the same error
-  if (head[0] === 0x1f && head[1] === 0x8b) {
-    const inflated = createGunzip();
-    const inflating = pipeline(limited, inflated);
-    inflating.catch(() => {});
-    await unpackTar(inflated, writer);
-    await inflating;
-  } else if (head.toString('latin1', 0, 2) === 'PK') await readZipEntries(limited, `${folder}.zip`, writer);
-  else if (head.toString('latin1', TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5) === 'ustar') await unpackTar(limited, writer);
-  else if (head.toString('latin1', 0, SLIP_MAGIC.length) === SLIP_MAGIC) await readSlip(limited, writer);
-  else throw new SlipwayError('INVALID_ARCHIVE', 'The body is not a tar, tar.gz, zip or slip archive.');
+  if (head[0] === 0x1f && head[1] === 0x8b) await through(limited, createGunzip(), (tar) => unpackTar(tar, writer));
+  else if (head.subarray(0, ZSTD_MAGIC.length).equals(ZSTD_MAGIC))
+    await through(limited, decompressor(), (inflated) => unpackUncompressed(inflated, writer));
+  else if (head.toString('latin1', 0, 2) === 'PK') await readZipEntries(limited, `${folder}.zip`, writer);
+  else if (isTar(head)) await unpackTar(limited, writer);
+  else if (isSlip(head)) await readSlip(limited, writer);
+  else throw new SlipwayError('INVALID_ARCHIVE', 'The body is not a tar, tar.gz, tar.zst, zip, slip or slip.zst archive.');
   await counting;
 }
 
@@ -102,7 +120,7 @@ function toArchiveError(error: unknown): unknown {
 }
 
 /**
- * Unpacks a tar, tar.gz, zip or slip archive into a new folder. On any error nothing is left of it.
+ * Unpacks a tar, tar.gz, tar.zst, zip, slip or slip.zst archive into a new folder. On any error nothing is left of it.
  * @throws SlipwayError INVALID_ARCHIVE, DIGEST_MISMATCH, ARCHIVE_TOO_LARGE, BODY_TOO_LARGE, STORAGE_FULL
  */
 export async function unpackArchive(source: AsyncIterable<Uint8Array>, folder: string, limits: UnpackLimits): Promise<Unpacked> {

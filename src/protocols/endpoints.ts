@@ -99,7 +99,7 @@ function nativeProtocol(
   const own = [
     ...createPredictRoutes({ predict, ...limits }),
     ...createModelRoutes(registry, statistics),
-    ...createPackageRoutes(registry, compiledModels, trustedKeys),
+    ...createPackageRoutes(registry, compiledModels, trustedKeys, config.packages.compressionLevel),
     ...createSchedulerRoutes({ registry, lanes }),
     ...createMemoryRoutes(() => registry.memory()),
     ...createDeviceRoutes({ devices, engines, models: () => registry.list(), budgetBytes: config.memory.budgetBytes }),

@@ -66,8 +66,13 @@ describe('a server that takes signed versions only', () => {
     expect(verified).toMatchObject({ status: 0, err: '' });
     const signedBy = /signed by (\S+)/.exec(verified.out)![1]!;
 
+    const compressed = `${slip}.zst`;
+    const again = await slipway(['package', 'sign', slip, '--key', pair.privateFile, '--out', compressed]);
+    expect(again).toMatchObject({ status: 0, out: /\.slip\.zst: signed by \S+, \d+ bytes \(\d+ uncompressed, 1\.\d\d times as many\)/ });
+    expect(await slipway(['package', 'verify', compressed, '--trust', pair.publicFile])).toMatchObject({ status: 0, err: '' });
+
     const running = await runningServer([], { packages: { requireSignedBy: pair.publicFile } });
-    for (const body of [await readFile(slip), await tarOf(await filesIn(folder))])
+    for (const body of [await readFile(slip), await readFile(compressed), await tarOf(await filesIn(folder))])
       expect(await (await upload(running, body)).json()).toMatchObject({ state: 'ready', signedBy });
     await cp(folder, join(running.models, 'dropped', '1'), { recursive: true });
     await vi.waitFor(async () => {
@@ -75,8 +80,10 @@ describe('a server that takes signed versions only', () => {
       expect(await answer.json()).toMatchObject({ state: 'ready', signedBy });
     }, SOON);
     // What is downloaded is still signed.
-    const again = await fetch(`${running.address}/models/dropped/versions/1/package?format=slip`);
-    expect(Buffer.from(await again.arrayBuffer()).equals(await readFile(slip))).toBe(true);
+    for (const [format, file] of Object.entries({ slip, 'slip.zst': compressed })) {
+      const download = await fetch(`${running.address}/models/dropped/versions/1/package?format=${format}`);
+      expect(Buffer.from(await download.arrayBuffer()).equals(await readFile(file))).toBe(true);
+    }
   });
 
   it('loads nothing else, and says why', async () => {

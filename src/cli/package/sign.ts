@@ -6,10 +6,11 @@ import { filesOf } from '../../packages/pack.ts';
 import { readVersionFolder } from '../../packages/read-version.ts';
 import { SIGNATURE_FILE, signatureOf } from '../../packages/signature.ts';
 import { readSigningKey } from '../../packages/signing-keys.ts';
+import { compressed, COMPRESSED_ENDING } from '../../packages/compression.ts';
 import { packSlip } from '../../packages/slip.ts';
 import { type Terminal, UsageError } from '../command.ts';
 import { withPackage } from './open-package.ts';
-import { writeStream } from './write-stream.ts';
+import { sizeText, writeStream } from './write-stream.ts';
 
 /** What could not be served is not worth a signature. One that does not fit any more is what a new one is wanted for. */
 async function checkContents(folder: string): Promise<void> {
@@ -23,7 +24,8 @@ async function checkContents(folder: string): Promise<void> {
 /** Where the `.slip` goes; undefined for a folder that is signed in place. */
 function targetOf(path: string, isFolder: boolean, out: string | undefined): string | undefined {
   if (out !== undefined) return out;
-  return isFolder ? undefined : `${path.replace(/\.(slip|tar\.gz|tgz|tar|zip)$/, '')}.slip`;
+  if (isFolder) return undefined;
+  return path.endsWith(`.slip${COMPRESSED_ENDING}`) ? path : `${path.replace(/\.(slip|tar\.gz|tar\.zst|tgz|tar|zip)$/, '')}.slip`;
 }
 
 /** `slipway package sign PATH --key FILE [--out FILE]` */
@@ -42,8 +44,11 @@ export async function sign(args: readonly string[], { out }: Terminal): Promise<
     await checkContents(folder);
     const { content, publicKey } = await signatureOf(folder, key);
     if (target === undefined) await writeFile(join(folder, SIGNATURE_FILE), content);
-    else await writeStream(packSlip(new Map([...(await filesOf(folder)), [SIGNATURE_FILE, { content }]])), target);
-    out.write(`${target ?? path}: signed by ${publicKey}\n`);
+    else {
+      const slip = packSlip(new Map([...(await filesOf(folder)), [SIGNATURE_FILE, { content }]]));
+      await writeStream(target.endsWith(COMPRESSED_ENDING) ? compressed(slip) : slip, target);
+    }
+    out.write(`${target ?? path}: signed by ${publicKey}${target === undefined ? '' : `, ${await sizeText(target)}`}\n`);
   });
   return 0;
 }

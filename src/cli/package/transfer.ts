@@ -6,7 +6,7 @@ import { packSlip } from '../../packages/slip.ts';
 import { type Terminal, UsageError } from '../command.ts';
 import { checkedServer, DEFAULT_SERVER, headersOf } from '../server-arguments.ts';
 import { createServerClient, type ServerClient } from '../server-client.ts';
-import { writeStream } from './write-stream.ts';
+import { sizeText, writeStream } from './write-stream.ts';
 
 const SERVER_OPTIONS = {
   server: { type: 'string', default: DEFAULT_SERVER },
@@ -14,7 +14,7 @@ const SERVER_OPTIONS = {
 } as const;
 
 /** The endings of what is downloaded, by its format; `tar` is the route's default. */
-const ENDINGS = { slip: '.slip', tar: '.tar.gz', onnx: '-onnx.tar.gz' } as const;
+const ENDINGS = { slip: '.slip', 'slip.zst': '.slip.zst', tar: '.tar.gz', onnx: '-onnx.tar.gz' } as const;
 
 function clientOf({ server, header }: { readonly server: string; readonly header: readonly string[] }): ServerClient {
   return createServerClient({ server: checkedServer(server), headers: headersOf(header) });
@@ -65,6 +65,6 @@ export async function exportPackage(args: readonly string[], { out, interrupted:
   const target = values.out ?? `${model}-${version}${ENDINGS[format]}`;
   const query = format === 'tar' ? '' : `?format=${format}`;
   await writeStream(await client.send(`${address}/versions/${encodeURIComponent(version)}/package${query}`, { signal }), target);
-  out.write(`${target}: version ${version} of ${model}, ${(await stat(target)).size} bytes\n`);
+  out.write(`${target}: version ${version} of ${model}, ${await sizeText(target)}\n`);
   return 0;
 }

@@ -71,7 +71,7 @@ export interface ModelMeasurement {
   readonly engine: string;
   /** Of the model's files. */
   readonly sizeBytes: number;
-  /** Of the same files, each gzipped. */
+  /** Of the same files, each compressed as in a `.slip.zst`. */
   readonly compressedBytes: number;
   /** For one example; undefined where it is not counted, as for models that are not TF.js layers models. */
   readonly multiplications: number | undefined;

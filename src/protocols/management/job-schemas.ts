@@ -52,7 +52,7 @@ export const trainJobAnswer = jobAnswer(
 const modelMeasurement = {
   engine: z.string().describe('What answers: engine and backend, in the form in which the version is served.'),
   sizeBytes: z.int().describe('Of the model’s files.'),
-  compressedBytes: z.int().describe('Of the same files, each gzipped.'),
+  compressedBytes: z.int().describe('Of the same files, each compressed with Zstandard, as in a `.slip.zst`.'),
   multiplications: z.int().optional().describe('For one row; of TF.js layers models.'),
   accuracy: z.number().describe('Share of the rows whose class is right.'),
 };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CompiledModels } from '../../compilation/compiled-models.ts';
 import { onnxPackage } from '../../compilation/onnx-package.ts';
+import { compressed } from '../../packages/compression.ts';
 import { filesOf, packFiles, packVersion } from '../../packages/pack.ts';
 import { packSlip } from '../../packages/slip.ts';
 import type { TrustedKeys } from '../../packages/signature.ts';
@@ -9,9 +10,9 @@ import { versionParams } from '../http/path-params.ts';
 import { defineRoute, type RouteDefinition } from '../http/route.ts';
 
 const packageQuery = z.strictObject({
-  format: z.enum(['onnx', 'slip']).optional().meta({
+  format: z.enum(['onnx', 'slip', 'slip.zst']).optional().meta({
     description:
-      '`onnx`: have the model as ONNX; a TF.js layers model is compiled. `slip`: one file in which the SHA-256 of each file is verified when it is uploaded.',
+      '`onnx`: have the model as ONNX; a TF.js layers model is compiled. `slip`: one file in which the SHA-256 of each file is verified when it is uploaded. `slip.zst`: the same, compressed with Zstandard.',
     example: 'slip',
   }),
 });
@@ -19,7 +20,12 @@ const packageQuery = z.strictObject({
 type PackageQuery = z.infer<typeof packageQuery>;
 
 /** Versions as archives. */
-export function createPackageRoutes(registry: Registry, models: CompiledModels, trusted: TrustedKeys | undefined): RouteDefinition[] {
+export function createPackageRoutes(
+  registry: Registry,
+  models: CompiledModels,
+  trusted: TrustedKeys | undefined,
+  compressionLevel: number,
+): RouteDefinition[] {
   return [
     defineRoute<z.infer<typeof versionParams>, PackageQuery>({
       method: 'GET',
@@ -28,19 +34,20 @@ export function createPackageRoutes(registry: Registry, models: CompiledModels, 
       tag: 'models',
       summary: 'Download a version as one archive.',
       description:
-        'An archive that can be uploaded again, a gzipped tar where nothing else is asked for. The same files always give the same bytes. With `format=onnx` it holds model.onnx (and model.onnx.data when that is over 2 GiB) in place of a TF.js layers model; COMPILE_FAILED says which layer stands in the way. With `format=slip` it is one file with the SHA-256 of each file in it; an upload in which a byte has changed is refused with the name of the file.',
+        'An archive that can be uploaded again, a gzipped tar where nothing else is asked for. The same files always give the same bytes. With `format=onnx` it holds model.onnx (and model.onnx.data when that is over 2 GiB) in place of a TF.js layers model; COMPILE_FAILED says which layer stands in the way. With `format=slip` it is one file with the SHA-256 of each file in it; an upload in which a byte has changed is refused with the name of the file. `format=slip.zst` is that file compressed with Zstandard at the level of the setting `packages.compressionLevel`.',
       params: versionParams,
       query: packageQuery,
       responses: { 200: { description: 'The archive.', contentType: ['application/gzip', 'application/octet-stream'] } },
       errors: [400, 403, 404, 500, 501],
       async handle({ params: { name, version }, query: { format } }) {
         const folder = registry.folderOf(name, version);
-        if (format === 'slip') {
+        if (format === 'slip' || format === 'slip.zst') {
+          const slip = packSlip(await filesOf(folder));
           return {
             status: 200,
             contentType: 'application/octet-stream',
-            headers: { 'content-disposition': `attachment; filename="${name}-${version}.slip"` },
-            payload: packSlip(await filesOf(folder)),
+            headers: { 'content-disposition': `attachment; filename="${name}-${version}.${format}"` },
+            payload: format === 'slip' ? slip : compressed(slip, compressionLevel),
           };
         }
         const payload = format === 'onnx' ? packFiles(await onnxPackage(folder, models, trusted)) : packVersion(folder);

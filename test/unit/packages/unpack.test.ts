@@ -93,8 +93,8 @@ describe('unpackArchive', () => {
     ['a tar cut short', async () => (await tarOf({ a: Buffer.alloc(2_000) })).subarray(0, 1_500), 'INVALID_ARCHIVE', /early|damaged/],
     ['a gzip cut short', async () => (await tarGzOf({ a: 'x'.repeat(10_000) })).subarray(0, 60), 'INVALID_ARCHIVE', /./],
     ['a gzip of something else', async () => gzipSync('hello'), 'INVALID_ARCHIVE', /./],
-    ['text', async () => Buffer.from('hello'), 'INVALID_ARCHIVE', /not a tar, tar\.gz, zip or slip/],
-    ['nothing', async () => Buffer.alloc(0), 'INVALID_ARCHIVE', /not a tar, tar\.gz, zip or slip/],
+    ['text', async () => Buffer.from('hello'), 'INVALID_ARCHIVE', /not a tar, tar\.gz, tar\.zst, zip, slip or slip\.zst/],
+    ['nothing', async () => Buffer.alloc(0), 'INVALID_ARCHIVE', /not a tar, tar\.gz, tar\.zst, zip, slip or slip\.zst/],
     ['an upload over its limit', () => tarOf({ a: Buffer.alloc(990_000), b: Buffer.alloc(9_000) }), 'BODY_TOO_LARGE', /1000000/],
     [
       'a zip with a path that leads outside',
