@@ -9,14 +9,8 @@ import { registerLayers } from '../../../../src/engines/tfjs/layers/register.ts'
 import type { AdamSpec, OptimizerSpec } from '../../../../src/engines/training/trainer.ts';
 import type { StoredWeight } from '../../../../src/packages/tfjs/decode-weights.ts';
 import type { Tensor } from '../../../../src/tensor/tensor.ts';
-import {
-  expectClose,
-  randomNumbers,
-  randomTensor,
-  type SavedModel,
-  savedModel,
-  withRandomWeights,
-} from '../../../helpers/compiled-model.ts';
+import { randomNumbers, randomTensor, type SavedModel, savedModel, withRandomWeights } from '../../../helpers/compiled-model.ts';
+import { expectSameSteps } from '../../../helpers/same-steps.ts';
 import { classes, inputsOf, openSavedTraining, openTraining } from '../../../helpers/training-step.ts';
 
 /** One step changes a weight by its gradient, at a rate of 1. */
@@ -37,34 +31,6 @@ function tokens(seed: number): Tensor {
   data.fill(0, 0, TIME);
   data.fill(3, TIME, 2 * TIME - 2);
   return { dtype: 'FP32', shape: [BATCH, TIME], data };
-}
-
-/** Two steps by the graph and two by tfjs: the losses and, afterwards, all weights must be the same. */
-async function expectSameSteps(model: tfl.LayersModel, x: Tensor, target: Tensor): Promise<void> {
-  const { session, input, weights } = await openTraining(model, { loss: 'mean-squared-error', optimizer: SGD });
-  const rate = 0.1;
-  model.compile({ optimizer: tf.train.sgd(rate), loss: 'meanSquaredError' });
-  try {
-    for (const step of [1, 2]) {
-      const results = await session.step(inputsOf(input, x, target, { rate, step }), [STEP.loss]);
-      const [fed, wanted] = [x, target].map(({ data, shape }) => tf.tensor(data as Float32Array, [...shape]));
-      expect(results.get(STEP.loss)!.data[0]).toBeCloseTo((await model.trainOnBatch(fed!, wanted!)) as number, 4);
-    }
-    const fed = tf.tensor(x.data as Float32Array, [...x.shape]);
-    const measured = await session.evaluate(inputsOf(input, x, target, { rate, step: 3 }), [STEP.outputs]);
-    const served = model.predictOnBatch(fed) as tf.Tensor;
-    expectClose(measured.get(STEP.outputs)!, { dtype: 'FP32', shape: served.shape, data: served.dataSync<'float32'>() });
-    const state = session.state();
-    expect(state.size).toBe(model.weights.length);
-    for (const weight of model.weights) {
-      const value = weight.read();
-      // The lowering may have laid it out anew.
-      const { input: name, fromGraph } = weights.find((each) => each.name === weight.originalName)!;
-      expectClose(fromGraph(state.get(name)!), { dtype: 'FP32', shape: value.shape, data: Float32Array.from(value.dataSync()) });
-    }
-  } finally {
-    await session.dispose();
-  }
 }
 
 describe.each(KINDS)('%s is trained as tfjs trains it', (kind) => {
