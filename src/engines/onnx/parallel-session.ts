@@ -2,6 +2,7 @@ import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import { type GradientSession, openGradientSession } from './gradient-session.ts';
 import { startGradientWorker } from './gradient-worker.ts';
 import { feedsOf, fetchesOf, openSession, pick, runSession } from './graph-session.ts';
+import { type MeasuredChoice, measuredChoice } from './measured-choice.ts';
 import { createTrainingArrays, type FixedTensor, type StateTensor } from './training-arrays.ts';
 import { createEvaluation, type TrainingSession } from './training-session.ts';
 
@@ -15,14 +16,21 @@ export interface ParallelSessionOptions {
   readonly fixed?: readonly FixedTensor[];
   /** The weights of the state that have gradients, and the names of these. */
   readonly gradients: readonly { readonly weight: string; readonly name: string }[];
-  /** How many parts of a batch are computed at once, each on one thread. */
+  /** How many parts of a batch are computed at once at most, each on one thread. */
   readonly parts: number;
   /** How often, one after the other, with the memory of one: the batch is divided into `parts` × `rounds`. Default 1. */
   readonly rounds?: number;
+  /** How many threads compute the parts. Default: from all down to one, halved each time, the fastest by the first steps. */
+  readonly workers?: MeasuredChoice;
 }
 
 /** A part of fewer examples costs more in its messages than it saves; so small batches are computed by fewer threads. */
 const LEAST_EXAMPLES = 4;
+
+/** All, half of them, a quarter, …, one. */
+function halved(most: number): number[] {
+  return most === 1 ? [1] : [most, ...halved(Math.floor(most / 2))];
+}
 
 /** Rows of an input from a part of the batch to another, as a view. */
 function rowsOf({ dtype, shape, data }: Tensor, examples: number, from: number, to: number): Tensor {
@@ -53,11 +61,13 @@ function joined(results: readonly NamedTensors[], names: readonly string[]): Map
 
 /**
  * Trains with ONNX Runtime, data parallel: threads of this process compute the gradients of parts of the batch, their sums
- * make one update. The result is that of the whole batch but for the order in which numbers are added, which is always the same.
+ * make one update. The result is that of the whole batch but for the order in which numbers are added, which is always the same:
+ * the parts are, however many threads compute them, and so are their sums.
  * @throws SlipwayError COMPILE_FAILED when ONNX Runtime refuses a model, INFERENCE_FAILED from `step` and `evaluate`.
  */
 export async function openParallelSession(options: ParallelSessionOptions): Promise<TrainingSession> {
   const { model, update, evaluation, state, fixed = [], gradients, parts, rounds = 1 } = options;
+  const workers = options.workers ?? measuredChoice(halved(parts));
   const arrays = createTrainingArrays(state, fixed);
   const shapes = new Map(state.map(({ name, initial: { shape } }) => [name, shape]));
   const sizes = gradients.map(({ weight }) => shapes.get(weight)!.reduce((product, size) => product * size, 1));
@@ -84,15 +94,14 @@ export async function openParallelSession(options: ParallelSessionOptions): Prom
   const batchInputs = new Set(own.inputNames);
   const measuring = createEvaluation(evaluation, arrays, parts);
 
-  /** The sums of a whole batch: where it is computed in one round, the gradients of its first part take in the others. */
-  const whole = rounds === 1 ? memory[0]! : gradientArrays();
+  const whole = gradientArrays();
 
-  /** Gradients of the parts out, their sums in. This is where those of other machines would be added. */
-  function sumGradients(used: number): void {
+  /** Gradients of parts out, sums of a batch in. This is where those of other machines would be added. */
+  function sumGradients(used: number, isFirst: boolean): void {
     const { flat: sums } = whole;
-    for (const { flat } of memory.slice(0, used)) {
-      if (flat === sums) continue;
-      for (let at = 0; at < total; at += 1) sums[at] = sums[at]! + flat[at]!;
+    for (const [index, { flat }] of memory.slice(0, used).entries()) {
+      if (isFirst && index === 0) sums.set(flat);
+      else for (let at = 0; at < total; at += 1) sums[at] = sums[at]! + flat[at]!;
     }
   }
 
@@ -104,11 +113,12 @@ export async function openParallelSession(options: ParallelSessionOptions): Prom
       const count = Math.min(examples, used * rounds);
       const bounds = Array.from({ length: count + 1 }, (_part, index) => Math.floor((examples * index) / count));
       const weights = arrays.values();
-      if (rounds > 1) whole.flat.fill(0);
       const found: NamedTensors[] = [];
-      for (let first = 0; first < count; first += used) {
+      const atOnce = Math.min(workers.now, used);
+      const begun = performance.now();
+      for (let first = 0; first < count; first += atOnce) {
         // The other threads begin before this one is busy.
-        const running = computing.slice(0, Math.min(used, count - first)).map((session, index) => {
+        const running = computing.slice(0, Math.min(atOnce, count - first)).map((session, index) => {
           const [from, to] = [bounds[first + index]!, bounds[first + index + 1]!];
           const part = new Map(batch.map(([name, tensor]) => [name, rowsOf(tensor, examples, from, to)]));
           return session.run(weights, part, outputs);
@@ -116,8 +126,10 @@ export async function openParallelSession(options: ParallelSessionOptions): Prom
         // All must have ended, whatever became of one: the next run writes where they write.
         await Promise.allSettled(running);
         found.push(...(await Promise.all(running)));
-        sumGradients(running.length);
+        sumGradients(running.length, first === 0);
       }
+      // What a smaller batch costs says nothing of the others.
+      if (used === parts) workers.tell((performance.now() - begun) / examples);
       const results = joined(found, outputs);
 
       const scalars = outputs.filter((name) => updating.outputNames.includes(name));
