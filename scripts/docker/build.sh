@@ -15,6 +15,12 @@ for folder in node_modules/onnxruntime-node/bin/napi-v*/*/*; do
     *) rm -rf "$folder" ;;
   esac
 done
+for folder in node_modules/webgpu/dist/*; do
+  case "$folder" in
+    */linux-"$arch") ;;
+    *) rm -rf "$folder" ;;
+  esac
+done
 # Source maps, type declarations and the second copy of Swagger UI are for people who debug or compile, not for serving.
 find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.md' \) -delete
 rm -f node_modules/swagger-ui-dist/swagger-ui-es-bundle*.js node_modules/swagger-ui-dist/swagger-ui.js

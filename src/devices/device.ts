@@ -9,16 +9,17 @@ export interface DeviceMemory {
 
 /** Something that models can run on. */
 export interface Device {
-  /** `cpu`, or `cuda:0` for the first GPU. */
+  /** `cpu`, `cuda:0` for NVIDIA's first GPU, `webgpu:0` for the one that WebGPU takes, which may be the same. */
   readonly id: string;
-  readonly kind: 'cpu' | 'cuda';
+  readonly kind: 'cpu' | 'cuda' | 'webgpu';
   /** As the manufacturer calls it. */
   readonly name: string;
   /** Version of the driver; undefined for a CPU. */
   readonly driver: string | undefined;
   /** Of a CPU: the cores that this process may use. */
   readonly cores: number | undefined;
-  readonly memory: DeviceMemory;
+  /** Undefined where nothing tells it: WebGPU does not. */
+  readonly memory: DeviceMemory | undefined;
 }
 
 /** The devices of this machine. */

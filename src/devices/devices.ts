@@ -2,6 +2,7 @@ import { readCpu } from './cpu.ts';
 import type { Devices } from './device.ts';
 import { readNvidia } from './nvidia.ts';
 import { processTree } from './processes.ts';
+import { createWebGpuReader } from './webgpu.ts';
 
 export interface DeviceOptions {
   /** Memory of a process in bytes; undefined when it is gone or the system does not tell. */
@@ -12,12 +13,14 @@ export interface DeviceOptions {
 /** A reader of this machine's devices. Who asks while an answer is being made gets the same one. */
 export function createDeviceReader({ memoryOf, env }: DeviceOptions): () => Promise<Devices> {
   let underWay: Promise<Devices> | undefined;
+  const readWebGpu = createWebGpuReader(env);
 
   async function read(): Promise<Devices> {
     const ours = await processTree(process.pid);
-    const [cpu, gpus] = await Promise.all([readCpu(ours, memoryOf), readNvidia(ours, env)]);
-    if (typeof gpus === 'string') return { devices: [cpu], withoutGpu: gpus };
-    return { devices: [cpu, ...gpus], withoutGpu: undefined };
+    const [cpu, ...found] = await Promise.all([readCpu(ours, memoryOf), readNvidia(ours, env), readWebGpu()]);
+    const gpus = found.flatMap((each) => (typeof each === 'string' ? [] : each));
+    const missing = found.filter((each) => typeof each === 'string');
+    return { devices: [cpu, ...gpus], withoutGpu: gpus.length === 0 ? missing.join(' ') : undefined };
   }
 
   return () => {

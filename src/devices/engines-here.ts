@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
 import { readInstallation } from '../native/installation.ts';
+import { withoutWebGpu } from './webgpu.ts';
 
 /** Something that an engine can compute on. */
 export interface BackendHere {
@@ -40,16 +40,6 @@ function tensorflowHere(folder: string): readonly Omit<BackendHere, 'backend'>[]
   ];
 }
 
-/** Where Linux shows devices that a driver of Vulkan may compute on: graphics devices, NVIDIA's own and that of Windows' subsystem. */
-const GRAPHICS_DEVICES = ['/dev/dri', '/dev/nvidiactl', '/dev/dxg'] as const;
-
-/** Why there can be no GPU for WebGPU; undefined where only a try can tell. */
-function withoutWebGpu(env: Readonly<NodeJS.ProcessEnv>): string | undefined {
-  if (process.platform !== 'linux' || GRAPHICS_DEVICES.some((path) => existsSync(path))) return undefined;
-  if (env['VK_ICD_FILENAMES'] !== undefined || env['VK_DRIVER_FILES'] !== undefined) return undefined;
-  return `There is no graphics device (${GRAPHICS_DEVICES.join(', ')}), and VK_DRIVER_FILES names no driver.`;
-}
-
 /**
  * The engines, and what each of them can compute on here.
  * @param folder of native TensorFlow
@@ -76,6 +66,7 @@ export function enginesHere(folder: string, env: Readonly<NodeJS.ProcessEnv>): r
       engine: 'tfjs',
       backends: [
         ...tensorflow.map((each) => ({ backend: 'tensorflow', ...each })),
+        webgpu('tfjs on WebGPU by Dawn (the npm package webgpu); needs a GPU with Vulkan, Metal or Direct3D 12.'),
         { backend: 'wasm', device: 'cpu', available: true, reason: 'WebAssembly with SIMD.' },
         { backend: 'cpu', device: 'cpu', available: true, reason: 'Plain JavaScript, which is slow.' },
       ],

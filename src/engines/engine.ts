@@ -6,7 +6,7 @@ export const ENGINE_NAMES = ['onnx', 'tfjs', 'tensorflow'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /** What the engine tfjs can compute on. */
-export const TFJS_BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const;
+export const TFJS_BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
 
 /** Kinds of devices that models can be asked to run on. */

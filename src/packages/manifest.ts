@@ -144,7 +144,7 @@ export const versionManifestSchema = z.strictObject({
   description: z.string().max(10_000).optional(),
   engine: z.enum(['onnx', 'tfjs', 'tensorflow']).optional(),
   /** What the engine tfjs computes on. */
-  backend: z.enum(['tensorflow', 'wasm', 'cpu']).optional(),
+  backend: z.enum(['tensorflow', 'webgpu', 'wasm', 'cpu']).optional(),
   /** The kind of device that the model is to run on; the setting `devices.onMissing` says what happens without it. */
   device: z.enum(['cpu', 'cuda', 'webgpu']).optional(),
   /** Of a SavedModel: the signature that is served; `serving_default` when left out. */

@@ -28,6 +28,7 @@ async function probabilities(engine: Engine, folder: string, format: ModelFormat
 const bundled = fileURLToPath(new URL('../../models/digits/1', import.meta.url));
 const wasm = createTfjsEngine({ backends: ['wasm'] });
 const tensorflow = createTfjsEngine({ backends: ['tensorflow'] });
+const webgpu = createTfjsEngine({ backends: ['webgpu'] });
 
 describe('the digits model', () => {
   it('knows digits that it has not seen, and gives each a probability', async () => {
@@ -68,9 +69,12 @@ describe('the digits model', () => {
   it.for<[string, Engine, string, ModelFormat]>([
     ['a TF.js layers model on WebAssembly', wasm, 'digits-layers', 'tfjs-layers'],
     ['a TF.js graph model on WebAssembly', wasm, 'digits-graph', 'tfjs-graph'],
+    ['a TF.js layers model on WebGPU', webgpu, 'digits-layers', 'tfjs-layers'],
+    ['a TF.js graph model on WebGPU', webgpu, 'digits-graph', 'tfjs-graph'],
     ['a TF.js layers model on native TensorFlow', tensorflow, 'digits-layers', 'tfjs-layers'],
     ['a TF.js graph model on native TensorFlow', tensorflow, 'digits-graph', 'tfjs-graph'],
   ])('says the same as %s', async ([_what, engine, fixture, format], { skip }) => {
+    skip(engine === webgpu && !hasWebGpu, NEEDS_WEBGPU);
     skip(engine === tensorflow && tensorflowFolder === undefined, NEEDS_TENSORFLOW);
     const [expected, scores] = [
       await probabilities(onnxEngine, bundled, 'onnx'),

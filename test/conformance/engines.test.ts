@@ -84,6 +84,7 @@ const saved = {
 const wasm = createTfjsEngine({ backends: ['wasm'] });
 const cpu = createTfjsEngine({ backends: ['cpu'] });
 const tensorflow = createTfjsEngine({ backends: ['tensorflow'] });
+const webgpu = createTfjsEngine({ backends: ['webgpu'] });
 
 const TARGETS: readonly Target[] = [
   { title: 'onnx', backend: 'cpu', takesEmptyBatch: true, ...onnx },
@@ -101,6 +102,15 @@ const TARGETS: readonly Target[] = [
     ...graph,
   },
   { title: 'tfjs tensorflow, layers model', engine: tensorflow, backend: 'tensorflow', flushesSubnormals: true, ...layers },
+  {
+    title: 'tfjs webgpu, graph model',
+    engine: webgpu,
+    backend: 'webgpu',
+    device: 'webgpu',
+    takesEmptyBatch: true,
+    ...graph,
+  },
+  { title: 'tfjs webgpu, layers model', engine: webgpu, backend: 'webgpu', device: 'webgpu', flushesSubnormals: true, ...layers },
   { title: 'tensorflow, SavedModel', backend: 'cpu', ...saved },
 ];
 

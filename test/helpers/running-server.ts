@@ -34,7 +34,10 @@ export async function addModels(models: string, names: readonly string[]): Promi
 type Settings = { [Key in keyof Config]?: Config[Key] extends object ? Partial<Config[Key]> : Config[Key] };
 
 /** A whole server on a free port with real runners, stopped when the test has finished. */
-export async function runningServer(names: readonly string[], settings: Settings = {}): Promise<RunningServer> {
+export async function runningServer(
+  names: readonly string[],
+  { env = process.env, ...settings }: Settings & { readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<RunningServer> {
   const folder = await temporaryFolder();
   const models = settings.models ?? join(folder, 'models');
   const state = settings.state ?? join(folder, 'state');
@@ -51,7 +54,7 @@ export async function runningServer(names: readonly string[], settings: Settings
     // Tests of other things are not to be slowed down by processes that are timed.
     devices: { choice: 'fixed', ...settings.devices },
   });
-  const server = createServer(config, { logger: silent, env: process.env, version: '0.0.0' });
+  const server = createServer(config, { logger: silent, env, version: '0.0.0' });
   onTestFinished(() => server.stop());
   await server.start();
   return { server, address: server.address, models, state };

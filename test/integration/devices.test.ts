@@ -1,11 +1,11 @@
-import { cp, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
 import { fixtureFolder } from '../helpers/fixture-models.ts';
 import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
 import { runningServer } from '../helpers/running-server.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
-import { hasWebGpu } from '../helpers/webgpu.ts';
+import { hasWebGpu, NEEDS_WEBGPU } from '../helpers/webgpu.ts';
 
 interface Answer {
   readonly devices: readonly {
@@ -36,9 +36,17 @@ async function devicesOf(address: string): Promise<Answer> {
   return (await (await fetch(`${address}/devices`)).json()) as Answer;
 }
 
-async function askedModel(
-  address: string,
-): Promise<{ state: string; reason: string; engine: string; backend: string; device: string; engineReason: string }> {
+interface Asked {
+  readonly state: string;
+  readonly reason: string;
+  readonly engine: string;
+  readonly backend: string;
+  readonly device: string;
+  readonly engineReason: string;
+  readonly instances: readonly { readonly pid: number }[];
+}
+
+async function askedModel(address: string): Promise<Asked> {
   const answer = await fetch(`${address}/models/asked`);
   return ((await answer.json()) as { versions: never[] }).versions[0]!;
 }
@@ -107,6 +115,54 @@ describe('a model that asks for a device that is not there', () => {
     const { state, reason } = await askedModel(address);
     expect(state).toBe('failed');
     expect(reason).toContain('devices.onMissing');
+  });
+});
+
+/** The driver that the tests run on, as one that can be taken away. */
+async function removableDriver(): Promise<string> {
+  const file = process.env['VK_ICD_FILENAMES']!;
+  const driver = JSON.parse(await readFile(file, 'utf8')) as { ICD: { library_path: string } };
+  driver.ICD.library_path = resolve(dirname(file), driver.ICD.library_path);
+  const copy = join(await temporaryFolder(), 'driver.json');
+  await writeFile(copy, JSON.stringify(driver));
+  return copy;
+}
+
+describe.skipIf(!hasWebGpu)(`tfjs on a GPU (${NEEDS_WEBGPU})`, () => {
+  it('answers as on the CPU, and names the GPU', async () => {
+    const models = await asking('digits-graph', { backend: 'webgpu' });
+    const { address } = await runningServer([], { models });
+    expect(await askedModel(address)).toMatchObject({
+      state: 'ready',
+      engine: 'tfjs',
+      backend: 'webgpu',
+      device: 'webgpu',
+      engineReason: expect.stringMatching(/tfjs on WebGPU: \w+/) as string,
+    });
+    const { devices } = await devicesOf(address);
+    expect(devices.find(({ kind }) => kind === 'webgpu')).toMatchObject({ models: [{ model: 'asked', backend: 'webgpu' }] });
+  });
+
+  it.skipIf(process.env['VK_ICD_FILENAMES'] === undefined)('goes on on the CPU when the GPU is lost', { timeout: 30_000 }, async () => {
+    const models = await asking('times-three-graph', { device: 'webgpu' });
+    const driver = await removableDriver();
+    const { address } = await runningServer([], { models, env: { ...process.env, VK_ICD_FILENAMES: driver } });
+    const before = await askedModel(address);
+    expect(before).toMatchObject({ state: 'ready', backend: 'webgpu' });
+    await rm(driver);
+    // What Dawn's word of a lost device ends, too.
+    process.kill(before.instances[0]!.pid, 'SIGKILL');
+    await vi.waitFor(async () => expect(await askedModel(address)).toMatchObject({ state: 'ready', backend: 'wasm', restarts: 1 }), {
+      timeout: 20_000,
+      interval: 20,
+    });
+    expect((await askedModel(address)).engineReason).toMatch(/asks for the device webgpu, which this engine cannot have here/);
+    const answer = await fetch(`${address}/models/asked/predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"inputs":[1,2]}',
+    });
+    expect(await answer.json()).toMatchObject({ outputs: { y: [3, 6] } });
   });
 });
 

@@ -47,6 +47,7 @@ export type BackendOptions = TensorFlowOptions;
 
 const STARTS: Readonly<Record<TfjsBackend, (options: BackendOptions) => Promise<boolean>>> = {
   tensorflow: async (options) => (await import('./tensorflow-backend.ts')).startTensorFlow(options),
+  webgpu: async () => (await import('./webgpu-backend.ts')).startWebGpu(),
   wasm: ({ threads = 1 }) => startWasm(threads),
   cpu: startCpu,
 };
@@ -76,6 +77,10 @@ export async function placeOf(name: TfjsBackend): Promise<{ readonly device: Dev
     const { openTensorFlow, reasonOf } = await import('../tensorflow/binding.ts');
     const opened = openTensorFlow({});
     return { device: opened.device, reason: `tfjs on native ${reasonOf(opened)}` };
+  }
+  if (name === 'webgpu') {
+    const { adapterName } = await import('./webgpu-backend.ts');
+    return { device: 'webgpu', reason: `tfjs on WebGPU: ${adapterName()}.` };
   }
   if (name === 'cpu') return { device: 'cpu', reason: 'tfjs in plain JavaScript, which is slow.' };
   const threads = (await import('@tensorflow/tfjs-backend-wasm')).getThreadsCount();

@@ -13,18 +13,23 @@ function toTfjsTensors(inputs: NamedTensors): Map<string, tf.Tensor> {
   return tensors;
 }
 
-function fromTfjsTensors(results: readonly tf.Tensor[], outputs: readonly string[]): NamedTensors {
-  const answer = new Map<string, Tensor>();
-  for (const [index, name] of outputs.entries()) answer.set(name, fromTfjsTensor(name, results[index]!));
-  return answer;
+async function fromTfjsTensors(results: readonly tf.Tensor[], outputs: readonly string[]): Promise<NamedTensors> {
+  const tensors = await Promise.all(outputs.map((name, index) => fromTfjsTensor(name, results[index]!)));
+  return new Map(outputs.map((name, index): [string, Tensor] => [name, tensors[index]!]));
 }
 
-function runInScope(model: TfjsModel, inputs: NamedTensors, outputs: readonly string[]): NamedTensors {
-  let answer: NamedTensors | undefined;
-  tf.tidy(() => {
-    answer = fromTfjsTensors(model.execute(toTfjsTensors(inputs), outputs), outputs);
-  });
-  return answer!;
+function disposeAll(model: TfjsModel, tensors: Iterable<tf.Tensor>): void {
+  for (const tensor of tensors) if (!tensor.isDisposed && model.ownsTensor?.(tensor) !== true) tensor.dispose();
+}
+
+async function runInScope(model: TfjsModel, inputs: NamedTensors, outputs: readonly string[]): Promise<NamedTensors> {
+  // Only the answers outlive the scope, which cannot span the turns of the event loop that reading a GPU takes.
+  const results = tf.tidy(() => [...model.execute(toTfjsTensors(inputs), outputs)]);
+  try {
+    return await fromTfjsTensors(results, outputs);
+  } finally {
+    disposeAll(model, results);
+  }
 }
 
 /** A scope cannot span the turns of the event loop, so here each tensor is disposed by hand. */
@@ -33,9 +38,9 @@ async function runWithoutScope(model: TfjsModel, inputs: NamedTensors, outputs: 
   let results: readonly tf.Tensor[] = [];
   try {
     results = await model.executeAsync!(fed, outputs);
-    return fromTfjsTensors(results, outputs);
+    return await fromTfjsTensors(results, outputs);
   } finally {
-    for (const tensor of [...fed.values(), ...results]) if (!tensor.isDisposed && model.ownsTensor?.(tensor) !== true) tensor.dispose();
+    disposeAll(model, [...fed.values(), ...results]);
   }
 }
 
@@ -51,7 +56,7 @@ export function createExecution(model: TfjsModel): Execution {
     try {
       if (inScope) {
         try {
-          return runInScope(model, inputs, outputs);
+          return await runInScope(model, inputs, outputs);
         } catch (error) {
           if (model.executeAsync === undefined || !messageOf(error).includes('model.executeAsync()')) throw error;
           inScope = false;

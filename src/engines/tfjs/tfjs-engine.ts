@@ -2,6 +2,7 @@ import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature } from '../../tensor/signature.ts';
 import type { Engine, LoadedModel, LoadOptions, TfjsBackend } from '../engine.ts';
 import { activateBackend, type BackendOptions, BACKENDS, isActive, placeOf } from './backend.ts';
+import { answersOf, disagreement, type Expected } from './gpu-check.ts';
 import { createExecution, type Execution } from './execution.ts';
 import { MODEL_FILE, readModelFile } from '../../packages/tfjs/model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
@@ -73,6 +74,7 @@ function reasonOf({ passedOver, trial }: Chosen, ofBackend: string): string {
 /** The backends to try for a model: what its manifest asks for, else those of the engine. */
 function backendsFor({ backend, device }: LoadOptions, backends: readonly TfjsBackend[]): readonly TfjsBackend[] {
   if (backend !== undefined) return [backend];
+  if (device === 'webgpu') return ['webgpu', ...backends];
   return device === 'cuda' ? ['tensorflow', ...backends] : backends;
 }
 
@@ -102,10 +104,39 @@ async function chooseBackend(
   return { ...started, trial };
 }
 
+/** What the CPU answers, to hold a GPU to; undefined where no GPU is asked for or there is none, or who asks has measured it. */
+async function expectedOf(options: LoadOptions, backends: readonly TfjsBackend[]): Promise<readonly Expected[] | undefined> {
+  if (backends[0] !== 'webgpu' || options.wishedBy === 'measurement') return undefined;
+  if ((await activateBackend('webgpu', options)) !== undefined) return undefined;
+  // In this order, for weights can be moved to a GPU and not back.
+  const started = await firstBackend(BACKENDS, options);
+  if (started.backend !== 'wasm') return undefined;
+  const model = await readModel(options);
+  try {
+    return await answersOf(model);
+  } finally {
+    model.dispose();
+  }
+}
+
+/** Why the GPU is not to be taken; undefined when nothing speaks against it. */
+async function objectionTo(execute: Execution, expected: readonly Expected[] | undefined): Promise<string | undefined> {
+  if (expected === undefined) return undefined;
+  try {
+    return await disagreement(execute, expected);
+  } catch (error) {
+    return `it fails on inputs that the CPU takes: ${saidBy(messageOf(error))}`;
+  }
+}
+
 /** TF.js layers and graph models. It computes on the calling thread and event loop, so it belongs into a runner process. */
 export function createTfjsEngine({ backends: own = BACKENDS }: TfjsEngineOptions = {}): Engine {
   async function load(options: LoadOptions): Promise<LoadedModel> {
-    const backends = backendsFor(options, own);
+    return loadOn(backendsFor(options, own), options);
+  }
+
+  async function loadOn(backends: readonly TfjsBackend[], options: LoadOptions, turnedDown = ''): Promise<LoadedModel> {
+    const expected = await expectedOf(options, backends);
     const started = await firstBackend(backends, options);
     const loaded = await readModel(options);
     const execute = createExecution(loaded);
@@ -117,12 +148,18 @@ export function createTfjsEngine({ backends: own = BACKENDS }: TfjsEngineOptions
       throw error;
     }
     loaded.reset?.();
+    const difference = chosen.backend === 'webgpu' ? await objectionTo(execute, expected) : undefined;
+    loaded.reset?.();
+    if (difference !== undefined) {
+      loaded.dispose();
+      return loadOn(BACKENDS, options, `Its webgpu backend was not taken: ${difference}.`);
+    }
     const { device, reason } = await placeOf(chosen.backend);
     return {
       signature: withTriedDtypes(loaded.signature, chosen.trial),
       backend: chosen.backend,
       device,
-      reason: reasonOf(chosen, reason),
+      reason: [reasonOf(chosen, reason), turnedDown].filter((each) => each !== '').join(' '),
       async run(inputs, outputs) {
         // tfjs has one backend for the whole process; another model may have changed it.
         if (!isActive(chosen.backend)) await activateBackend(chosen.backend, options);

@@ -20,10 +20,10 @@ export function toTfjsTensor(name: string, { dtype, shape, data }: Tensor): tf.T
   return tf.tensor(data as tf.TypedArray, [...shape], TFJS_DTYPES[dtype as keyof typeof TFJS_DTYPES]);
 }
 
-function dataOf(tensor: tf.Tensor): TensorData {
-  // `dataSync` would decode strings as UTF-8, and lose what is none.
-  if (tensor.dtype === 'string') return tf.engine().readSync(tensor.dataId);
-  const data: TensorData | BigInt64Array = tensor.dataSync<'float32' | 'int32' | 'bool'>();
+async function dataOf(tensor: tf.Tensor): Promise<TensorData> {
+  // `tensor.data` would decode strings as UTF-8, and lose what is none. A GPU has no other way to be read.
+  const data: TensorData | BigInt64Array = await tf.engine().read(tensor.dataId);
+  if (tensor.dtype === 'string') return data;
   // TensorFlow has int64, which tfjs calls int32.
   if (data instanceof BigInt64Array) return Int32Array.from(data, Number);
   // wasm answers a copy already; the others their own memory, which may be that of an input or a weight.
@@ -34,7 +34,7 @@ function dataOf(tensor: tf.Tensor): TensorData {
  * Copies a tensor out of tfjs; the tensor itself stays to be disposed.
  * @throws SlipwayError INFERENCE_FAILED when it is none that Slipway can hold.
  */
-export function fromTfjsTensor(name: string, tensor: tf.Tensor): Tensor {
+export async function fromTfjsTensor(name: string, tensor: tf.Tensor): Promise<Tensor> {
   const dtype = dtypeOf(tensor.dtype);
   if (dtype === undefined)
     throw new SlipwayError('INFERENCE_FAILED', `The output "${name}" is ${tensor.dtype}, which Slipway has no dtype for.`);
@@ -45,5 +45,5 @@ export function fromTfjsTensor(name: string, tensor: tf.Tensor): Tensor {
       `The output "${name}" would have the shape [${tensor.shape.join(', ')}]: the inputs are too small for the model.`,
     );
   }
-  return { dtype, shape: [...tensor.shape], data: dataOf(tensor) };
+  return { dtype, shape: [...tensor.shape], data: await dataOf(tensor) };
 }

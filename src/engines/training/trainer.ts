@@ -13,8 +13,8 @@ export interface Values {
 export const TRAINING_ENGINES = ['auto', 'onnx', 'tfjs'] as const;
 export type TrainingEngine = (typeof TRAINING_ENGINES)[number];
 
-/** What the engine tfjs can compute on when it trains, fastest first. */
-export const TRAINING_BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const;
+/** What the engine tfjs can compute on when it trains. */
+export const TRAINING_BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 
 /** A layer as Keras writes it in `model.json`. */
 export interface LayerConfig {

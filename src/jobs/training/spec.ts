@@ -142,7 +142,7 @@ const fieldsSchema = z.strictObject({
   backend: z
     .enum(TRAINING_BACKENDS)
     .optional()
-    .describe('What tfjs computes on. When left out: native TensorFlow where it is installed, else WebAssembly.'),
+    .describe('What tfjs computes on; `webgpu` is a GPU. When left out: native TensorFlow where it is installed, else WebAssembly.'),
   loss: z.enum(LOSSES).optional().describe('cross-entropy for classes, mean-squared-error for numbers when left out.'),
   optimizer: optimizerSchema.prefault({ kind: 'adam' }),
   schedule: scheduleSchema.prefault({ kind: 'constant' }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Devices } from '../../devices/device.ts';
 import type { EngineHere } from '../../devices/engines-here.ts';
+import { DEVICE_KINDS } from '../../engines/engine.ts';
 import type { ModelDescription } from '../../registry/types.ts';
 import { choiceAnswer, encodeChoice } from './schemas.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
@@ -9,17 +10,24 @@ const bytes = z.int().nonnegative();
 
 const device = z
   .object({
-    id: z.string().describe('`cpu`, or `cuda:0` for the first GPU.'),
-    kind: z.enum(['cpu', 'cuda']),
+    id: z
+      .string()
+      .describe(
+        '`cpu`; `cuda:0` for NVIDIA’s first GPU; `webgpu:0` for the one that WebGPU takes, which may be the same, or one in software.',
+      ),
+    kind: z.enum(DEVICE_KINDS),
     name: z.string().describe('As the manufacturer calls it.'),
     driver: z.string().optional().describe('Version of the driver of a GPU.'),
     cores: z.int().optional().describe('Of a CPU: those that the server may use.'),
-    memory: z.object({
-      totalBytes: bytes.describe('All of it; the limit of a container, where there is one.'),
-      usedByUsBytes: bytes.describe('By the server and every process that it has started.'),
-      usedByOthersBytes: bytes,
-      budgetBytes: bytes.optional().describe('What models may take of it: the setting `memory.budgetBytes`.'),
-    }),
+    memory: z
+      .object({
+        totalBytes: bytes.describe('All of it; the limit of a container, where there is one.'),
+        usedByUsBytes: bytes.describe('By the server and every process that it has started.'),
+        usedByOthersBytes: bytes,
+        budgetBytes: bytes.optional().describe('What models may take of it: the setting `memory.budgetBytes`.'),
+      })
+      .optional()
+      .describe('Missing where nothing tells it: WebGPU does not.'),
     models: z.array(
       z.object({
         model: z.string(),
@@ -39,7 +47,7 @@ const engine = z
     backends: z.array(
       z.object({
         backend: z.string(),
-        device: z.enum(['cpu', 'cuda', 'webgpu']),
+        device: z.enum(DEVICE_KINDS),
         available: z.boolean().optional().describe('Missing where only a try can tell.'),
         reason: z.string().describe('What it is, or why it is not there.'),
       }),
@@ -78,9 +86,9 @@ export interface DeviceRouteOptions {
   readonly budgetBytes: number | undefined;
 }
 
-/** The versions in memory that run on a kind of device; TensorFlow takes the first GPU. */
+/** The versions in memory that run on a kind of device; each library takes the first GPU. */
 function modelsOn(id: string, models: readonly ModelDescription[]): z.infer<typeof device>['models'] {
-  const kind = id === 'cuda:0' ? 'cuda' : id;
+  const kind = id.replace(/:0$/, '');
   return models.flatMap(({ name, versions }) =>
     versions.flatMap(({ version, state, loaded }) =>
       state === 'ready' && loaded?.device === kind
@@ -118,7 +126,7 @@ export function createDeviceRoutes({ devices, engines, models, budgetBytes }: De
             ...rest,
             ...(driver !== undefined && { driver }),
             ...(cores !== undefined && { cores }),
-            memory: { ...memory, ...(rest.kind === 'cpu' && budgetBytes !== undefined && { budgetBytes }) },
+            ...(memory && { memory: { ...memory, ...(rest.kind === 'cpu' && budgetBytes !== undefined && { budgetBytes }) } }),
             models: modelsOn(rest.id, described),
           })),
           ...(found.withoutGpu !== undefined && { withoutGpu: found.withoutGpu }),

@@ -1,7 +1,7 @@
 import type { LayersModel } from '@tensorflow/tfjs-layers';
 import type * as tf from '@tensorflow/tfjs-core';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
-import { type LayerConfig, TRAINING_BACKENDS, type Values } from '../../training/trainer.ts';
+import type { LayerConfig, Values } from '../../training/trainer.ts';
 import type { TfjsBackend } from '../../engine.ts';
 import { activateBackend, type BackendOptions } from '../backend.ts';
 import { buildModel } from './build-model.ts';
@@ -9,6 +9,9 @@ import { addChainedOps } from './chained-ops.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
 import { registerInputGradient } from './input-gradient.ts';
 import { registerSegmentSum } from './segment-sum.ts';
+
+/** Those that are tried where none is asked for, fastest first. */
+const USUAL: readonly TfjsBackend[] = ['tensorflow', 'wasm', 'cpu'];
 
 /** What computes the steps. */
 export interface TrainingBackend extends BackendOptions {
@@ -18,7 +21,7 @@ export interface TrainingBackend extends BackendOptions {
 
 async function startBackend({ backends, ...options }: TrainingBackend): Promise<string> {
   const problems: string[] = [];
-  for (const name of backends ?? TRAINING_BACKENDS) {
+  for (const name of backends ?? USUAL) {
     const problem = await activateBackend(name, options);
     if (problem === undefined) {
       if (name === 'wasm') {
@@ -68,8 +71,9 @@ export async function openModel(
   return { engine, model, weights };
 }
 
-export function valuesOf(tensor: tf.Tensor): Values {
-  return { shape: [...tensor.shape], data: tensor.dataSync<'float32'>().slice() };
+/** A copy of its numbers. By a promise, for a GPU has no other way to be read. */
+export async function numbersOf(tensor: tf.Tensor): Promise<Float32Array> {
+  return (await tensor.data<'float32'>()).slice();
 }
 
 /** A weight before the first step, as Keras lays it out. */
@@ -85,7 +89,12 @@ export interface InitialWeight {
  */
 export async function initialWeights(layers: readonly LayerConfig[], frozen: readonly string[]): Promise<readonly InitialWeight[]> {
   const { model, weights } = await openModel(layers, frozen);
-  const initial = weights.map(({ name, variable, trained }) => ({ name, values: valuesOf(variable), trained }));
+  const initial = await Promise.all(
+    weights.map(async ({ name, variable, trained }) => {
+      const values = { shape: [...variable.shape], data: await numbersOf(variable) };
+      return { name, values, trained };
+    }),
+  );
   model.dispose();
   return initial;
 }

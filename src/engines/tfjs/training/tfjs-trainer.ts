@@ -6,13 +6,20 @@ import { joined, type MicroBatch, microBatchesOf } from '../../training/micro-ba
 import { layersModelFiles } from '../../training/model-files.ts';
 import { slotState, weightState } from '../../training/state-names.ts';
 import { lossOf } from './losses.ts';
-import { openModel, type TrainingBackend, valuesOf } from './open-model.ts';
+import { numbersOf, openModel, type TrainingBackend } from './open-model.ts';
 import { penaltiesOf, prepareForTraining } from './training-layers.ts';
 
-/** An array of weights that is trained, with its optimizer's memory. */
-interface Parameter {
+/** An array of weights, and its numbers here: they are changed here, so that nothing of them is ever read back. */
+interface Weight {
   readonly name: string;
   readonly variable: tf.Variable;
+  numbers: Float32Array;
+  /** What the variable held when its numbers were read. */
+  dataId: object;
+}
+
+/** One that is trained, with its optimizer's memory. */
+interface Parameter extends Weight {
   readonly slots: Slots;
 }
 
@@ -35,14 +42,47 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
   const layers = isClassifier ? withoutSoftmax(spec.layers) : spec.layers;
   const { engine, model, weights: named } = await openModel(layers, spec.frozen, backend);
   const rule = createUpdateRule(spec.optimizer);
-  const parameters: Parameter[] = named
-    .filter(({ trained }) => trained)
-    .map(({ name, variable }) => ({ name, variable, slots: rule.createSlots(variable.size) }));
+  const parameters: Parameter[] = [];
+  /** Those that are frozen, and those that layers change themselves, such as means over batches. */
+  const others: Weight[] = [];
+  /** In the order of the layers. */
+  const all: Weight[] = [];
+  for (const { name, variable, trained } of named) {
+    const weight: Weight = { name, variable, numbers: await numbersOf(variable), dataId: variable.dataId };
+    const parameter: Parameter | undefined = trained ? Object.assign(weight, { slots: rule.createSlots(variable.size) }) : undefined;
+    if (parameter === undefined) others.push(weight);
+    else parameters.push(parameter);
+    all.push(weight);
+  }
   const variables = parameters.map(({ variable }) => variable);
   const drawFor = prepareForTraining(model, spec.seed);
 
-  function outputsOf(scores: tf.Tensor): Float32Array {
-    return (isClassifier ? tf.softmax(scores) : scores).dataSync<'float32'>().slice();
+  function assign(weight: Weight): void {
+    const { variable, numbers } = weight;
+    tf.tidy(() => variable.assign(tf.tensor(numbers, variable.shape, 'float32')));
+    weight.dataId = variable.dataId;
+  }
+
+  /** A layer that changes its weights gives the variable other data. */
+  async function readChanged(): Promise<void> {
+    for (const weight of others) {
+      if (weight.dataId === weight.variable.dataId) continue;
+      weight.dataId = weight.variable.dataId;
+      weight.numbers = await numbersOf(weight.variable);
+    }
+  }
+
+  function outputsOf(scores: tf.Tensor): tf.Tensor {
+    return isClassifier ? tf.softmax(scores) : scores;
+  }
+
+  /** Their numbers, all asked for before any is waited for; the tensors are given up. */
+  async function taken(tensors: readonly tf.Tensor[]): Promise<Float32Array[]> {
+    try {
+      return await Promise.all(tensors.map(numbersOf));
+    } finally {
+      tf.dispose([...tensors]);
+    }
   }
 
   function forward({ inputs, target }: TrainingBatch, training: boolean): { scores: tf.Tensor; loss: tf.Scalar } {
@@ -52,12 +92,12 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
   }
 
   /** Loss, outputs and gradients of a part of a batch, its loss being the share of the batch's mean that it is. */
-  function partOf({ batch, share }: MicroBatch): {
+  async function partOf({ batch, share }: MicroBatch): Promise<{
     readonly loss: number;
     readonly outputs: Float32Array;
     readonly gradients: Float32Array[];
-  } {
-    return tf.tidy(() => {
+  }> {
+    const tensors = tf.tidy(() => {
       let scores: tf.Tensor | undefined;
       const { value, grads } = tf.variableGrads(() => {
         const result = forward(batch, true);
@@ -65,10 +105,11 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
         return share === 1 ? result.loss : tf.mul(result.loss, share);
       }, variables);
       const outputs = outputsOf(scores!);
-      scores!.dispose();
-      const gradients = variables.map((variable) => grads[variable.name]!.dataSync<'float32'>());
-      return { loss: value.dataSync()[0]!, outputs, gradients };
+      if (outputs !== scores) scores!.dispose();
+      return [value, outputs, ...variables.map((variable) => grads[variable.name]!)];
     });
+    const [loss, outputs, ...gradients] = await taken(tensors);
+    return { loss: loss![0]!, outputs: outputs!, gradients };
   }
 
   async function step(batch: TrainingBatch, { learningRate, step: number }: { learningRate: number; step: number }): Promise<StepResult> {
@@ -77,20 +118,18 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
     let gradients: Float32Array[] | undefined;
     for (const part of microBatchesOf(batch, spec.microBatches ?? 1)) {
       drawFor(number, part);
-      const found = partOf(part);
+      const found = await partOf(part);
       loss += found.loss;
       outputs.push(found.outputs);
       if (gradients === undefined) gradients = found.gradients;
       else for (const [index, sum] of gradients.entries()) addTo(sum, found.gradients[index]!);
     }
     clipGradients(gradients!, spec.clipping);
-    tf.tidy(() => {
-      for (const [index, { variable, slots }] of parameters.entries()) {
-        const weights = variable.dataSync<'float32'>();
-        rule.update(weights, gradients![index]!, slots, learningRate, number);
-        variable.assign(tf.tensor(weights, variable.shape));
-      }
-    });
+    for (const [index, parameter] of parameters.entries()) {
+      rule.update(parameter.numbers, gradients![index]!, parameter.slots, learningRate, number);
+      assign(parameter);
+    }
+    await readChanged();
     return { loss, outputs: joined(outputs) };
   }
 
@@ -98,25 +137,30 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
     engine,
     parameterCount: variables.reduce((sum, { size }) => sum + size, 0),
     step,
-    evaluate: async (batch) =>
-      tf.tidy(() => {
+    async evaluate(batch) {
+      const tensors = tf.tidy(() => {
         const { scores, loss } = forward(batch, false);
-        return { loss: loss.dataSync()[0]!, outputs: outputsOf(scores) };
-      }),
+        return [loss, outputsOf(scores)];
+      });
+      const [loss, outputs] = await taken(tensors);
+      return { loss: loss![0]!, outputs: outputs! };
+    },
     state() {
       const state = new Map<string, Values>();
-      for (const { name, variable } of named) state.set(weightState(name), valuesOf(variable));
+      for (const { name, variable, numbers } of all) state.set(weightState(name), { shape: [...variable.shape], data: numbers.slice() });
       for (const { name, slots } of parameters) {
         for (const [slot, data] of Object.entries(slots)) state.set(slotState(slot, name), { shape: [data.length], data: data.slice() });
       }
       return state;
     },
     restore(state) {
-      for (const { name, variable } of named) {
+      for (const weight of all) {
+        const { name, variable } = weight;
         const values = state.get(weightState(name));
         if (values === undefined || values.data.length !== variable.size)
           throw new SlipwayError('INVALID_MODEL', `The state has no weights "${name}" of the shape [${variable.shape.join(', ')}].`);
-        tf.tidy(() => variable.assign(tf.tensor(values.data, variable.shape, 'float32')));
+        weight.numbers = Float32Array.from(values.data);
+        assign(weight);
       }
       for (const { name, slots } of parameters) {
         for (const [slot, data] of Object.entries(slots)) {
@@ -125,7 +169,8 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
         }
       }
     },
-    modelFiles: (layers) => layersModelFiles(layers, new Map(named.map(({ name, variable }) => [name, valuesOf(variable)]))),
+    modelFiles: (layers) =>
+      layersModelFiles(layers, new Map(all.map(({ name, variable, numbers }) => [name, { shape: [...variable.shape], data: numbers }]))),
     async dispose() {
       model.dispose();
     },
