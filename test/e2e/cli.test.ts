@@ -71,6 +71,13 @@ describe('slipway package export and import', () => {
     });
     expect(await run('export', 'copied', '--format', 'tar', '--server', to.address)).toMatchObject({ out: /^copied-8\.tar\.gz: / });
 
+    expect(await run('export', 'copied', '--format', 'slip.zst', '--server', to.address)).toMatchObject({
+      out: /^copied-8\.slip\.zst: version 8 of copied, \d+ bytes \(\d+ uncompressed, \d+\.\d\d times as many\)\n$/,
+    });
+    expect(await run('import', 'copied-8.slip.zst', '--model', 'copied', '--server', to.address)).toMatchObject({
+      out: /version 9 is ready/,
+    });
+
     const refusals = await Promise.all([
       run('export', 'nothing', '--server', to.address),
       run('import', 'digits-1.slip', '--model', 'copied', '--version', '7', '--server', to.address),
@@ -83,8 +90,8 @@ describe('slipway package export and import', () => {
       [1, /^slipway package: VERSION_EXISTS: /],
       [1, /^slipway package: There is no answer from http:\/\/127\.0\.0\.1:1: /],
       [2, /--model names the model/],
-      [2, /--format is one of slip, tar, onnx/],
+      [2, /--format is one of slip, slip\.zst, tar, onnx/],
     ]);
-    expect((await readdir(folder)).toSorted()).toEqual(['again.slip', 'copied-8.tar.gz', 'digits-1.slip']);
+    expect((await readdir(folder)).toSorted()).toEqual(['again.slip', 'copied-8.slip.zst', 'copied-8.tar.gz', 'digits-1.slip']);
   });
 });
