@@ -19,6 +19,8 @@ import { createResponseCache } from './inference/response-cache.ts';
 import { createInferenceStatistics, withStatistics } from './inference/statistics.ts';
 import { runJobProcess } from './jobs/job-process.ts';
 import { createJobs } from './jobs/jobs.ts';
+import { createRollouts } from './rollouts/rollouts.ts';
+import { withRollouts } from './rollouts/with-rollouts.ts';
 import { createOptimizeWork } from './jobs/optimization/optimize-work.ts';
 import { createPublishOnce } from './jobs/publish.ts';
 import { createTrainWork } from './jobs/training/train-work.ts';
@@ -197,7 +199,9 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   });
   const statistics = createInferenceStatistics();
   const lanes = createLanes(config.scheduler);
-  const inference = withStatistics(createInference({ registry, lanes, responseCache, ...config.scheduler }), statistics);
+  const uncounted = createInference({ registry, lanes, responseCache, ...config.scheduler });
+  const rollouts = createRollouts({ registry, folder: join(resolve(config.state), 'rollouts'), logger });
+  const inference = withRollouts(withStatistics(uncounted, statistics), { rollouts, uncounted });
   const intake = createIntake({
     lateness: createLateness(),
     quotas: createQuotas(config.clients),
@@ -214,6 +218,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     uploads,
     jobs,
     inference,
+    rollouts,
     lanes,
     statistics,
     devices: createDeviceReader({ memoryOf: processMemoryBytes, env: ownEnv }),
@@ -254,7 +259,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     inference.close();
     await jobsStopped;
     await datasets.stop();
-    await Promise.all([registry.stop(), launcher.stop(), compiledModels.stop(), tracing?.stop()]);
+    await Promise.all([rollouts.stop(), registry.stop(), launcher.stop(), compiledModels.stop(), tracing?.stop()]);
   }
 
   return {

@@ -10,6 +10,7 @@ import type { Jobs } from '../../src/jobs/jobs.ts';
 import { createHttpEndpoints } from '../../src/protocols/endpoints.ts';
 import type { HttpProtocol } from '../../src/protocols/http/route.ts';
 import type { Lanes } from '../../src/scheduler/lanes.ts';
+import type { Rollouts } from '../../src/rollouts/rollouts.ts';
 import { describeProtocols } from '../../src/protocols/operation/openapi.ts';
 import type { Registry } from '../../src/registry/types.ts';
 
@@ -25,6 +26,7 @@ export function describedProtocols(): HttpProtocol[] {
     uploads: {} as UploadStore,
     jobs: {} as Jobs,
     inference: {} as Inference,
+    rollouts: {} as Rollouts,
     lanes: {} as Lanes,
     statistics: {} as InferenceStatistics,
     devices: () => Promise.reject(new Error('described only')),

@@ -70,6 +70,7 @@ export const CATALOGUE = {
   MODEL_NOT_FOUND: { kind: 'not_found', meaning: 'There is no model of this name in the model repository.' },
   VERSION_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such version, or its version policy leaves it out.' },
   LINEAGE_NOT_FOUND: { kind: 'not_found', meaning: 'The slipway.json of the version does not say where it comes from.' },
+  ROLLOUT_NOT_FOUND: { kind: 'not_found', meaning: 'No candidate of the model is being rolled out.' },
   LABEL_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such label.' },
   VERSION_EXISTS: { kind: 'already_exists', meaning: 'The model has this version already; versions are never overwritten.' },
   MODEL_NOT_READY: {

@@ -56,14 +56,20 @@ export type InferenceTimes = Pick<InferenceResponse, 'model' | 'version' | 'time
 /** Told how long a protocol took to decode a request and to encode its answer, in milliseconds. */
 export type OnInference = (inference: InferenceTimes, decodeMs: number, encodeMs: number) => void;
 
+export interface ResolvePatience extends Patience {
+  /** As `Caller.client`. */
+  readonly client: string;
+}
+
 /** The one data plane behind every protocol. */
 export interface Inference {
   /**
    * The version that will answer, at once or else once it is in memory; protocols need its signature to decode a body.
-   * @param patience how long to wait for it, no longer than for any request.
+   * @param patience how long to wait for it, no longer than for any request, and who asks: a rollout may give each client
+   *   another version.
    * @throws SlipwayError as `Registry.demand`, and SHUTTING_DOWN.
    */
-  resolve(reference: ModelReference, patience?: Partial<Patience>): ReadyVersion | Promise<ReadyVersion>;
+  resolve(reference: ModelReference, patience?: Partial<ResolvePatience>): ReadyVersion | Promise<ReadyVersion>;
   /** Checks the inputs against the signature, waits for a place and runs. */
   predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse>;
 }

@@ -1,12 +1,8 @@
 import { z } from 'zod';
+import { nameSchema, versionSchema } from './names.ts';
+import { rolloutDecisionSchema, rolloutSchema } from './rollout.ts';
 
-/** Models, labels: 1 to 128 letters, digits, `.`, `_` or `-`, not starting with a dot. */
-export const nameSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 letters, digits, ".", "_" or "-", not starting with "."');
-
-/** A version is a positive integer; as a folder name it has no leading zero. */
-export const versionSchema = z.int().positive();
+export { nameSchema, versionSchema };
 
 export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex');
 
@@ -187,6 +183,10 @@ export const modelManifestSchema = z.strictObject({
   instances: z.union([z.int().positive().max(1024), z.literal('auto')]).optional(),
   /** Loaded at the start and never unloaded to make room; matters where models are loaded on demand. */
   pinned: z.boolean().optional(),
+  /** A candidate that is let in beside the version that answers; both are served, whatever the version policy selects. */
+  rollout: rolloutSchema.optional(),
+  /** How the last rollouts ended, the latest first. */
+  decisions: z.array(rolloutDecisionSchema).optional(),
 });
 
 export type ModelManifest = z.infer<typeof modelManifestSchema>;

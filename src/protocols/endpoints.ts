@@ -23,6 +23,8 @@ import { createDatasetUploadRoutes } from './management/dataset-upload-routes.ts
 import { createDeviceRoutes } from './management/device-routes.ts';
 import { createMemoryRoutes } from './management/memory-routes.ts';
 import { createModelRoutes } from './management/model-routes.ts';
+import type { Rollouts } from '../rollouts/rollouts.ts';
+import { createRolloutRoutes } from './management/rollout-routes.ts';
 import { createPackageRoutes } from './management/package-routes.ts';
 import { createSchedulerRoutes } from './management/scheduler-routes.ts';
 import { createUploadRoutes } from './management/upload-routes.ts';
@@ -46,6 +48,7 @@ export interface ProtocolParts {
   readonly uploads: UploadStore;
   readonly jobs: Jobs;
   readonly inference: Inference;
+  readonly rollouts: Rollouts;
   readonly lanes: Lanes;
   readonly statistics: InferenceStatistics;
   readonly devices: () => Promise<Devices>;
@@ -86,6 +89,7 @@ function nativeProtocol(
     datasets,
     uploads,
     jobs,
+    rollouts,
     lanes,
     statistics,
     responseCache,
@@ -100,6 +104,7 @@ function nativeProtocol(
     ...createPredictRoutes({ predict, ...limits }),
     ...createModelRoutes(registry, statistics),
     ...createPackageRoutes(registry, compiledModels, trustedKeys, config.packages.compressionLevel),
+    ...createRolloutRoutes(rollouts),
     ...createSchedulerRoutes({ registry, lanes }),
     ...createMemoryRoutes(() => registry.memory()),
     ...createDeviceRoutes({ devices, engines, models: () => registry.list(), budgetBytes: config.memory.budgetBytes }),
@@ -128,7 +133,7 @@ function nativeProtocol(
     routes: [
       ...(config.native.http ? own : []),
       ...createHealthRoutes(registry, phase),
-      ...createMetricsRoutes(registry, statistics, responseCache),
+      ...createMetricsRoutes(registry, statistics, rollouts, responseCache),
       ...createDocsRoutes(),
     ],
     prefixes: [],

@@ -141,6 +141,12 @@ export function createModel(options: ModelOptions): Model {
     defaultOnDemand = top;
   }
 
+  /** While a rollout shares out the requests that name no version, its baseline stands for them. */
+  function defaultVersion(): number | undefined {
+    const { rollout } = settings.manifest;
+    return rollout?.label === undefined ? (rollout?.baseline ?? defaultAnswer?.version) : defaultAnswer?.version;
+  }
+
   function highestHopeful(): Version | undefined {
     let top: Version | undefined;
     for (const number of selection.selected) {
@@ -375,9 +381,11 @@ export function createModel(options: ModelOptions): Model {
     },
     describe: () => ({
       name,
-      defaultVersion: defaultAnswer?.version,
+      defaultVersion: defaultVersion(),
       labels: Object.fromEntries(settings.labels),
       versionPolicy: settings.manifest.versionPolicy,
+      rollout: settings.manifest.rollout,
+      decisions: settings.manifest.decisions ?? [],
       pinned: settings.manifest.pinned === true,
       reason: [settings.reason, ...danglingLabels(settings.labels, onDisk)].filter((each) => each !== '').join(' '),
       versions: [...versions.values()].toSorted((a, b) => a.version - b.version).map((version) => version.describe()),

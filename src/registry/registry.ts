@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { z } from 'zod';
 import type { Config } from '../config/schema.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
@@ -14,11 +13,13 @@ import { createModel, type Model, type RefreshOptions, type StateChange } from '
 import { createMemoryBudget } from './memory/budget.ts';
 import { createWaiting } from './memory/waiting.ts';
 import { wishesOf } from './placement.ts';
+import { assertName } from './names.ts';
 import { listModelFolders, withSettingsFirst } from './scan.ts';
+import { assertNotRolledOut, createSettingsChanges } from './settings-changes.ts';
 import { copyVersion, deleteEmptyModel, deleteVersion, placeVersion } from './store.ts';
 import type { ModelReference, Patience, ReadyVersion, Registry, VersionDescription } from './types.ts';
 import { tryLoad } from './trial.ts';
-import { labelNotFound, modelNotFound, unresolved, versionNotFound } from './unresolved.ts';
+import { modelNotFound, unresolved, versionNotFound } from './unresolved.ts';
 import type { Version } from './version.ts';
 import { createWatch, type Watch } from './watch.ts';
 
@@ -297,42 +298,12 @@ export function createRegistry(options: RegistryOptions): Registry {
       await change(model, () => model.setUnloaded(true));
       return model.describe();
     },
-    async setLabel(name, label, version) {
-      check(nameSchema, label, 'label');
-      const model = visible(name);
-      await change(model, async () => {
-        await model.refresh();
-        versionOnDisk(model, version);
-        await model.settings.write({ labels: { ...model.settings.manifest.labels, [label]: version } });
-        await model.refresh({ atOnce: version });
-      });
-      return model.describe();
-    },
-    async removeLabel(name, label) {
-      const model = visible(name);
-      await change(model, async () => {
-        await model.refresh();
-        const labels = new Map(model.settings.labels);
-        if (!labels.delete(label)) throw labelNotFound(model, label);
-        await model.settings.write({ labels: Object.fromEntries(labels) });
-        await model.refresh();
-      });
-      return model.describe();
-    },
-    async setVersionPolicy(name, versionPolicy) {
-      const model = visible(name);
-      await change(model, async () => {
-        await model.refresh();
-        await model.settings.write({ versionPolicy });
-        await model.refresh({ atOnce: 'all' });
-      });
-      await model.settled();
-      return model.describe();
-    },
+    rolloutOf: (name) => models.get(name)?.settings.manifest.rollout,
+    ...createSettingsChanges({ visible, change, versionOnDisk }),
     async publish(name, version, preparedFolder) {
       assertRunning();
-      check(nameSchema, name, 'model name');
-      if (version !== undefined) check(versionSchema, version, 'version');
+      assertName(nameSchema, name, 'model name');
+      if (version !== undefined) assertName(versionSchema, version, 'version');
       // What can't be read or loaded never enters the repository.
       const { format, manifest } = await readVersionFolder(preparedFolder, options.trustedKeys);
       const release = await loadSlots.acquire();
@@ -354,6 +325,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       await change(model, async () => {
         await model.refresh();
         versionOnDisk(model, version);
+        assertNotRolledOut(model, { version });
         model.setRemoving(version, true);
         await model.refresh({ atOnce: 'all' }); // starts to load what takes its place
       });
@@ -383,13 +355,4 @@ async function removeVersion(model: Model, version: number): Promise<void> {
     await deleteEmptyModel(model.folder);
     await model.refresh();
   }
-}
-
-function check(schema: z.ZodType, value: unknown, what: string): void {
-  const { error } = schema.safeParse(value);
-  if (error === undefined) return;
-  throw new SlipwayError(
-    'INVALID_NAME',
-    `"${String(value)}" is not allowed as a ${what}: ${error.issues.map(({ message }) => message).join('; ')}.`,
-  );
 }

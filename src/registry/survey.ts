@@ -23,13 +23,19 @@ export interface SurveyOptions {
   readonly rests: (version: number) => boolean;
 }
 
+/** Versions that are served whatever the version policy selects: those of labels and of a rollout. */
+function* namedVersions({ manifest: { rollout }, labels }: SurveyOptions['settings']): Iterable<number> {
+  yield* labels.values();
+  if (rollout !== undefined) yield* [rollout.baseline, rollout.candidate];
+}
+
 /** Applies the settings to what is on disk; a folder without files is as good as not there. */
 export async function survey({ folders, removing, settings, alive, rests }: SurveyOptions): Promise<Survey> {
   const fingerprints = new Map<number, string | undefined>();
   const present = new Set(folders.keys());
   for (;;) {
     const eligible = [...present].filter((number) => !removing.has(number));
-    const selection = selectVersions(settings.manifest.versionPolicy, settings.labels.values(), eligible);
+    const selection = selectVersions(settings.manifest.versionPolicy, namedVersions(settings), eligible);
     const unseen = [...selection.wanted, ...alive()].filter((number) => present.has(number) && !fingerprints.has(number));
     if (unseen.length === 0) return { present, fingerprints, selection };
     for (const number of unseen) {

@@ -1,3 +1,4 @@
+import type { Rollout, RolloutDecision, RolloutRequest } from '../packages/rollout.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { VersionManifest, ModelManifest } from '../packages/manifest.ts';
 import type { ModelFormat } from '../packages/formats.ts';
@@ -61,6 +62,9 @@ export interface ModelDescription {
   readonly defaultVersion: number | undefined;
   readonly labels: Readonly<Record<string, number>>;
   readonly versionPolicy: ModelManifest['versionPolicy'];
+  readonly rollout: Rollout | undefined;
+  /** How the last rollouts ended, the latest first. */
+  readonly decisions: readonly RolloutDecision[];
   /** Whether it stays in memory. */
   readonly pinned: boolean;
   /** What is wrong with the model's own manifest; empty when it is fine. */
@@ -105,6 +109,20 @@ export interface Registry {
   /** Points a label at a version that is on disk and writes it to slipway-model.json. */
   setLabel(model: string, label: string, version: number): Promise<ModelDescription>;
   removeLabel(model: string, label: string): Promise<ModelDescription>;
+  /** The candidate that is let in beside the version that answers; undefined for most models. */
+  rolloutOf(model: string): Rollout | undefined;
+  /**
+   * Begins a rollout, or changes the terms of the one of the same candidate, and writes it to slipway-model.json.
+   * Resolves when both versions are loaded, or have failed to.
+   * @throws SlipwayError VERSION_NOT_FOUND, LABEL_NOT_FOUND, INVALID_REQUEST; MODEL_BUSY while another one is under way
+   */
+  setRollout(model: string, request: RolloutRequest): Promise<ModelDescription>;
+  /**
+   * Ends a rollout: from then on the candidate answers alone where it was promoted, else the baseline, by the label or the
+   * version policy. The decision stays in slipway-model.json.
+   * @throws SlipwayError ROLLOUT_NOT_FOUND
+   */
+  endRollout(model: string, decision: Pick<RolloutDecision, 'decision' | 'by' | 'reason' | 'counts'>): Promise<ModelDescription>;
   /** Chooses which versions are served and writes it to slipway-model.json. Resolves when these are loaded. */
   setVersionPolicy(model: string, policy: ModelManifest['versionPolicy']): Promise<ModelDescription>;
   /**

@@ -4,7 +4,7 @@ import type { ModelManifest } from '../packages/manifest.ts';
 export interface Selection {
   /** Versions that the version policy selects. */
   readonly selected: ReadonlySet<number>;
-  /** Those, and the versions that a label points at. */
+  /** Those, and the versions that a label points at or that a rollout is about. */
   readonly wanted: ReadonlySet<number>;
   /** How many versions the policy lists that are not on disk. */
   readonly missing: number;
@@ -12,8 +12,8 @@ export interface Selection {
 
 export const NOTHING_SELECTED: Selection = { selected: new Set(), wanted: new Set(), missing: 0 };
 
-/** Applies the version policy and the labels to the versions on disk. */
-export function selectVersions(policy: ModelManifest['versionPolicy'], labelled: Iterable<number>, onDisk: Iterable<number>): Selection {
+/** Applies the version policy, and names such as labels, to the versions on disk. */
+export function selectVersions(policy: ModelManifest['versionPolicy'], named: Iterable<number>, onDisk: Iterable<number>): Selection {
   const present = new Set(onDisk);
   const selected = new Set<number>();
   let missing = 0;
@@ -31,8 +31,24 @@ export function selectVersions(policy: ModelManifest['versionPolicy'], labelled:
   }
 
   const wanted = new Set(selected);
-  for (const version of labelled) if (present.has(version)) wanted.add(version);
+  for (const version of named) if (present.has(version)) wanted.add(version);
   return { selected, wanted, missing };
+}
+
+/**
+ * The policy under which one version answers requests that name none, and another one that was compared with it does not:
+ * the same one where that is so already, else one that lists versions.
+ */
+export function policyThatAnswersBy(
+  policy: ModelManifest['versionPolicy'],
+  winner: number,
+  loser: number,
+  onDisk: Iterable<number>,
+): ModelManifest['versionPolicy'] {
+  const { selected } = selectVersions(policy, [], onDisk);
+  if (Math.max(...selected) === winner) return policy;
+  const others = [...selected].filter((version) => version < winner && version !== loser);
+  return { versions: [...others, winner].toSorted((a, b) => a - b) };
 }
 
 /** A version as the decision on its retirement sees it. */

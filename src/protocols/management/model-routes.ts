@@ -64,14 +64,18 @@ function describeRoutes(registry: Registry, statistics: InferenceStatistics): Ro
       tag: 'models',
       summary: 'Tell where a version comes from: data, code, spec, seed, job.',
       description:
-        'It lies in the version’s slipway.json, so a package keeps it wherever it is uploaded. LINEAGE_NOT_FOUND when it has none.',
+        'It lies in the version’s slipway.json, so a package keeps it wherever it is uploaded. How rollouts of the version ended lies in slipway-model.json. LINEAGE_NOT_FOUND when there is neither.',
       params: versionParams,
       responses: { 200: { description: 'The lineage.', schema: lineageAnswer, example: LINEAGE_EXAMPLE } },
       errors: [400, 404, 500],
       handle: async ({ params: { name, version } }) => {
         // From the folder: a version that is not loaded has a lineage, too.
         const { metrics, lineage } = await readVersionManifest(registry.folderOf(name, version));
-        if (lineage !== undefined) return json(200, { model: name, version, metrics, lineage });
+        const decided = registry
+          .describe(name)
+          .decisions.filter(({ candidate, baseline }) => candidate === version || baseline === version);
+        const rollouts = decided.length === 0 ? undefined : decided;
+        if (lineage !== undefined || rollouts !== undefined) return json(200, { model: name, version, metrics, rollouts, lineage });
         throw new SlipwayError('LINEAGE_NOT_FOUND', `The slipway.json of "${name}" version ${version} does not say where it comes from.`);
       },
     }),

@@ -5,6 +5,7 @@ import { MODEL_FORMATS } from '../../packages/formats.ts';
 import type { Histogram } from '../../inference/histogram.ts';
 import { type Phase, PHASES, type VersionStatistics } from '../../inference/statistics.ts';
 import { modelManifestSchema, versionManifestSchema } from '../../packages/manifest.ts';
+import { rolloutDecisionSchema, rolloutSchema } from '../../packages/rollout.ts';
 import type { ModelDescription, VersionDescription } from '../../registry/types.ts';
 import { signatureSchema } from '../../tensor/signature.ts';
 
@@ -102,11 +103,13 @@ export const lineageAnswer = z
     model: z.string(),
     version: z.int(),
     metrics: versionManifestSchema.shape.metrics,
-    lineage: versionManifestSchema.shape.lineage
-      .unwrap()
-      .describe(
-        'As slipway.json has it. What a training job writes: `job`, its id; `slipway`, the version of the code; `dataset` with its digest; `split`, `rows` and `features`; `spec` with every default and the seed; `engine`; `parameters`, `epochs`, `measuredOn`, `confusion`; `weights`, their SHA-256.',
-      ),
+    rollouts: z
+      .array(rolloutDecisionSchema)
+      .optional()
+      .describe('Rollouts of this model that the version was the candidate or the baseline of, the latest first: how they ended, and why.'),
+    lineage: versionManifestSchema.shape.lineage.describe(
+      'As slipway.json has it. What a training job writes: `job`, its id; `slipway`, the version of the code; `dataset` with its digest; `split`, `rows` and `features`; `spec` with every default and the seed; `engine`; `parameters`, `epochs`, `measuredOn`, `confusion`; `weights`, their SHA-256.',
+    ),
   })
   .meta({ id: 'Lineage' });
 
@@ -116,6 +119,7 @@ export const modelAnswer = z
     defaultVersion: z.int().optional().describe('The version that answers when a request names none.'),
     labels: z.record(z.string(), z.int()),
     versionPolicy: modelManifestSchema.shape.versionPolicy,
+    rollout: rolloutSchema.optional().describe('A candidate that is let in beside the version that answers.'),
     pinned: z.boolean().describe('Never unloaded to make room for other models.'),
     reason: z.string().describe('What is wrong with the model’s slipway-model.json; empty when it is fine.'),
     versions: z.array(versionAnswer),
@@ -190,12 +194,13 @@ export function encodeModel(
   description: ModelDescription,
   statistics?: (version: number) => VersionStatistics,
 ): z.infer<typeof modelAnswer> {
-  const { name, defaultVersion, labels, versionPolicy, pinned, reason, versions } = description;
+  const { name, defaultVersion, labels, versionPolicy, rollout, pinned, reason, versions } = description;
   return {
     name,
     ...(defaultVersion !== undefined && { defaultVersion }),
     labels,
     versionPolicy,
+    ...(rollout !== undefined && { rollout }),
     pinned,
     reason,
     versions: versions.map((version) => encodeVersion(version, statistics?.(version.version))),

@@ -2,6 +2,7 @@ import type { Histogram } from '../../inference/histogram.ts';
 import type { ResponseCache } from '../../inference/response-cache.ts';
 import type { InferenceStatistics } from '../../inference/statistics.ts';
 import { encodePrometheus, type Metric, PROMETHEUS_CONTENT_TYPE, type Sample } from '../../observability/prometheus.ts';
+import type { RolloutDescription, Rollouts } from '../../rollouts/rollouts.ts';
 import type { Registry } from '../../registry/types.ts';
 import { defineRoute, type RouteDefinition } from '../http/route.ts';
 
@@ -118,6 +119,36 @@ function modelMetrics(registry: Pick<Registry, 'list' | 'memory'>): Metric[] {
   ];
 }
 
+function rolloutMetrics(all: readonly RolloutDescription[]): Metric[] {
+  if (all.length === 0) return [];
+  const samples = (values: (counts: RolloutDescription['counts']) => readonly (readonly [Labels, number])[]): Sample[] =>
+    all.flatMap(({ model, counts }) => values(counts).map(([labels, value]) => ({ labels: { model, ...labels }, value })));
+  return [
+    {
+      name: 'slipway_rollout_requests_total',
+      help: 'Requests that a rollout has given to one of its versions, since it began. `unavailable`: the candidate was not there.',
+      type: 'counter',
+      samples: samples((counts) => [
+        [{ role: 'candidate', outcome: 'success' }, counts.candidateRequests - counts.candidateFailures],
+        [{ role: 'candidate', outcome: 'failure' }, counts.candidateFailures],
+        [{ role: 'candidate', outcome: 'unavailable' }, counts.unavailable],
+        [{ role: 'baseline', outcome: 'success' }, counts.baselineRequests - counts.baselineFailures],
+        [{ role: 'baseline', outcome: 'failure' }, counts.baselineFailures],
+      ]),
+    },
+    {
+      name: 'slipway_rollout_shadow_total',
+      help: 'Requests that were run on the candidate, too, since the rollout began, by whether the answers agree.',
+      type: 'counter',
+      samples: samples((counts) => [
+        [{ outcome: 'agreed' }, counts.shadowRequests - counts.disagreements],
+        [{ outcome: 'disagreed' }, counts.disagreements],
+        [{ outcome: 'dropped' }, counts.shadowDropped],
+      ]),
+    },
+  ];
+}
+
 function cacheMetrics(cache: ResponseCache | undefined): Metric[] {
   if (cache === undefined) return [];
   const { outcomes, entries, bytes, evictions } = cache.statistics;
@@ -162,6 +193,7 @@ function processMetrics(): Metric[] {
 export function createMetricsRoutes(
   registry: Pick<Registry, 'list' | 'memory'>,
   statistics: InferenceStatistics,
+  rollouts: Pick<Rollouts, 'list'>,
   cache: ResponseCache | undefined,
 ): RouteDefinition[] {
   return [
@@ -176,7 +208,13 @@ export function createMetricsRoutes(
       handle: async () => ({
         status: 200,
         contentType: PROMETHEUS_CONTENT_TYPE,
-        payload: encodePrometheus([...requestMetrics(statistics), ...modelMetrics(registry), ...cacheMetrics(cache), ...processMetrics()]),
+        payload: encodePrometheus([
+          ...requestMetrics(statistics),
+          ...modelMetrics(registry),
+          ...rolloutMetrics(rollouts.list()),
+          ...cacheMetrics(cache),
+          ...processMetrics(),
+        ]),
       }),
     }),
   ];

@@ -80,7 +80,7 @@ export function createInvocationsRoute({
   }
 
   async function fromCsv(body: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
-    const version = await inference.resolve({ model: target ?? fallback() });
+    const version = await inference.resolve({ model: target ?? fallback() }, { client: context.caller.client });
     const { manifest, signature, model } = version;
     const { preprocessing } = manifest;
     const rows = preprocessing?.kind === 'table' ? readTableRows(body, preprocessing.columns) : undefined;
@@ -104,7 +104,7 @@ export function createInvocationsRoute({
     }
     const fields = fieldsOf(body);
     const format = formatOf(fields);
-    const version = await inference.resolve({ model: target ?? fallback() });
+    const version = await inference.resolve({ model: target ?? fallback() }, { client: context.caller.client });
     const value = (format === 'row' ? fields['instances'] : fields['inputs'])!;
     const rows = version.manifest.preprocessing?.kind === 'table' ? rowsIn(value, version.signature) : undefined;
     return run(version, tableInputs(rows, version) ?? decodePredict(fields, format, version.signature), format, context);

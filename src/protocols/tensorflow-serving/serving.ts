@@ -32,8 +32,11 @@ export interface Results<T> {
 
 /** TensorFlow Serving without its wire: what REST and gRPC both answer. */
 export interface Serving {
-  /** @throws SlipwayError as `Inference.resolve`; SIGNATURE_NOT_FOUND */
-  resolve(reference: ModelReference, signatureName: string): Promise<ReadyVersion>;
+  /**
+   * @param client who is to be answered, as `Caller.client`; left out of requests for metadata
+   * @throws SlipwayError as `Inference.resolve`; SIGNATURE_NOT_FOUND
+   */
+  resolve(reference: ModelReference, signatureName: string, client?: string): Promise<ReadyVersion>;
   /** @param outputs all when empty. */
   predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], caller: Caller): Promise<InferenceResponse>;
   /** The scores of all classes. @throws SlipwayError OUTPUT_MISMATCH when the model has none, and as `predict` */
@@ -71,8 +74,8 @@ export function createServing({ inference, registry }: ServingOptions): Serving 
   }
 
   return {
-    async resolve(reference, signatureName) {
-      const version = await inference.resolve(reference);
+    async resolve(reference, signatureName, client) {
+      const version = await inference.resolve(reference, client === undefined ? {} : { client });
       if (signatureName !== '' && signatureName !== SIGNATURE_NAME) {
         throw new SlipwayError(
           'SIGNATURE_NOT_FOUND',

@@ -63,7 +63,7 @@ export function createKserveService({ openInference }: KserveServiceOptions): Gr
 
   async function infer(bytes: Buffer, context: CallContext, flags: readonly string[] = []): Promise<WireWriter> {
     const request = readModelInferRequest(bytes);
-    const version = await openInference.infer.resolve(modelReference(request.modelName, request.modelVersion));
+    const version = await openInference.infer.resolve(modelReference(request.modelName, request.modelVersion), context);
     const answer = await openInference.infer.run(version, decodeInferRequest(request), context);
     context.answered(answer);
     return writeModelInferResponse(answer, request.id, flags);

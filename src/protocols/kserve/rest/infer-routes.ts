@@ -39,7 +39,7 @@ export function createInferRoutes({ openInference, maxBodyBytes, maxJsonDepth }:
 
   async function handle(reference: ModelReference, { body, headers, caller }: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const plain = await decodeBody(body, headers['content-encoding'], maxBodyBytes);
-    const version = await infer.resolve(reference);
+    const version = await infer.resolve(reference, caller);
     const { json, binary } = splitBody(plain, headers['inference-header-content-length']);
     const request = json === undefined ? decodeRawRequest(binary, version.signature) : decodeInferRequest(readHead(json), binary);
     checkOutputForms(request, version.signature);

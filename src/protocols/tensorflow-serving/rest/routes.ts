@@ -95,7 +95,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   async function predict(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const format = formatOf(fields);
-    const version = await serving.resolve(reference, signatureName);
+    const version = await serving.resolve(reference, signatureName, context.caller.client);
     const inputs = decodePredict(fields, format, version.signature);
     const response = await serving.predict(version, inputs, [], context.caller);
     return compressAnswer(jsonAnswer(encodePredict(response.outputs, format), response), context.headers['accept-encoding']);
@@ -103,7 +103,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
 
   async function classify(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
-    const version = await serving.resolve(reference, signatureName);
+    const version = await serving.resolve(reference, signatureName, context.caller.client);
     const { results, inference } = await serving.classify(version, decodeExamples(fields), context.caller);
     const texts = results.map(
       (classes) => `[${classes.map(({ label, score }) => `[${JSON.stringify(label)},${scoreText(score)}]`).join(',')}]`,
@@ -113,7 +113,7 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
 
   async function regress(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
-    const version = await serving.resolve(reference, signatureName);
+    const version = await serving.resolve(reference, signatureName, context.caller.client);
     const { results, inference } = await serving.regress(version, decodeExamples(fields), context.caller);
     return jsonAnswer(`{"results":[${Array.from(results, scoreText).join(',')}]}`, inference);
   }
