@@ -30,7 +30,7 @@ export const jobsSection = z
     threads: count
       .default(1)
       .describe(
-        'Threads that a training step is computed on at most. On ONNX Runtime a batch is divided into as many parts, where no layer looks at the whole of it, and the first steps measure how many threads pay. With another number the last digits of the weights may differ.',
+        'Threads that a training step is computed on at most. On ONNX Runtime a batch is divided into as many parts, where no layer looks at the whole of it, and the first steps of each thousand measure how many threads pay. With another number the last digits of the weights may differ.',
       ),
     maxRestarts: z
       .number()

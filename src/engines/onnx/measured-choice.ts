@@ -7,22 +7,25 @@ export interface MeasuredChoice {
 }
 
 /** How often each one is tried. The first time warms up and does not count, of the others the least cost does. */
-const TRIALS = 4;
+const TRIALS = 5;
 
-/** Tries all options in turn, then stays with the cheapest; of equal ones with the first. */
+/** Work that is done with the cheapest before all are tried anew: others may have used the machine meanwhile, or stopped. */
+const KEPT = 1_000;
+
+/** Tries all options in turn, then stays with the cheapest for a while; of equal ones with the first. */
 export function measuredChoice(options: readonly number[]): MeasuredChoice {
+  const trials = options.length * TRIALS;
   const costs = options.map(() => Number.POSITIVE_INFINITY);
-  const end = options.length === 1 ? 0 : options.length * TRIALS;
   let told = 0;
   return {
     get now() {
-      return options[told < end ? told % options.length : costs.indexOf(Math.min(...costs))]!;
+      return options[told < trials ? told % options.length : costs.indexOf(Math.min(...costs))]!;
     },
     tell(cost) {
-      if (told >= end) return;
+      if (told === 0) costs.fill(Number.POSITIVE_INFINITY);
       const index = told % options.length;
-      if (told >= options.length) costs[index] = Math.min(costs[index]!, cost);
-      told += 1;
+      if (told >= options.length && told < trials) costs[index] = Math.min(costs[index]!, cost);
+      told = (told + 1) % (trials + KEPT);
     },
   };
 }

@@ -20,7 +20,7 @@ export interface ParallelSessionOptions {
   readonly parts: number;
   /** How often, one after the other, with the memory of one: the batch is divided into `parts` × `rounds`. Default 1. */
   readonly rounds?: number;
-  /** How many threads compute the parts. Default: from all down to one, halved each time, the fastest by the first steps. */
+  /** How many threads compute the parts. Default: from all down to one, halved each time, the fastest as measured by steps now and then. */
   readonly workers?: MeasuredChoice;
 }
 
