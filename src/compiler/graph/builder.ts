@@ -194,7 +194,8 @@ export function createGraphBuilder(): GraphBuilder {
       const node = producers.get(ofScan)!;
       const frame = frames.find((each) => each.includes(node))!;
       const { body, ...attributes } = node.attributes as { readonly body: Graph } & Attributes;
-      const [length] = node.outputs.at(-1)!.shape;
+      // That of the sequences, which come last among its inputs.
+      const [length] = node.inputs.at(-1)!.shape;
       const further = inBody.map((value) => ({ name: `${value.name}/given`, value }));
       const directions = attributes['scan_output_directions'] as readonly number[] | undefined;
       const outputs = inBody.map(({ dtype, shape }) => newValue(`${node.name}:given`, { dtype, shape: [length!, ...shape] }));

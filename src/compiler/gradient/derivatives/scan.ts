@@ -106,6 +106,7 @@ export const scan: Derivative = (call) => {
   const { body, states, own, sequenceOf } = forward;
   if (body.inputs.slice(0, states).some(({ dtype }) => dtype !== call.input(0).dtype))
     return call.fail('is known for states of one type only');
+  if (body.nodes.some(({ op }) => op === 'Scan')) return call.fail('is not known for one inside of another one');
   const back = stepBack(call, forward);
   const zeros = (like: Value): Value => graph.add('Expand', [math.constant(0), sizesOf(graph, like)]);
 

@@ -472,6 +472,26 @@ describe('derivatives are those of finite differences', () => {
   });
 });
 
+it('Scan gives its sequences in their length, and refuses a Scan inside of it', () => {
+  const element = { dtype: 'FP32', shape: [2] } as const;
+  const builder = createGraphBuilder();
+  const [state, sequence] = [builder.input('state', element), builder.input('sequence', { dtype: 'FP32', shape: [5, 2] })];
+  const body = builder.body([element, element], ([before, x]) => [builder.add('Mul', [before, builder.add('Tanh', [x])])]);
+  const last = builder.add('Scan', [state, sequence], { body, num_scan_inputs: 1 });
+  expect(builder.alsoGive(last, [body.nodes[0]!.outputs[0]!]).map(({ shape }) => shape)).toEqual([[5, 2]]);
+
+  const outer = builder.body([element, { dtype: 'FP32', shape: [5, 2] }], ([before, steps]) => [
+    builder.add('Scan', [before, steps], { body, num_scan_inputs: 1 }),
+  ]);
+  const nested = builder.add('Scan', [state, builder.input('sequences', { dtype: 'FP32', shape: [3, 5, 2] })], {
+    body: outer,
+    num_scan_inputs: 1,
+  });
+  expect(() => addGradients(builder, new Map([[nested, state]]), [state])).toThrow(
+    /the gradient of the operator Scan is not known for one inside of another one/i,
+  );
+});
+
 it('Dropout in training lets the gradient through where it let the value through, scaled alike', async () => {
   const builder = createGraphBuilder();
   const x = builder.input('x', { dtype: 'FP32', shape: [4, 50] });
