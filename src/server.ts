@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createChoiceStore } from './choice/choice-store.ts';
+import { createDeviceRoom } from './choice/device-room.ts';
 import { createChoosingLauncher } from './choice/choosing-launcher.ts';
 import { createCompiledModels } from './compilation/compiled-models.ts';
 import { createCompilingLauncher } from './compilation/compiling-launcher.ts';
@@ -10,6 +11,7 @@ import { createDatasetCatalog } from './datasets/catalog.ts';
 import { createUploadStore } from './datasets/uploads.ts';
 import { createDeviceReader } from './devices/devices.ts';
 import { type EngineHere, enginesHere } from './devices/engines-here.ts';
+import { nvidiaBytesOf } from './devices/nvidia.ts';
 import { machineKey } from './devices/machine.ts';
 import { createInference } from './inference/inference.ts';
 import { createIntake } from './inference/intake.ts';
@@ -114,9 +116,16 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   });
   const runners = createRunnerLauncher({ ...config.runners, missingDevice: config.devices.onMissing, warmUp: config.warmUp, logger, env });
   const grouped = createGroupingLauncher(config.compiler.enabled ? createCompilingLauncher(runners, compiledModels) : runners);
+  const deviceRoom = createDeviceRoom({
+    launcher: grouped,
+    budgetBytes: config.devices.gpuBudgetBytes,
+    onMissing: config.devices.onMissing,
+    bytesOf: (pids) => nvidiaBytesOf(pids, ownEnv),
+    logger,
+  });
   const engines = (): readonly EngineHere[] => enginesHere(tensorflowFolder, ownEnv);
   const launcher = createChoosingLauncher({
-    launcher: grouped,
+    launcher: deviceRoom,
     store: createChoiceStore({
       folder: join(resolve(config.state), 'choices'),
       machine: () => machineKey(engines(), ownEnv),
@@ -221,6 +230,7 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
     rollouts,
     lanes,
     statistics,
+    modelBytesOn: deviceRoom.usedBytes,
     devices: createDeviceReader({ memoryOf: processMemoryBytes, env: ownEnv }),
     engines,
     responseCache,

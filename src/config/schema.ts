@@ -138,6 +138,11 @@ export const configSchema = z.strictObject({
         .describe(
           'How the engine and the device of a model are found that asks for none. `measured`: once the server is ready, each way to run it that is here is tried beside it, and the fastest that gives the same answers takes over; what was found is kept under `state`. `fixed`: the first that can run it.',
         ),
+      gpuBudgetBytes: bytes
+        .optional()
+        .describe(
+          'Most memory of a GPU that models may take together, in bytes, as far as the libraries tell; one that does not fit is served on the CPU, and says so. Without it there is no limit but that of the GPU.',
+        ),
       maxChoices: count.default(10_000).describe('Models of which it is kept what was measured; of more, the oldest go.'),
     })
     .prefault({}),

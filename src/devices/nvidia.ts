@@ -37,6 +37,17 @@ async function readGpus(ours: ReadonlySet<number>, env: Readonly<NodeJS.ProcessE
   });
 }
 
+/** What processes take of the memory of NVIDIA's GPUs, in bytes; undefined where its driver does not tell. */
+export async function nvidiaBytesOf(pids: readonly number[], env: Readonly<NodeJS.ProcessEnv>): Promise<number | undefined> {
+  const wanted = new Set(pids);
+  try {
+    const own = (await query('compute-apps', ['pid', 'used_memory'], env)).filter(([pid]) => wanted.has(Number(pid)));
+    return own.length === 0 ? undefined : own.reduce((sum, [, bytes]) => sum + bytesOf(bytes), 0);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * NVIDIA's GPUs, as its driver tells them; or why there are none, in words for users.
  * @param ours processes of this server

@@ -82,6 +82,8 @@ export interface LoadedModel {
   run(inputs: NamedTensors, outputs: readonly string[]): Promise<NamedTensors>;
   /** True when the engine has run it on made-up inputs already. */
   readonly isTried?: boolean;
+  /** What it takes of the memory of a GPU now, in bytes; left out where the library does not tell. */
+  deviceBytes?(): number;
   /** Forgets what runs have left in a model that keeps a state. */
   reset?(): void;
   dispose(): Promise<void>;

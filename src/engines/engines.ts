@@ -1,4 +1,4 @@
-import { SlipwayError } from '../errors/slipway-error.ts';
+import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { ModelFormat } from '../packages/formats.ts';
 import type {
   DeviceKind,
@@ -17,6 +17,34 @@ interface EngineEntry {
   readonly formats: readonly ModelFormat[];
   /** Loaded on demand: a runner must not pay for the libraries of an engine that it does not use. */
   readonly open: () => Promise<Engine>;
+}
+
+/**
+ * What libraries say when the memory of a GPU does not suffice: TensorFlow and its allocator (`OOM when allocating`), CUDA and
+ * cuDNN, ONNX Runtime (`Failed to allocate memory`), Vulkan and Dawn.
+ */
+const OUT_OF_MEMORY = /out[ _-]of[ _-](device[ _-])?memory|OOM when allocating|RESOURCE_EXHAUSTED|failed to allocate|ALLOC_FAILED/i;
+
+/** The same error with the code of a GPU that is full, where it is one. */
+export function fullDevice(error: unknown, device: string): unknown {
+  const message = messageOf(error);
+  if (device === 'cpu' || !OUT_OF_MEMORY.test(message)) return error;
+  return new SlipwayError('DEVICE_OUT_OF_MEMORY', `The memory of the device ${device} does not suffice: ${message}`, {
+    cause: error,
+    retryAfterMs: 0,
+  });
+}
+
+/** A model on a GPU, whose failures say when it was full. */
+function watched(model: LoadedModel): LoadedModel {
+  if (model.device === 'cpu') return model;
+  return {
+    ...model,
+    run: (inputs, outputs) =>
+      model.run(inputs, outputs).catch((error: unknown) => {
+        throw fullDevice(error, model.device);
+      }),
+  };
 }
 
 /** The engines, fastest first. */
@@ -77,7 +105,9 @@ export async function loadModel(
   const { wishedBy = 'manifest' } = loadOptions;
   const choice = chooseEngine(loadOptions.format, preferred ?? (loadOptions.backend && 'tfjs'), wishedBy);
   const engine = await ENGINES[choice.engine].open();
-  const model = await engine.load(loadOptions);
+  const model = await engine.load(loadOptions).then(watched, (error: unknown) => {
+    throw fullDevice(error, loadOptions.device ?? 'cpu');
+  });
   const problem = missingDeviceOf(model, loadOptions.device, wishedBy);
   // What nobody insists on is not refused for it.
   if (problem !== '' && missingDevice === 'refuse' && wishedBy === 'manifest') {

@@ -53,6 +53,10 @@ export const CATALOGUE = {
     kind: 'failed_precondition',
     meaning: 'The version asks for a device that is not there, and the setting `devices.onMissing` does not allow another one.',
   },
+  DEVICE_OUT_OF_MEMORY: {
+    kind: 'overloaded',
+    meaning: 'The memory of the GPU does not suffice for the model or the request; the model goes over to the CPU where it may.',
+  },
   SIGNATURE_NOT_FOUND: { kind: 'failed_precondition', meaning: 'The model has no signature of this name; it has `serving_default`.' },
   INVALID_IMAGE: { kind: 'invalid_argument', meaning: 'The image cannot be decoded.' },
   IMAGE_TOO_LARGE: {

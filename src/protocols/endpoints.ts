@@ -3,6 +3,7 @@ import type { CompiledModels } from '../compilation/compiled-models.ts';
 import type { Config } from '../config/schema.ts';
 import type { Devices } from '../devices/device.ts';
 import type { EngineHere } from '../devices/engines-here.ts';
+import type { DeviceKind } from '../engines/engine.ts';
 import type { DatasetCatalog } from '../datasets/catalog.ts';
 import type { UploadStore } from '../datasets/uploads.ts';
 import type { Jobs } from '../jobs/jobs.ts';
@@ -52,6 +53,8 @@ export interface ProtocolParts {
   readonly lanes: Lanes;
   readonly statistics: InferenceStatistics;
   readonly devices: () => Promise<Devices>;
+  /** What the models on a kind of device take of its memory, in bytes; undefined where that is not told. */
+  readonly modelBytesOn: (kind: DeviceKind) => number | undefined;
   /** What each engine can compute on here. */
   readonly engines: () => readonly EngineHere[];
   /** Whose signature a version must have; undefined when it needs none. */
@@ -94,6 +97,7 @@ function nativeProtocol(
     statistics,
     responseCache,
     devices,
+    modelBytesOn,
     engines,
     phase,
   }: ProtocolParts,
@@ -107,7 +111,13 @@ function nativeProtocol(
     ...createRolloutRoutes(rollouts),
     ...createSchedulerRoutes({ registry, lanes }),
     ...createMemoryRoutes(() => registry.memory()),
-    ...createDeviceRoutes({ devices, engines, models: () => registry.list(), budgetBytes: config.memory.budgetBytes }),
+    ...createDeviceRoutes({
+      devices,
+      engines,
+      models: () => registry.list(),
+      budgetOf: (kind) => (kind === 'cpu' ? config.memory.budgetBytes : config.devices.gpuBudgetBytes),
+      modelBytesOn,
+    }),
     ...createUploadRoutes({ registry, incomingFolder: incomingFolderOf(config), ...limits }),
     ...createDatasetRoutes(datasets),
     ...createDatasetUploadRoutes({

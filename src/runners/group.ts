@@ -22,6 +22,11 @@ function leastLoaded(members: readonly Runner[]): Runner {
   return best ?? members[0]!;
 }
 
+/** Undefined when one is. */
+export function sumOf(each: readonly (number | undefined)[]): number | undefined {
+  return each.reduce<number | undefined>((sum, bytes) => (sum === undefined || bytes === undefined ? undefined : sum + bytes), 0);
+}
+
 function total(members: readonly Runner[], of: (member: Runner) => number): number {
   return members.reduce((sum, member) => sum + of(member), 0);
 }
@@ -69,6 +74,9 @@ function groupRunners(members: readonly Runner[]): Runner {
       if (wasReady) return Promise.any(loads);
       const infos = await Promise.all(loads);
       return infos[0]!;
+    },
+    get deviceBytes() {
+      return sumOf(members.map(({ deviceBytes }) => deviceBytes));
     },
     run: (parts, outputs) => leastLoaded(members).run(parts, outputs),
     async memoryBytes() {

@@ -29,6 +29,9 @@ export function mapInfo(runner: Runner, map: (info: LoadedInfo) => LoadedInfo): 
     get instances() {
       return runner.instances;
     },
+    get deviceBytes() {
+      return runner.deviceBytes;
+    },
     onStatus: (listener) => runner.onStatus((status) => listener(statusOf(status))),
     ready: async () => map(await runner.ready()),
     run: runner.run,

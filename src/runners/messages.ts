@@ -10,7 +10,7 @@ import type { Placement, ToldInfo } from './runner.ts';
  */
 
 /** Raised whenever a message or the frame changes; host and child refuse each other when theirs differ. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;
 
 /** One tensor of the body; the tensors lie there in the order of their headers. */
 export interface TensorHeader {
@@ -53,7 +53,7 @@ export type ChildMessage =
   | { readonly kind: 'result'; readonly id: number; readonly computeNs: number; readonly tensors: readonly TensorHeader[] }
   /** The run of this id failed; the child goes on. */
   | { readonly kind: 'error'; readonly id: number; readonly error: EncodedError }
-  /** With the resident memory of the process, for systems that tell it to nobody else. */
-  | { readonly kind: 'pong'; readonly id: number; readonly memoryBytes: number }
+  /** With the resident memory of the process, for systems that tell it to nobody else, and what it takes of a GPU, where that is told. */
+  | { readonly kind: 'pong'; readonly id: number; readonly memoryBytes: number; readonly deviceBytes?: number | undefined }
   /** The child met a defect and ends itself now. */
   | { readonly kind: 'fatal'; readonly message: string };

@@ -47,6 +47,8 @@ export interface ToldInfo {
   readonly reason: string;
   /** Resident memory of the runner process once the model is loaded, in bytes. */
   readonly memoryBytes: number;
+  /** What it takes of the memory of a GPU then, in bytes; undefined where the library does not tell. */
+  readonly deviceBytes?: number | undefined;
   /** Undefined when it was not warmed up. */
   readonly warmUp?: WarmUpReport | undefined;
 }
@@ -104,6 +106,8 @@ export interface Runner {
   run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
   /** What its process takes of the memory now, in bytes; of what it shares with other processes its part, where the system tells. */
   memoryBytes(): Promise<number>;
+  /** What it takes of the memory of its GPU, as it told last, in bytes; 0 on a CPU, undefined where the library does not tell. */
+  readonly deviceBytes: number | undefined;
   /** Ends the process and waits for its end. Requests in flight fail with RUNNER_CRASHED; drain first. Safe to call twice. */
   stop(): Promise<void>;
 }

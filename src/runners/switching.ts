@@ -1,5 +1,6 @@
 import { SlipwayError, toSlipwayError } from '../errors/slipway-error.ts';
-import type { LoadedInfo, Runner, RunnerStatus } from './runner.ts';
+import { sumOf } from './group.ts';
+import type { LoadedInfo, Runner, RunnerStatus, RunResult } from './runner.ts';
 
 /** How often it is looked whether a runner that was replaced has answered its last requests, in milliseconds. */
 const LOOK_MS = 10;
@@ -11,6 +12,11 @@ export interface SwitchingRunnerOptions {
   readonly preparing: string;
   /** What runs in place of a runner that has failed; undefined for nothing, and the failure stands. Asked once for each. */
   readonly instead?: (failed: SlipwayError) => Runner | undefined;
+  /**
+   * What takes the place of a runner on which a run has failed; undefined for nothing, and the failure stands. The run is done
+   * again on it, and those that fail meanwhile, too.
+   */
+  readonly elsewhere?: (failed: SlipwayError) => Runner | undefined;
   /** Called when it is told to stop. */
   readonly onStop?: () => void;
 }
@@ -25,7 +31,7 @@ export interface SwitchingRunner extends Runner {
 }
 
 /** A runner whose process is chosen later, and may be another one later still. */
-export function createSwitchingRunner({ prepare, preparing, instead, onStop }: SwitchingRunnerOptions): SwitchingRunner {
+export function createSwitchingRunner({ prepare, preparing, instead, elsewhere, onStop }: SwitchingRunnerOptions): SwitchingRunner {
   const listeners: ((status: RunnerStatus) => void)[] = [];
   /** Those that load to take the place, and those that still answer their last requests. */
   const others = new Set<Runner>();
@@ -92,6 +98,42 @@ export function createSwitchingRunner({ prepare, preparing, instead, onStop }: S
     await runner.stop();
   }
 
+  let moving: Promise<void> | undefined;
+
+  /** Does a run again that has failed, where something else takes over. */
+  async function again(
+    asked: Runner,
+    failed: unknown,
+    inputs: Parameters<Runner['run']>[0],
+    outputs: readonly string[],
+  ): Promise<RunResult> {
+    if (inner === asked && moving === undefined && stopping === undefined && failed instanceof SlipwayError) {
+      const next = elsewhere?.(failed);
+      if (next !== undefined) moving = replace(next).finally(() => (moving = undefined));
+    }
+    await moving;
+    if (inner === asked) throw failed;
+    return inner!.run(inputs, outputs);
+  }
+
+  async function replace(next: Runner): Promise<void> {
+    others.add(next);
+    try {
+      await next.ready();
+      if (stopping !== undefined) throw new SlipwayError('MODEL_NOT_READY', 'The runner is stopped.');
+    } catch (error) {
+      await next.stop();
+      others.delete(next);
+      throw error;
+    }
+    others.delete(next);
+    const before = inner!;
+    others.add(before);
+    take(next);
+    changed();
+    await leave(before).finally(() => others.delete(before));
+  }
+
   return {
     get status() {
       return status();
@@ -107,33 +149,25 @@ export function createSwitchingRunner({ prepare, preparing, instead, onStop }: S
     get instances() {
       return inner?.instances ?? [];
     },
+    get deviceBytes() {
+      return sumOf([...(inner === undefined ? [] : [inner]), ...others].map(({ deviceBytes }) => deviceBytes));
+    },
     get concurrency() {
       return inner?.concurrency ?? 1;
     },
     onStatus: (listener) => void listeners.push(listener),
     ready,
-    run: (inputs, outputs) => (inner === undefined ? Promise.reject(notReady()) : inner.run(inputs, outputs)),
+    run(inputs, outputs) {
+      if (inner === undefined) return Promise.reject(notReady());
+      const asked = inner;
+      const result = asked.run(inputs, outputs);
+      return elsewhere === undefined ? result : result.catch((error: unknown) => again(asked, error, inputs, outputs));
+    },
     async memoryBytes() {
       const each = await Promise.all([...(inner === undefined ? [] : [inner]), ...others].map((runner) => runner.memoryBytes()));
       return each.reduce((sum, bytes) => sum + bytes, 0);
     },
-    async replace(next) {
-      others.add(next);
-      try {
-        await next.ready();
-        if (stopping !== undefined) throw new SlipwayError('MODEL_NOT_READY', 'The runner is stopped.');
-      } catch (error) {
-        await next.stop();
-        others.delete(next);
-        throw error;
-      }
-      others.delete(next);
-      const before = inner!;
-      others.add(before);
-      take(next);
-      changed();
-      await leave(before).finally(() => others.delete(before));
-    },
+    replace,
     stop() {
       stopping ??= (async () => {
         // `stopping` is set before anything below looks at it.

@@ -140,7 +140,21 @@ describe.skipIf(!hasWebGpu)(`tfjs on a GPU (${NEEDS_WEBGPU})`, () => {
       engineReason: expect.stringMatching(/tfjs on WebGPU: \w+/) as string,
     });
     const { devices } = await devicesOf(address);
-    expect(devices.find(({ kind }) => kind === 'webgpu')).toMatchObject({ models: [{ model: 'asked', backend: 'webgpu' }] });
+    const gpu = devices.find(({ kind }) => kind === 'webgpu')!;
+    expect(gpu.models).toMatchObject([{ model: 'asked', backend: 'webgpu' }]);
+    expect(gpu.memory.usedByUsBytes).toBeGreaterThan(10_000);
+  });
+
+  it('has a budget of memory, and a model over it answers on the CPU', async () => {
+    const models = await asking('digits-graph', { device: 'webgpu' });
+    const { address } = await runningServer([], { models, devices: { gpuBudgetBytes: 1_000 } });
+    expect(await askedModel(address)).toMatchObject({
+      state: 'ready',
+      backend: 'wasm',
+      engineReason: expect.stringMatching(/does not run on a GPU: It takes .*devices\.gpuBudgetBytes/) as string,
+    });
+    const gpu = (await devicesOf(address)).devices.find(({ kind }) => kind === 'webgpu')!;
+    expect(gpu).toMatchObject({ memory: { usedByUsBytes: 0, budgetBytes: 1_000 }, models: [] });
   });
 
   it.skipIf(process.env['VK_ICD_FILENAMES'] === undefined)('goes on on the CPU when the GPU is lost', { timeout: 30_000 }, async () => {

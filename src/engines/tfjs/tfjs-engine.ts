@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs-core';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { Signature } from '../../tensor/signature.ts';
 import type { Engine, LoadedModel, LoadOptions, TfjsBackend } from '../engine.ts';
@@ -129,6 +130,11 @@ async function objectionTo(execute: Execution, expected: readonly Expected[] | u
   }
 }
 
+/** What tfjs has taken of the memory of the GPU in this process, in bytes. */
+function gpuBytes(): number {
+  return (tf.memory() as tf.MemoryInfo & { numBytesAllocatedInGPU?: number }).numBytesAllocatedInGPU ?? 0;
+}
+
 /** TF.js layers and graph models. It computes on the calling thread and event loop, so it belongs into a runner process. */
 export function createTfjsEngine({ backends: own = BACKENDS }: TfjsEngineOptions = {}): Engine {
   async function load(options: LoadOptions): Promise<LoadedModel> {
@@ -166,6 +172,7 @@ export function createTfjsEngine({ backends: own = BACKENDS }: TfjsEngineOptions
         return execute(inputs, outputs);
       },
       isTried: true,
+      ...(chosen.backend === 'webgpu' && { deviceBytes: gpuBytes }),
       ...(loaded.reset && { reset: () => loaded.reset?.() }),
       dispose: async () => loaded.dispose(),
     };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Devices } from '../../devices/device.ts';
 import type { EngineHere } from '../../devices/engines-here.ts';
-import { DEVICE_KINDS } from '../../engines/engine.ts';
+import { DEVICE_KINDS, type DeviceKind } from '../../engines/engine.ts';
 import type { ModelDescription } from '../../registry/types.ts';
 import { choiceAnswer, encodeChoice } from './schemas.ts';
 import { defineRoute, json, type RouteDefinition } from '../http/route.ts';
@@ -21,13 +21,14 @@ const device = z
     cores: z.int().optional().describe('Of a CPU: those that the server may use.'),
     memory: z
       .object({
-        totalBytes: bytes.describe('All of it; the limit of a container, where there is one.'),
-        usedByUsBytes: bytes.describe('By the server and every process that it has started.'),
-        usedByOthersBytes: bytes,
-        budgetBytes: bytes.optional().describe('What models may take of it: the setting `memory.budgetBytes`.'),
+        totalBytes: bytes.optional().describe('All of it; the limit of a container, where there is one.'),
+        usedByUsBytes: bytes.optional().describe('By the server and every process that it has started.'),
+        usedByOthersBytes: bytes.optional(),
+        budgetBytes: bytes
+          .optional()
+          .describe('What models may take of it: the setting `memory.budgetBytes`, of a GPU `devices.gpuBudgetBytes`.'),
       })
-      .optional()
-      .describe('Missing where nothing tells it: WebGPU does not.'),
+      .describe('What is not told is missing: WebGPU knows no total, and of its users only those that are models of tfjs here.'),
     models: z.array(
       z.object({
         model: z.string(),
@@ -82,8 +83,10 @@ export interface DeviceRouteOptions {
   readonly devices: () => Promise<Devices>;
   readonly engines: () => readonly EngineHere[];
   readonly models: () => readonly ModelDescription[];
-  /** As the setting `memory.budgetBytes`. */
-  readonly budgetBytes: number | undefined;
+  /** What models may take of the memory of a kind of device; undefined for no limit. */
+  readonly budgetOf: (kind: DeviceKind) => number | undefined;
+  /** What the models on a kind of device take of its memory, as their libraries tell; undefined where they do not. */
+  readonly modelBytesOn: (kind: DeviceKind) => number | undefined;
 }
 
 /** The versions in memory that run on a kind of device; each library takes the first GPU. */
@@ -107,8 +110,12 @@ function modelsOn(id: string, models: readonly ModelDescription[]): z.infer<type
   );
 }
 
+function definedOnly(memory: Readonly<Record<string, number | undefined>>): z.infer<typeof device>['memory'] {
+  return Object.fromEntries(Object.entries(memory).filter(([, value]) => value !== undefined));
+}
+
 /** `GET /devices`: what there is to run on, who uses it, and what each engine could use. */
-export function createDeviceRoutes({ devices, engines, models, budgetBytes }: DeviceRouteOptions): RouteDefinition[] {
+export function createDeviceRoutes({ devices, engines, models, budgetOf, modelBytesOn }: DeviceRouteOptions): RouteDefinition[] {
   return [
     defineRoute({
       method: 'GET',
@@ -126,7 +133,7 @@ export function createDeviceRoutes({ devices, engines, models, budgetBytes }: De
             ...rest,
             ...(driver !== undefined && { driver }),
             ...(cores !== undefined && { cores }),
-            ...(memory && { memory: { ...memory, ...(rest.kind === 'cpu' && budgetBytes !== undefined && { budgetBytes }) } }),
+            memory: definedOnly({ usedByUsBytes: modelBytesOn(rest.kind), ...memory, budgetBytes: budgetOf(rest.kind) }),
             models: modelsOn(rest.id, described),
           })),
           ...(found.withoutGpu !== undefined && { withoutGpu: found.withoutGpu }),

@@ -80,7 +80,9 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
       model = loaded.model;
       const { signature, backend, device, reason } = model;
       const memoryBytes = process.memoryUsage.rss();
-      send({ kind: 'loaded', info: { signature, engine: loaded.engine, backend, device, reason, memoryBytes, warmUp: loaded.warmUp } });
+      const { engine, warmUp: report } = loaded;
+      const deviceBytes = model.deviceBytes?.();
+      send({ kind: 'loaded', info: { signature, engine, backend, device, reason, memoryBytes, deviceBytes, warmUp: report } });
     } catch (error) {
       send({ kind: 'load-failed', error: encodeError(error) });
     }
@@ -138,7 +140,9 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
   }
 
   function receive(message: HostMessage, body: Uint8Array): void {
-    if (message.kind === 'ping') return send({ kind: 'pong', id: message.id, memoryBytes: process.memoryUsage.rss() });
+    if (message.kind === 'ping') {
+      return send({ kind: 'pong', id: message.id, memoryBytes: process.memoryUsage.rss(), deviceBytes: model?.deviceBytes?.() });
+    }
     if (message.kind === 'stop') waiting.length = 0;
     waiting.push({ message, body });
     work().catch(fail);

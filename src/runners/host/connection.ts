@@ -31,6 +31,8 @@ export interface RunnerConnection {
   readonly inFlight: number;
   /** Resident memory that the runner told last, in bytes. */
   readonly reportedBytes: number | undefined;
+  /** What it told last of the memory of its GPU, in bytes; undefined where it does not tell. */
+  readonly reportedDeviceBytes: number | undefined;
   load(placement: LoadMessage['placement'], warmUp: WarmUpOptions, missingDevice: MissingDevice): void;
   run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
   /** Asks the runner to finish its run and end. */
@@ -54,6 +56,7 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
   let greeted = false;
   let loading = true;
   let reportedBytes: number | undefined;
+  let reportedDeviceBytes: number | undefined;
   let closedBy: SlipwayError | undefined;
 
   const scratch = createFrameScratch();
@@ -116,12 +119,14 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
       case 'loaded':
         endLoading();
         heartbeat.start();
+        reportedDeviceBytes = message.info.deviceBytes;
         return onLoaded(message.info);
       case 'load-failed':
         endLoading();
         return onLoadFailed(decodeError(message.error));
       case 'pong':
         reportedBytes = message.memoryBytes;
+        reportedDeviceBytes = message.deviceBytes;
         return;
       case 'fatal':
         return onFatal(message.message);
@@ -148,6 +153,9 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
     },
     get reportedBytes() {
       return reportedBytes;
+    },
+    get reportedDeviceBytes() {
+      return reportedDeviceBytes;
     },
     load(placement, warmUp, missingDevice) {
       send({ kind: 'load', protocol: PROTOCOL_VERSION, placement, warmUp, missingDevice });

@@ -67,6 +67,8 @@ export interface RunnerProcess {
   readonly inFlight: number;
   /** Resident memory as it was last told by the process, in bytes; undefined before the first answer to a ping. */
   readonly reportedBytes: number | undefined;
+  /** The same of the memory of its GPU. */
+  readonly reportedDeviceBytes: number | undefined;
   /** Resolves once the process has ended and all of its pipes are closed. */
   readonly ended: Promise<void>;
   run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
@@ -195,6 +197,9 @@ export function startRunnerProcess(options: RunnerProcessOptions): RunnerProcess
     },
     get reportedBytes() {
       return connection.reportedBytes;
+    },
+    get reportedDeviceBytes() {
+      return connection.reportedDeviceBytes;
     },
     ended,
     run: connection.run,

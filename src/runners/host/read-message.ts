@@ -29,6 +29,7 @@ const loadedSchema = z.object({
   device: z.string(),
   reason: z.string(),
   memoryBytes: z.int().positive(),
+  deviceBytes: z.int().nonnegative().optional(),
   warmUp: z
     .object({
       inputs: z.enum(['recorded', 'synthetic']),
@@ -43,7 +44,7 @@ const loadedSchema = z.object({
 const childMessageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('result'), id: idSchema, computeNs: z.int().nonnegative(), tensors: z.array(tensorHeaderSchema) }),
   z.object({ kind: z.literal('error'), id: idSchema, error: errorSchema }),
-  z.object({ kind: z.literal('pong'), id: idSchema, memoryBytes: z.int().nonnegative() }),
+  z.object({ kind: z.literal('pong'), id: idSchema, memoryBytes: z.int().nonnegative(), deviceBytes: z.int().nonnegative().optional() }),
   z.object({ kind: z.literal('hello'), protocol: z.int() }),
   z.object({ kind: z.literal('loaded'), info: loadedSchema }),
   z.object({ kind: z.literal('load-failed'), error: errorSchema }),

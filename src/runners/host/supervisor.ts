@@ -175,6 +175,9 @@ export function superviseRunner(options: SupervisorOptions): Runner {
       const pid = status.state === 'ready' ? status.info.pid : undefined;
       return [{ state: status.state, pid, restarts, inFlight: current?.inFlight ?? 0 }];
     },
+    get deviceBytes() {
+      return status.state === 'ready' && status.info.device === 'cpu' ? 0 : current?.reportedDeviceBytes;
+    },
     onStatus(listener) {
       listeners.push(listener);
     },

@@ -35,6 +35,7 @@ function fakeRunner({ backend, device }: FoundCandidate, behaviour: Behaviour, s
     concurrency: 1,
     inFlight: 0,
     instances: [],
+    deviceBytes: 0,
     onStatus() {},
     ready: () => (refuses === undefined ? Promise.resolve(info) : Promise.reject(refuses)),
     async run([inputs]) {

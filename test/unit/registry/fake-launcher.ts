@@ -98,6 +98,7 @@ function createFakeRunner(placement: Placement, pid: number, onSettled: () => vo
     concurrency: 1,
     inFlight: 0,
     instances: [],
+    deviceBytes: 0,
     onStatus: (listener) => void listeners.push(listener),
     ready: () => loaded.promise,
     memoryBytes: async () => bytesOf(placement),
