@@ -30,6 +30,7 @@ export function describedProtocols(): HttpProtocol[] {
     lanes: {} as Lanes,
     statistics: {} as InferenceStatistics,
     devices: () => Promise.reject(new Error('described only')),
+    modelBytesOn: () => undefined,
     engines: () => [],
     trustedKeys: undefined,
     phase: () => 'ready',
