@@ -21,7 +21,7 @@ export interface DuelResult {
 const ROUND_MS = 10;
 const MOST_RUNS = 500;
 /** Odd, so that the median is one of them. */
-const ROUNDS = 9;
+const ROUNDS = 15;
 const LEAST_ROUNDS = 3;
 /** All rounds of a sample together, as far as that leaves the least number of them. */
 const SAMPLE_MS = 1_500;

@@ -15,7 +15,7 @@ const MOST_RECORDED = 4;
 /** A model whose run takes longer is not run on a batch, in milliseconds. */
 const LONG_RUN_MS = 100;
 /** What is no faster than that does not take the place of one that comes before it: the next measurement may say the contrary. */
-const CLEARLY = 0.95;
+const CLEARLY = 0.97;
 
 export interface MeasureOptions {
   /** In the order in which they are tried. */
