@@ -74,12 +74,15 @@ export interface LoadedModel {
   readonly device: string;
   /** Why this backend and not a faster one; shown to users as it is. */
   readonly reason: string;
+  /** Its other signatures, by their names; left out where there is only one. */
+  readonly signatures?: Readonly<Record<string, Signature>>;
   /**
    * Runs the model on inputs that fit the signature.
    * @param outputs names of the wanted outputs; the result has exactly these, in this order.
+   * @param signatureName one of `signatures`, in place of the one that is served.
    * @throws SlipwayError INFERENCE_FAILED when the engine refuses or fails.
    */
-  run(inputs: NamedTensors, outputs: readonly string[]): Promise<NamedTensors>;
+  run(inputs: NamedTensors, outputs: readonly string[], signatureName?: string): Promise<NamedTensors>;
   /** True when the engine has run it on made-up inputs already. */
   readonly isTried?: boolean;
   /** What it takes of the memory of a GPU now, in bytes; left out where the library does not tell. */

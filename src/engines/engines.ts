@@ -40,8 +40,8 @@ function watched(model: LoadedModel): LoadedModel {
   if (model.device === 'cpu') return model;
   return {
     ...model,
-    run: (inputs, outputs) =>
-      model.run(inputs, outputs).catch((error: unknown) => {
+    run: (inputs, outputs, signatureName) =>
+      model.run(inputs, outputs, signatureName).catch((error: unknown) => {
         throw fullDevice(error, model.device);
       }),
   };

@@ -57,7 +57,10 @@ export const CATALOGUE = {
     kind: 'overloaded',
     meaning: 'The memory of the GPU does not suffice for the model or the request; the model goes over to the CPU where it may.',
   },
-  SIGNATURE_NOT_FOUND: { kind: 'failed_precondition', meaning: 'The model has no signature of this name; it has `serving_default`.' },
+  SIGNATURE_NOT_FOUND: {
+    kind: 'failed_precondition',
+    meaning: 'The model has no signature of this name; the message tells those that it has.',
+  },
   INVALID_IMAGE: { kind: 'invalid_argument', meaning: 'The image cannot be decoded.' },
   IMAGE_TOO_LARGE: {
     kind: 'payload_too_large',

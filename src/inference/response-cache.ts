@@ -167,7 +167,8 @@ export function createResponseCache(maxBytes: number): ResponseCache {
 
   return {
     async complete(version, work, run) {
-      if (version.manifest.responseCache === false) return run();
+      // Of a version the answers of one signature are kept, the one that is served.
+      if (version.manifest.responseCache === false || version.signatureName !== undefined) return run();
       const startedAt = performance.now();
       const owner = ownerOf(version);
       const key = `${owner.id} ${requestDigest(work.inputs, work.outputs)}`;

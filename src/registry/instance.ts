@@ -1,5 +1,7 @@
 import type { VersionManifest } from '../packages/manifest.ts';
+import { mapInfo } from '../runners/map-info.ts';
 import type { LoadedInfo, Runner } from '../runners/runner.ts';
+import type { Signature } from '../tensor/signature.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import type { ReadyVersion } from './types.ts';
 
@@ -60,6 +62,15 @@ export function createInstance({ model, version, manifest, folder, runner, info 
     if (inFlight > 0) await idle.promise;
   }
 
+  /** Runs go by the same process; a scheduler batches those of one signature, since it goes by the runner. */
+  function bySignature(signatureName: string, signature: Signature): ReadyVersion {
+    const run: Runner['run'] = (parts, outputs) => runner.run(parts, outputs, signatureName);
+    return { model, version, signature, signatureName, manifest, folder, runner: mapInfo(runner, (loaded) => loaded, run), acquire };
+  }
+
+  const others = Object.entries(info.signatures ?? {});
+  const signatures = others.length === 0 ? undefined : new Map(others.map(([name, each]) => [name, bySignature(name, each)]));
+
   return {
     runner,
     info,
@@ -69,7 +80,7 @@ export function createInstance({ model, version, manifest, folder, runner, info 
     get lastUsedAt() {
       return lastUsedAt;
     },
-    answer: { model, version, signature: info.signature, manifest, folder, runner, acquire },
+    answer: { model, version, signature: info.signature, signatures, manifest, folder, runner, acquire },
     drain(drainMs) {
       const timer = drainMs === Infinity ? undefined : setTimeout(idle.resolve, drainMs);
       drained ??= untilIdle().then(() => {

@@ -23,6 +23,9 @@ export interface ReadyVersion {
   /** Of its files. */
   readonly folder: string;
   readonly runner: Runner;
+  /** The same version by its other signatures, by their names; the name of this one, where it is such a one. */
+  readonly signatures?: ReadonlyMap<string, ReadyVersion> | undefined;
+  readonly signatureName?: string | undefined;
   /** Marks one request in flight; the returned function ends it, once. */
   acquire(): () => void;
 }

@@ -78,7 +78,7 @@ function groupRunners(members: readonly Runner[]): Runner {
     get deviceBytes() {
       return sumOf(members.map(({ deviceBytes }) => deviceBytes));
     },
-    run: (parts, outputs) => leastLoaded(members).run(parts, outputs),
+    run: (parts, outputs, signatureName) => leastLoaded(members).run(parts, outputs, signatureName),
     async memoryBytes() {
       const each = await Promise.all(members.map((member) => member.memoryBytes()));
       return each.reduce((sum, bytes) => sum + bytes, 0);

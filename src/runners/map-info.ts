@@ -1,7 +1,11 @@
 import type { LoadedInfo, Runner, RunnerStatus } from './runner.ts';
 
-/** A runner that says something else of the model that it has loaded. @param map called once for each status */
-export function mapInfo(runner: Runner, map: (info: LoadedInfo) => LoadedInfo): Runner {
+/**
+ * A runner that says something else of the model that it has loaded.
+ * @param map called once for each status
+ * @param run in place of its own
+ */
+export function mapInfo(runner: Runner, map: (info: LoadedInfo) => LoadedInfo, run: Runner['run'] = runner.run): Runner {
   let last: RunnerStatus | undefined;
   let mapped: RunnerStatus | undefined;
 
@@ -34,7 +38,7 @@ export function mapInfo(runner: Runner, map: (info: LoadedInfo) => LoadedInfo): 
     },
     onStatus: (listener) => runner.onStatus((status) => listener(statusOf(status))),
     ready: async () => map(await runner.ready()),
-    run: runner.run,
+    run,
     memoryBytes: runner.memoryBytes,
     stop: runner.stop,
   };

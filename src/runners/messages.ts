@@ -10,7 +10,7 @@ import type { Placement, ToldInfo } from './runner.ts';
  */
 
 /** Raised whenever a message or the frame changes; host and child refuse each other when theirs differ. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /** One tensor of the body; the tensors lie there in the order of their headers. */
 export interface TensorHeader {
@@ -34,6 +34,8 @@ export interface RunMessage {
   readonly id: number;
   /** Names of the wanted outputs. */
   readonly outputs: readonly string[];
+  /** One of the model's other signatures. */
+  readonly signatureName?: string | undefined;
   readonly tensors: readonly TensorHeader[];
 }
 

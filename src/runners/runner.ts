@@ -40,6 +40,8 @@ export interface LoadedInfo extends ToldInfo {
 /** What the process says itself. */
 export interface ToldInfo {
   readonly signature: Signature;
+  /** Its other signatures, by their names. */
+  readonly signatures?: Readonly<Record<string, Signature>> | undefined;
   readonly engine: EngineName;
   readonly backend: string;
   readonly device: string;
@@ -101,9 +103,10 @@ export interface Runner {
    * Runs the model on inputs that fit its signature.
    * @param parts at least one; several are joined along the first dimension and run together. They have the same names,
    * dtypes and other dimensions. The outputs are of all of them.
+   * @param signatureName one of the model's other signatures, which they fit then.
    * @throws SlipwayError RUNNER_CRASHED, RUNNER_UNRESPONSIVE, MODEL_NOT_READY, INFERENCE_FAILED and what else the engine codes.
    */
-  run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
+  run(parts: readonly NamedTensors[], outputs: readonly string[], signatureName?: string): Promise<RunResult>;
   /** What its process takes of the memory now, in bytes; of what it shares with other processes its part, where the system tells. */
   memoryBytes(): Promise<number>;
   /** What it takes of the memory of its GPU, as it told last, in bytes; 0 on a CPU, undefined where the library does not tell. */

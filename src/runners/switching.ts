@@ -101,19 +101,14 @@ export function createSwitchingRunner({ prepare, preparing, instead, elsewhere, 
   let moving: Promise<void> | undefined;
 
   /** Does a run again that has failed, where something else takes over. */
-  async function again(
-    asked: Runner,
-    failed: unknown,
-    inputs: Parameters<Runner['run']>[0],
-    outputs: readonly string[],
-  ): Promise<RunResult> {
+  async function again(asked: Runner, failed: unknown, run: Parameters<Runner['run']>): Promise<RunResult> {
     if (inner === asked && moving === undefined && stopping === undefined && failed instanceof SlipwayError) {
       const next = elsewhere?.(failed);
       if (next !== undefined) moving = replace(next).finally(() => (moving = undefined));
     }
     await moving;
     if (inner === asked) throw failed;
-    return inner!.run(inputs, outputs);
+    return inner!.run(...run);
   }
 
   async function replace(next: Runner): Promise<void> {
@@ -157,11 +152,11 @@ export function createSwitchingRunner({ prepare, preparing, instead, elsewhere, 
     },
     onStatus: (listener) => void listeners.push(listener),
     ready,
-    run(inputs, outputs) {
+    run(...run) {
       if (inner === undefined) return Promise.reject(notReady());
       const asked = inner;
-      const result = asked.run(inputs, outputs);
-      return elsewhere === undefined ? result : result.catch((error: unknown) => again(asked, error, inputs, outputs));
+      const result = asked.run(...run);
+      return elsewhere === undefined ? result : result.catch((error: unknown) => again(asked, error, run));
     },
     async memoryBytes() {
       const each = await Promise.all([...(inner === undefined ? [] : [inner]), ...others].map((runner) => runner.memoryBytes()));

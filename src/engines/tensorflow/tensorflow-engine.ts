@@ -1,4 +1,5 @@
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
+import type { Signature } from '../../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
 import { type HeldTensor, type NativeTensorFlow, openTensorFlow, reasonOf, type TensorFlowBinding } from './binding.ts';
@@ -59,21 +60,37 @@ function runSession(
   return answer;
 }
 
+function toSignature({ inputs, outputs }: SavedSignature): Signature {
+  return { inputs: inputs.map(({ spec }) => spec), outputs: outputs.map(({ spec }) => spec) };
+}
+
 async function load(options: LoadOptions): Promise<LoadedModel> {
   const { folder, signature: wanted } = options;
   const graph = await readSavedModel(folder);
   const signature = chooseSignature(graph, wanted);
+  /** The others that can be served, too; the same once more by its own name where it is taken for being the only one. */
+  const others = [...graph.signatures]
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .flatMap(([name, each]) =>
+      each instanceof SlipwayError || (each === signature && (name === wanted || name === DEFAULT_SIGNATURE))
+        ? []
+        : [[name, each] as const],
+    );
+  const named = new Map(others);
   const tensorflow = openTensorFlow(options);
   const session = openSession(tensorflow.binding, folder, graph.tags);
   return {
-    signature: { inputs: signature.inputs.map(({ spec }) => spec), outputs: signature.outputs.map(({ spec }) => spec) },
+    signature: toSignature(signature),
+    ...(others.length > 0 && { signatures: Object.fromEntries(others.map(([name, each]) => [name, toSignature(each)])) }),
     backend: tensorflow.device,
     device: tensorflow.device,
     reason: reasonOf(tensorflow),
-    async run(inputs, outputs) {
+    async run(inputs, outputs, signatureName) {
       if (outputs.length === 0) return new Map();
+      const asked = signatureName === undefined ? signature : named.get(signatureName);
+      if (asked === undefined) throw new SlipwayError('SIGNATURE_NOT_FOUND', `The SavedModel has no signature "${signatureName}".`);
       try {
-        return runSession(tensorflow, session, signature, inputs, outputs);
+        return runSession(tensorflow, session, asked, inputs, outputs);
       } catch (error) {
         if (error instanceof SlipwayError) throw error;
         throw new SlipwayError('INFERENCE_FAILED', `TensorFlow failed: ${saidBy(error)}.`, { cause: error });

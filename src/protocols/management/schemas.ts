@@ -92,6 +92,10 @@ export const versionAnswer = z
       )
       .describe('The processes that run the version side by side. One that crashes leaves the others serving.'),
     signature: signatureSchema.optional(),
+    signatures: z
+      .record(z.string(), signatureSchema)
+      .optional()
+      .describe('The other signatures of a SavedModel, by their names; TensorFlow Serving’s protocols ask for them by `signature_name`.'),
     signedBy: z.string().optional().describe('The Ed25519 public key of who has signed it, in base64. Absent when nobody has.'),
     manifest: versionManifestSchema.optional().describe('The version’s slipway.json.'),
     latency: latencyAnswer.optional().describe('Where the time of its requests went; only of one model, once it has answered.'),
@@ -183,6 +187,7 @@ export function encodeVersion(description: VersionDescription, statistics?: Vers
     restarts,
     instances: instances.map(({ pid, ...rest }) => ({ ...rest, ...(pid !== undefined && { pid }) })),
     ...(signature && { signature }),
+    ...(loaded?.signatures && { signatures: loaded.signatures }),
     ...(manifest && { manifest }),
     ...(signedBy !== undefined && { signedBy }),
     ...(statistics !== undefined && statistics.total.count > 0 && { latency: encodeLatency(statistics) }),

@@ -1,12 +1,24 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Caller, Inference, InferenceResponse, InferenceTimes } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion, Registry, VersionDescription, VersionState } from '../../registry/types.ts';
+import type { Signature } from '../../tensor/signature.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
 import { type Example, examplesToInputs } from './examples.ts';
 import { classesOf, type ScoredClass, scoredOutput, valuesOf } from './results.ts';
 
-/** The one signature of a model, by TensorFlow's name for the default. */
-export const SIGNATURE_NAME = 'serving_default';
+/** TensorFlow's name for the signature that is meant when none is named. */
+const SIGNATURE_NAME = 'serving_default';
+
+/** The name of the signature that a version is resolved by. */
+export function signatureNameOf({ signatureName, manifest }: ReadyVersion): string {
+  return signatureName ?? manifest.signature ?? SIGNATURE_NAME;
+}
+
+/** All signatures of a version by their names, the one first that is meant when none is named. */
+export function signaturesOf(version: ReadyVersion): readonly (readonly [string, Signature])[] {
+  const others = [...(version.signatures ?? [])].map(([name, { signature }]) => [name, signature] as const);
+  return [[signatureNameOf(version), version.signature], ...others];
+}
 export const PREDICT_METHOD = 'tensorflow/serving/predict';
 
 /** What a model's metadata can be asked for. */
@@ -76,13 +88,15 @@ export function createServing({ inference, registry }: ServingOptions): Serving 
   return {
     async resolve(reference, signatureName, client) {
       const version = await inference.resolve(reference, client === undefined ? {} : { client });
-      if (signatureName !== '' && signatureName !== SIGNATURE_NAME) {
-        throw new SlipwayError(
-          'SIGNATURE_NOT_FOUND',
-          `Model "${version.model}" has no signature "${signatureName}"; it has "${SIGNATURE_NAME}".`,
-        );
-      }
-      return version;
+      if (signatureName === '' || signatureName === signatureNameOf(version)) return version;
+      const named = version.signatures?.get(signatureName);
+      if (named !== undefined) return named;
+      // The default's name stands for what is served, whatever its own name is.
+      if (signatureName === SIGNATURE_NAME) return version;
+      const there = signaturesOf(version)
+        .map(([name]) => `"${name}"`)
+        .join(', ');
+      throw new SlipwayError('SIGNATURE_NOT_FOUND', `Model "${version.model}" has no signature "${signatureName}"; it has ${there}.`);
     },
     predict,
     async classify(version, examples, caller) {

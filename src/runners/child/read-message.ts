@@ -66,7 +66,12 @@ function isHostMessage(value: unknown): value is HostMessage {
   if (!isFields(value)) return false;
   switch (value['kind']) {
     case 'run':
-      return isCount(value['id']) && isListOf(value['outputs'], isString) && isListOf(value['tensors'], isTensorHeader);
+      return (
+        isCount(value['id']) &&
+        isListOf(value['outputs'], isString) &&
+        isListOf(value['tensors'], isTensorHeader) &&
+        (value['signatureName'] === undefined || isString(value['signatureName']))
+      );
     case 'load':
       // The placement of another protocol version may look different; the version is compared before it is read.
       return isCount(value['protocol']) && isFields(value['placement']);

@@ -78,11 +78,11 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
     try {
       const loaded = await loadModel({ ...placement, warmUp, missingDevice });
       model = loaded.model;
-      const { signature, backend, device, reason } = model;
+      const { signature, signatures, backend, device, reason } = model;
       const memoryBytes = process.memoryUsage.rss();
       const { engine, warmUp: report } = loaded;
       const deviceBytes = model.deviceBytes?.();
-      send({ kind: 'loaded', info: { signature, engine, backend, device, reason, memoryBytes, deviceBytes, warmUp: report } });
+      send({ kind: 'loaded', info: { signature, signatures, engine, backend, device, reason, memoryBytes, deviceBytes, warmUp: report } });
     } catch (error) {
       send({ kind: 'load-failed', error: encodeError(error) });
     }
@@ -93,7 +93,7 @@ export function serveRunner({ connection, loadModel, exit }: RunnerChildOptions)
       if (model === undefined) throw new Error('No model is loaded.');
       const inputs = unpackTensors(message.tensors, body);
       const started = performance.now();
-      const outputs = await model.run(inputs, message.outputs);
+      const outputs = await model.run(inputs, message.outputs, message.signatureName);
       const computeNs = Math.round((performance.now() - started) * 1e6);
       const { headers, sections } = packTensors([outputs]);
       if (waiting.length > 0) holdAnswers();

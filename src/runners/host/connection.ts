@@ -34,7 +34,7 @@ export interface RunnerConnection {
   /** What it told last of the memory of its GPU, in bytes; undefined where it does not tell. */
   readonly reportedDeviceBytes: number | undefined;
   load(placement: LoadMessage['placement'], warmUp: WarmUpOptions, missingDevice: MissingDevice): void;
-  run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
+  run(parts: readonly NamedTensors[], outputs: readonly string[], signatureName?: string): Promise<RunResult>;
   /** Asks the runner to finish its run and end. */
   requestStop(): void;
   /** Fails all runs in flight and ignores whatever still arrives. */
@@ -160,13 +160,13 @@ export function createRunnerConnection(options: RunnerConnectionOptions): Runner
     load(placement, warmUp, missingDevice) {
       send({ kind: 'load', protocol: PROTOCOL_VERSION, placement, warmUp, missingDevice });
     },
-    run(parts, outputs) {
+    run(parts, outputs, signatureName) {
       return new Promise((resolve, reject) => {
         if (closedBy !== undefined) return reject(closedBy);
         const { headers, sections } = packTensors(parts);
         const id = lastId + 1;
         try {
-          send({ kind: 'run', id, outputs, tensors: headers }, sections);
+          send({ kind: 'run', id, outputs, signatureName, tensors: headers }, sections);
         } catch (error) {
           return reject(new SlipwayError('BODY_TOO_LARGE', messageOf(error), { cause: error }));
         }

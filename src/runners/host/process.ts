@@ -71,7 +71,7 @@ export interface RunnerProcess {
   readonly reportedDeviceBytes: number | undefined;
   /** Resolves once the process has ended and all of its pipes are closed. */
   readonly ended: Promise<void>;
-  run(parts: readonly NamedTensors[], outputs: readonly string[]): Promise<RunResult>;
+  run(parts: readonly NamedTensors[], outputs: readonly string[], signatureName?: string): Promise<RunResult>;
   /** Asks the process to end and kills it when it does not; resolves with its end. */
   stop(): Promise<void>;
 }

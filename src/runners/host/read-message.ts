@@ -24,6 +24,7 @@ const tensorHeaderSchema = z.object({
 
 const loadedSchema = z.object({
   signature: signatureSchema,
+  signatures: z.record(z.string(), signatureSchema).optional(),
   engine: z.enum(ENGINE_NAMES),
   backend: z.string(),
   device: z.string(),

@@ -192,9 +192,9 @@ export function superviseRunner(options: SupervisorOptions): Runner {
       if (status.state === 'failed') return Promise.reject(status.error);
       return new Promise((resolve, reject) => waiters.push({ resolve, reject }));
     },
-    run(parts, outputs) {
+    run(parts, outputs, signatureName) {
       if (status.state !== 'ready' || stopping !== undefined || current === undefined) return Promise.reject(notReady());
-      return current.run(parts, outputs);
+      return current.run(parts, outputs, signatureName);
     },
     stop() {
       if (stopping !== undefined) return stopping;

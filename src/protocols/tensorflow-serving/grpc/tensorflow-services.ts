@@ -4,7 +4,7 @@ import type { ReadyVersion } from '../../../registry/types.ts';
 import { loadProto } from '../../grpc/load-proto.ts';
 import type { CallContext, GrpcService } from '../../grpc/service.ts';
 import { WireWriter } from '../../../protobuf/wire-writer.ts';
-import { type Serving, SIGNATURE_DEF, SIGNATURE_NAME, STATE_NUMBER } from '../serving.ts';
+import { type Serving, SIGNATURE_DEF, signatureNameOf, signaturesOf, STATE_NUMBER } from '../serving.ts';
 import { describeSignature } from '../signature-def.ts';
 import { readExamples } from './example.ts';
 import { readExamplesRequest, readMetadataRequest, readPredictRequest, readStatusRequest, writeModelSpec } from './messages.ts';
@@ -21,8 +21,8 @@ const UNKNOWN = 2;
 
 const SIGNATURE_DEF_MAP = 'tensorflow.serving.SignatureDefMap';
 
-function modelSpec({ model, version }: ReadyVersion, signatureName = SIGNATURE_NAME): WireWriter {
-  return writeModelSpec(model, version, signatureName);
+function modelSpec(ready: ReadyVersion): WireWriter {
+  return writeModelSpec(ready.model, ready.version, signatureNameOf(ready));
 }
 
 /** A message of `definition` as the content of a `google.protobuf.Any`. */
@@ -79,8 +79,10 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
         details: [{ path: 'metadata_field', message: problem }],
       });
     }
-    const { model, version, signature } = await serving.resolve(spec.reference, '');
-    const map = { signature_def: { [SIGNATURE_NAME]: describeSignature(signature) } };
+    const ready = await serving.resolve(spec.reference, '');
+    const { model, version } = ready;
+    const described = signaturesOf(ready).map(([name, signature]) => [name, describeSignature(signature)]);
+    const map = { signature_def: Object.fromEntries(described) as Record<string, object> };
     return {
       model_spec: { name: model, version: { value: version } },
       metadata: { [SIGNATURE_DEF]: anyOf(definition, SIGNATURE_DEF_MAP, map) },

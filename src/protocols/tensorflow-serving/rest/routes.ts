@@ -6,7 +6,7 @@ import { labelParams, modelParams, versionParams } from '../../http/path-params.
 import { callerHeaders } from '../../http/caller.ts';
 import { compressAnswer, decodeBody } from '../../http/content-encoding.ts';
 import { type BodyDefinition, defineRoute, type RouteAnswer, type RouteContext, type RouteDefinition } from '../../http/route.ts';
-import { type Serving, SIGNATURE_DEF, SIGNATURE_NAME } from '../serving.ts';
+import { type Serving, SIGNATURE_DEF, signaturesOf } from '../serving.ts';
 import { describeSignature } from '../signature-def.ts';
 import { decodeExamples } from './decode-examples.ts';
 import { decodePredict, formatOf } from './decode-predict.ts';
@@ -211,8 +211,10 @@ export function createTensorFlowServingRoutes(options: TensorFlowServingRouteOpt
         responses: { 200: { description: 'The signature.', schema: metadataAnswer, example: METADATA_EXAMPLE } },
       },
       async (reference) => {
-        const { model, version, signature } = await serving.resolve(reference, '');
-        const signature_def = { [SIGNATURE_DEF]: { [SIGNATURE_NAME]: describeSignature(signature) } };
+        const ready = await serving.resolve(reference, '');
+        const { model, version } = ready;
+        const described = signaturesOf(ready).map(([name, signature]) => [name, describeSignature(signature)]);
+        const signature_def = { [SIGNATURE_DEF]: Object.fromEntries(described) as Record<string, ReturnType<typeof describeSignature>> };
         return jsonAnswer(
           JSON.stringify({
             model_spec: { name: model, signature_name: '', version: String(version) },

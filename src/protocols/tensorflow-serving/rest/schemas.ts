@@ -4,7 +4,10 @@ const value = z.any().meta({ description: 'A number, boolean, text, `{"b64":"…
 
 /** The fields of a request beside its tensors, which are read by a scanner, not by a schema. */
 export const requestEnvelope = z.object({
-  signature_name: z.string().default('').meta({ description: '`serving_default`, or left out.' }),
+  signature_name: z
+    .string()
+    .default('')
+    .meta({ description: 'One of the signatures of a SavedModel; `serving_default` of all models, or left out.' }),
 });
 
 /** The whole bodies, for the OpenAPI document. */
