@@ -93,7 +93,8 @@ describe('loadConfig', () => {
       if (setting.kind === 'boolean') return fc.tuple(fc.constant(setting), fc.boolean());
       // A share is of one: its default is a fraction, or its name says so.
       const isShare = setting.name.endsWith('Ratio') || (typeof setting.default === 'number' && !Number.isInteger(setting.default));
-      if (setting.kind === 'number') return fc.tuple(fc.constant(setting), fc.integer({ min: 1, max: isShare ? 1 : 65_535 }));
+      const most = isShare ? 1 : setting.name.endsWith('Level') ? 19 : 65_535;
+      if (setting.kind === 'number') return fc.tuple(fc.constant(setting), fc.integer({ min: 1, max: most }));
       // Those of these groups are choices, or have a form; the one without a default takes `cpu`.
       const isChoice = ['logging', 'warmUp', 'clients', 'devices'].includes(setting.path[0]!);
       return fc.tuple(fc.constant(setting), isChoice ? fc.constant(setting.default ?? 'cpu') : fc.string({ minLength: 1 }));
