@@ -30,10 +30,11 @@ export interface Intake {
   /**
    * Why a request is refused while the server has more to do than it can; undefined when it is not.
    *
-   * It is busy when rounds of the event loop take more than `busyShare` of the time that requests have. Then of each round the
-   * first ones are let in, a tenth as long, and the rest is refused. So rounds become short however much arrives, since a
-   * refusal costs a fraction of an answer, and those that are let in are answered within a few of them. A single long round is
-   * no overload, and the first one that needs no refusal ends it.
+   * It is busy when two rounds of the event loop have taken more than `busyShare` of the time that requests have, and the second
+   * one longer than the first: more comes than goes. What a pause has left behind is worked off in rounds that become shorter,
+   * and is no overload. While it is busy, the first ones of each round are let in, a tenth as long, and the rest is refused. So
+   * rounds become short however much arrives, since a refusal costs a fraction of an answer, and those that are let in are
+   * answered within a few of them. The first round that needs no refusal ends it, and so does a moment without anything to do.
    * @param timeoutMs that its client waits, the server's limit when undefined.
    * @param applies asked last: whether the request is one that can be refused so. One that can't counts for nothing here.
    */
@@ -66,7 +67,7 @@ export function createIntake({ lateness, quotas, busyShare, requestTimeoutMs, on
     const { previousMs, round } = lateness;
     const mostMs = busyShare * Math.min(timeoutMs, requestTimeoutMs);
     if (elapsedMs <= mostMs * WHILE_BUSY) return undefined;
-    if (busyRound < round - 1 && (elapsedMs <= mostMs || previousMs <= mostMs)) return undefined;
+    if (busyRound < round - 1 && (previousMs <= mostMs || elapsedMs <= previousMs)) return undefined;
     if (applies?.() === false) return undefined;
     busyRound = round;
     const error = refusal(elapsedMs);

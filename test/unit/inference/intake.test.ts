@@ -25,8 +25,8 @@ function intakeAt(round: { elapsed: number; previous: number; number: number }, 
 
 describe('createIntake', () => {
   it('refuses what comes late in a long round behind a long one, with the time until both are worked off', () => {
-    const { intake, refused } = intakeAt({ elapsed: 21, previous: 30, number: 2 });
-    expect(intake.busy(200)).toMatchObject({ code: 'SERVER_BUSY', kind: 'overloaded', retryAfterMs: 51 });
+    const { intake, refused } = intakeAt({ elapsed: 31, previous: 30, number: 2 });
+    expect(intake.busy(200)).toMatchObject({ code: 'SERVER_BUSY', kind: 'overloaded', retryAfterMs: 61 });
     expect(refused).toEqual(['SERVER_BUSY']);
     // With more time it can be answered.
     expect(intake.busy(10_000)).toBeUndefined();
@@ -34,7 +34,7 @@ describe('createIntake', () => {
   });
 
   it('counts nothing for a request that cannot be refused so, and is not busy for that', () => {
-    const round = { elapsed: 21, previous: 30, number: 2 };
+    const round = { elapsed: 31, previous: 30, number: 2 };
     const { intake, refused } = intakeAt(round);
     expect(intake.busy(200, () => false)).toBeUndefined();
     expect(refused).toEqual([]);
@@ -47,8 +47,28 @@ describe('createIntake', () => {
     expect(intakeAt({ elapsed: 1, previous: 500, number: 2 }).intake.busy(200)).toBeUndefined();
   });
 
+  it('takes no overload out of what a pause has left behind, which is worked off in rounds that become shorter', () => {
+    const round = { elapsed: 0, previous: 120, number: 2 };
+    const { intake, refused } = intakeAt(round);
+    for (const length of [84, 59, 41, 29, 20]) {
+      round.elapsed = length;
+      expect(intake.busy(200)).toBeUndefined();
+      round.previous = length;
+      round.number += 1;
+    }
+    expect(refused).toEqual([]);
+  });
+
+  it('is not busy any more once the event loop has had nothing to do', () => {
+    const round = { elapsed: 31, previous: 30, number: 2 };
+    const { intake } = intakeAt(round);
+    expect(intake.busy(200)).toBeDefined();
+    Object.assign(round, { elapsed: 15, previous: 0, number: 4 });
+    expect(intake.busy(200)).toBeUndefined();
+  });
+
   it('keeps rounds short once it is busy, until one needs no refusal', () => {
-    const round = { elapsed: 21, previous: 30, number: 2 };
+    const round = { elapsed: 31, previous: 30, number: 2 };
     const { intake } = intakeAt(round);
     expect(intake.busy(200)).toBeDefined();
     Object.assign(round, { elapsed: 1, previous: 10, number: 3 });

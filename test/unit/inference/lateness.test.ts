@@ -5,8 +5,10 @@ function lateness() {
   let time = 1_000;
   let handle: (() => void) | undefined;
   let sent = 0;
+  let idle = 0;
   const made = createLateness({
     now: () => time,
+    idleMs: () => idle,
     sendEvent(onHandled) {
       sent += 1;
       handle = onHandled;
@@ -22,6 +24,11 @@ function lateness() {
     },
     pass(ms: number) {
       time += ms;
+    },
+    /** The event loop waits for something to do. */
+    rest(ms: number) {
+      time += ms;
+      idle += ms;
     },
   };
 }
@@ -62,16 +69,31 @@ describe('createLateness', () => {
     expect(made.previousMs).toBe(0);
   });
 
+  it('takes nothing for late after the event loop had nothing to do, and leaves out a number there', () => {
+    const { made, endAfter, pass, rest } = lateness();
+    made.elapsedMs();
+    endAfter(80);
+    pass(1);
+    made.elapsedMs();
+    expect(made).toMatchObject({ previousMs: 80, round: 2 });
+    endAfter(60);
+    rest(2);
+    made.elapsedMs();
+    expect(made).toMatchObject({ previousMs: 0, round: 4 });
+  });
+
   it('measures the event loop itself', async () => {
     const made = createLateness();
     made.elapsedMs();
     // Both come before the event, which waits for the event loop.
     await Promise.resolve();
     expect(made.previousMs).toBe(0);
-    while (made.round < 2) {
-      await new Promise((resolve) => setTimeout(resolve, 6));
-      made.elapsedMs();
-    }
+    while (made.previousMs === 0) await new Promise((resolve) => setImmediate(resolve));
     expect(made.previousMs).toBeGreaterThan(0);
+    const { round } = made;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    made.elapsedMs();
+    expect(made.previousMs).toBe(0);
+    expect(made.round).toBe(round + 2);
   });
 });
