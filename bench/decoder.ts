@@ -10,10 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { ingest } from '../src/datasets/ingest/ingest.ts';
 import { openDataset } from '../src/datasets/open-dataset.ts';
 import { trainerOf } from '../src/jobs/child/train/choose-trainer.ts';
+import { openTeacher } from '../src/jobs/child/train/open-teacher.ts';
 import { runTraining } from '../src/jobs/training/run-training.ts';
 import { trainSpecSchema } from '../src/jobs/training/spec.ts';
 import { preparationRequestOf } from '../src/jobs/training/trainer-spec.ts';
 import { bigramLoss } from './lib/bigram.ts';
+import { INGEST_LIMITS } from './lib/ingest-limits.ts';
 
 const [epochs, threads] = [Number(process.argv[2] ?? 3), Number(process.argv[3] ?? 2)];
 const spec = trainSpecSchema.parse({
@@ -26,16 +28,6 @@ const spec = trainSpecSchema.parse({
   epochs,
   seed: 1,
 });
-const LIMITS = {
-  maxRows: 1e6,
-  maxColumns: 100,
-  maxCategories: 100,
-  maxRowLength: 1e7,
-  maxFiles: 10,
-  maxBytes: 1e8,
-  maxImageBytes: 1e6,
-  maxImagePixels: 1e6,
-};
 
 const root = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
 try {
@@ -49,7 +41,7 @@ try {
     files: [{ path, name: 'moby-dick.jsonl' }],
     folder: datasetFolder,
     options: {},
-    limits: LIMITS,
+    limits: INGEST_LIMITS,
   });
   const dataset = openDataset(datasetFolder);
   const preparation = await dataset.prepare(preparationRequestOf(spec));
@@ -63,8 +55,18 @@ try {
   console.log(`counts of pairs: ${counted.validation.toFixed(3)} on the validation text, ${counted.test.toFixed(3)} on the test text`);
   let since = performance.now();
   const result = await runTraining(
-    { jobId: 'bench', spec, datasetFolder, parentFolder: undefined, folder, checkpointMs: 1e9, threads, version: '0' },
-    trainerOf('auto', threads),
+    {
+      jobId: 'bench',
+      spec,
+      datasetFolder,
+      parentFolder: undefined,
+      teacherFolder: undefined,
+      folder,
+      checkpointMs: 1e9,
+      threads,
+      version: '0',
+    },
+    { createTrainer: trainerOf('auto', threads), openTeacher },
     {
       prepared: (_preparation, { parameters, engine }) => console.log(`transformer decoder of ${parameters} weights, ${engine}`),
       progress() {},

@@ -1,4 +1,4 @@
-import type { Clipping, OptimizerSpec } from '../engines/training/trainer.ts';
+import type { Clipping, Distillation, OptimizerSpec } from '../engines/training/trainer.ts';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import type { StoredWeight } from '../packages/tfjs/decode-weights.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -23,6 +23,7 @@ import {
 
 export interface TrainingOptions {
   readonly loss: GraphLoss;
+  readonly distillation?: Distillation | undefined;
   readonly optimizer: OptimizerSpec;
   readonly clipping?: Clipping;
 }

@@ -3,7 +3,9 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { compressor } from './compression.ts';
+import { sha256Of } from './file-digest.ts';
 import type { ModelFormat } from './formats.ts';
+import { readVersionFolder } from './read-version.ts';
 import { MODEL_FILE, readModelFile } from './tfjs/model-file.ts';
 
 /** By the names that ONNX tools give to a model and to the files with its weights. */
@@ -18,6 +20,19 @@ export async function modelFilesOf(folder: string, format: ModelFormat, files: r
   const { weightsManifest } = await readModelFile(folder);
   const own = new Set([MODEL_FILE, ...weightsManifest.flatMap(({ paths }) => paths)]);
   return files.filter((name) => own.has(name));
+}
+
+/** SHA-256 of files of a folder, by their names. */
+export async function digestsOf(folder: string, names: readonly string[]): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const name of names) digests[name] = await sha256Of(join(folder, name));
+  return digests;
+}
+
+/** SHA-256 of the files that are a version's model itself, by their names. @throws as `readVersionFolder` */
+export async function modelDigestsOf(folder: string): Promise<Record<string, string>> {
+  const { format, files } = await readVersionFolder(folder);
+  return digestsOf(folder, await modelFilesOf(folder, format, files));
 }
 
 /** Bytes of the model itself, without what lies beside it: as they are, and each file compressed as in a `.slip.zst`. */

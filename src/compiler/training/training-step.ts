@@ -1,4 +1,4 @@
-import type { Clipping, OptimizerSpec } from '../../engines/training/trainer.ts';
+import type { Clipping, Distillation, OptimizerSpec } from '../../engines/training/trainer.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { addGradients } from '../gradient/gradients.ts';
@@ -7,6 +7,7 @@ import { arithmeticOf } from '../graph/arithmetic.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Graph, GraphOutput, Value } from '../graph/graph.ts';
 import { clipInGraph } from './clip-gradients.ts';
+import { addTeacher } from './distillation.ts';
 import type { Penalty } from '../lowering/lower-model.ts';
 import { GRAPH_LOSSES, type GraphLoss } from './losses.ts';
 import { withPenalties, withPenaltySlope } from './penalties.ts';
@@ -18,6 +19,8 @@ export const STEP = {
   target: 'slipway/target',
   /** FP32, the weight of each example in the loss: 1 ÷ n for a mean over n, 0 for what fills up a batch. */
   weights: 'slipway/weights',
+  /** FP32 in the shape of the outputs: a teacher's probabilities at the temperature, where there is distillation. */
+  teacher: 'slipway/teacher',
   /** FP32 [], the learning rate. */
   rate: 'slipway/rate',
   /** FP64 [], the number of the step; counts from 1. */
@@ -65,6 +68,8 @@ export interface TrainingStepOptions {
   /** What weights add to the loss. Default: nothing. */
   readonly penalties?: readonly Penalty[];
   readonly loss: GraphLoss;
+  /** Of the loss cross-entropy. Default: none. */
+  readonly distillation?: Distillation | undefined;
   readonly optimizer: OptimizerSpec;
   /** Default: none. */
   readonly clipping?: Clipping;
@@ -103,12 +108,16 @@ interface Trained {
 /** Adds forward, loss and gradients. @returns the loss without penalties, and the parameters that it depends on */
 function addLossGradients(
   graph: GraphBuilder,
-  { output, parameters, loss: lossName }: Pick<TrainingStepOptions, 'output' | 'parameters' | 'loss'>,
+  { output, parameters, loss: lossName, distillation }: Pick<TrainingStepOptions, 'output' | 'parameters' | 'loss' | 'distillation'>,
 ): { readonly loss: Value; readonly trained: readonly Trained[]; readonly untouched: readonly Value[] } {
   const loss = GRAPH_LOSSES[lossName];
   const target = graph.input(STEP.target, loss.targetType(output));
   const weights = graph.input(STEP.weights, loss.weightsType(output));
-  const nodes = graph.inLayer('loss', () => loss.add(graph, output, target, weights));
+  const teacher = distillation && graph.input(STEP.teacher, { dtype: 'FP32', shape: output.shape });
+  const nodes = graph.inLayer('loss', () => {
+    const right = loss.add(graph, output, target, weights);
+    return teacher === undefined ? right : addTeacher(graph, right, teacher, weights, distillation!);
+  });
   const found = addGradients(graph, new Map([[nodes.of, nodes.gradient]]), parameters);
   const trained = parameters.flatMap((weight, index) => (found[index] === undefined ? [] : [{ weight, gradient: found[index] }]));
   if (trained.length === 0) throw new SlipwayError('COMPILE_FAILED', 'The output of the model depends on no weight that can be trained.');

@@ -21,7 +21,11 @@ export function microBatchesOf(batch: TrainingBatch, count: number): MicroBatch[
   const parts = Math.max(1, Math.min(count, examples));
   return Array.from({ length: parts }, (_part, index) => {
     const [first, end] = [Math.floor((examples * index) / parts), Math.floor((examples * (index + 1)) / parts)];
-    const part = { inputs: rowsOf(batch.inputs, first, end), target: rowsOf(batch.target, first, end) };
+    const part = {
+      inputs: rowsOf(batch.inputs, first, end),
+      target: rowsOf(batch.target, first, end),
+      teacher: batch.teacher && rowsOf(batch.teacher, first, end),
+    };
     return { batch: parts === 1 ? batch : part, first, examples: end - first, share: (end - first) / examples };
   });
 }

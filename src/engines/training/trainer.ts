@@ -60,6 +60,17 @@ export interface Clipping {
   readonly norm?: number | undefined;
 }
 
+/**
+ * A model is trained on what a teacher gives beside the right classes. Of an example the loss is
+ * weight · T² · KL(p ‖ q) + (1 − weight) · cross-entropy, with the probabilities p of the teacher and q of the model, both at
+ * the temperature T: softmax(scores ÷ T). T² makes up for gradients that shrink by it (G. Hinton, O. Vinyals and J. Dean,
+ * Distilling the Knowledge in a Neural Network, 2015). Class weights weigh examples, in both parts.
+ */
+export interface Distillation {
+  readonly temperature: number;
+  readonly weight: number;
+}
+
 /** What is trained: plain data, the same for every engine. */
 export interface TrainerSpec {
   /** A Keras Sequential model; the first layer is an InputLayer. Random layers and initializers have seeds. */
@@ -69,6 +80,8 @@ export interface TrainerSpec {
   readonly clipping: Clipping;
   /** The weight of each class in the loss; all 1 when left out. The mean is over the examples, not over the weights. */
   readonly classWeights?: readonly number[] | undefined;
+  /** Of the loss cross-entropy; each batch of a step has `teacher` then. The loss of `evaluate` is cross-entropy alone. */
+  readonly distillation?: Distillation | undefined;
   /** Names of layers whose weights stay as they are. */
   readonly frozen: readonly string[];
   readonly seed: number;
@@ -79,6 +92,8 @@ export interface TrainerSpec {
 export interface TrainingBatch {
   readonly inputs: Values;
   readonly target: Values;
+  /** The teacher's probabilities at the temperature, in the shape of the outputs; of steps with distillation. */
+  readonly teacher?: Values | undefined;
 }
 
 export interface StepResult {

@@ -31,14 +31,21 @@ type Start = Extract<ToJobProcess, { kind: 'start' }>;
 
 async function train(request: unknown): Promise<unknown> {
   takeLowestPriority();
-  const [{ runTraining }, { trainerOf }] = await Promise.all([import('../training/run-training.ts'), import('./train/choose-trainer.ts')]);
+  const [{ runTraining }, { trainerOf }, { openTeacher }] = await Promise.all([
+    import('../training/run-training.ts'),
+    import('./train/choose-trainer.ts'),
+    import('./train/open-teacher.ts'),
+  ]);
   const told = request as Parameters<typeof runTraining>[0];
   return runTraining(
     told,
-    trainerOf(told.spec.engine, told.threads, {
-      ...(told.spec.backend !== undefined && { backends: [told.spec.backend] }),
-      tensorflowFolder: process.env[FOLDER_VARIABLE],
-    }),
+    {
+      createTrainer: trainerOf(told.spec.engine, told.threads, {
+        ...(told.spec.backend !== undefined && { backends: [told.spec.backend] }),
+        tensorflowFolder: process.env[FOLDER_VARIABLE],
+      }),
+      openTeacher,
+    },
     {
       prepared: ({ inputs, target, rows, unusedRows, unusedColumns }, trained) =>
         send({ kind: 'event', type: 'prepared', data: { inputs, target, rows, unusedRows, unusedColumns, ...trained } }),

@@ -2,6 +2,7 @@ import type { DatasetCatalog } from '../../datasets/catalog.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { readVersionManifest } from '../../packages/read-version.ts';
 import type { Registry } from '../../registry/types.ts';
+import { answeringVersion } from '../answering-version.ts';
 import { targetColumn } from '../training/train-work.ts';
 import type { ResolvedOptimizeSpec } from './result.ts';
 import type { OptimizeSpec } from './spec.ts';
@@ -11,15 +12,11 @@ function invalid(path: string, message: string): SlipwayError {
 }
 
 function versionOf({ model, version, label }: OptimizeSpec, registry: Registry): number {
-  const { labels, defaultVersion, versions } = registry.describe(model);
+  const { labels } = registry.describe(model);
   if (version !== undefined && label !== undefined)
     throw invalid('label', 'A version and a label are given; one of them says which version.');
   if (version !== undefined) return registry.describeVersion(model, version).version;
-  if (label === undefined) {
-    const found = defaultVersion ?? versions.at(-1)?.version;
-    if (found === undefined) throw new SlipwayError('VERSION_NOT_FOUND', `The model "${model}" has no version.`);
-    return found;
-  }
+  if (label === undefined) return answeringVersion(registry, model);
   // Own: a label may be called `constructor`.
   if (!Object.hasOwn(labels, label)) throw new SlipwayError('LABEL_NOT_FOUND', `The model "${model}" has no label "${label}".`);
   return labels[label]!;

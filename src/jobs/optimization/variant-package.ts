@@ -1,16 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256Of } from '../../packages/file-digest.ts';
 import { VERSION_MANIFEST_FILE, type VersionManifest } from '../../packages/manifest.ts';
-import { modelFilesOf } from '../../packages/model-files.ts';
-import { readVersionFolder } from '../../packages/read-version.ts';
+import { digestsOf, modelDigestsOf } from '../../packages/model-files.ts';
+import { readVersionFolder, readVersionManifest } from '../../packages/read-version.ts';
 import type { DataReport, ResolvedOptimizeSpec, VariantRow } from './result.ts';
-
-async function digestsOf(folder: string, names: readonly string[]): Promise<Record<string, string>> {
-  const digests: Record<string, string> = {};
-  for (const name of names) digests[name] = await sha256Of(join(folder, name));
-  return digests;
-}
 
 export interface Provenance {
   readonly jobId: string;
@@ -29,7 +22,7 @@ export async function writeProvenance(
   folder: string,
   { jobId, slipway, spec, parentFolder, data, row, decision }: Provenance,
 ): Promise<void> {
-  const parent = await readVersionFolder(parentFolder);
+  const { lineage: inherited } = await readVersionManifest(parentFolder);
   const { manifest, files } = await readVersionFolder(folder);
   const { accuracy } = row.measurement!;
   const lineage = {
@@ -38,8 +31,8 @@ export async function writeProvenance(
     parent: {
       model: spec.model,
       version: spec.version,
-      files: await digestsOf(parentFolder, await modelFilesOf(parentFolder, parent.format, parent.files)),
-      lineage: parent.manifest.lineage,
+      files: await modelDigestsOf(parentFolder),
+      lineage: inherited,
     },
     techniques: row.techniques,
     notes: row.notes,

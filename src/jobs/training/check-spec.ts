@@ -1,6 +1,8 @@
 import { foresee, type Foreseen } from '../../datasets/preparation/foresee.ts';
 import type { TargetSpec } from '../../datasets/dataset.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { ResolvedTeacher } from './distillation/resolve-teacher.ts';
+import { checkReadsAlike, checkTeacherInput, teacherRequest, teacherScores } from './distillation/teacher.ts';
 import { requestOf } from './fine-tuning/adopt.ts';
 import type { Parent } from './fine-tuning/parent.ts';
 import { tunedLayers } from './fine-tuning/tuned-layers.ts';
@@ -35,12 +37,20 @@ function checkAugmentation({ augmentation }: TrainSpec, { kind }: Foreseen): voi
  * Refuses before the queue what would be refused once the data has been looked through, as far as its description tells.
  * @param folder of the dataset
  * @param parent the version that is trained further
+ * @param taught by which version
  * @throws SlipwayError UNSUITABLE_DATA, COLUMN_NOT_FOUND, INVALID_ARCHITECTURE
  */
-export function checkSpec(spec: TrainSpec, folder: string, parent: Parent | undefined): void {
-  const foreseen = foresee(folder, { ...preparationRequestOf(spec), ...(parent && requestOf(parent)) });
+export function checkSpec(spec: TrainSpec, folder: string, parent: Parent | undefined, taught: ResolvedTeacher | undefined): void {
+  const reading = parent === undefined ? taught && teacherRequest(taught.teacher) : requestOf(parent);
+  const foreseen = foresee(folder, { ...preparationRequestOf(spec), ...reading });
   checkAugmentation(spec, foreseen);
   const { target, input } = foreseen;
+  if (taught !== undefined) {
+    const { teacher, signature } = taught;
+    if (parent !== undefined) checkReadsAlike(teacher, parent);
+    if (target !== undefined) teacherScores(teacher, target);
+    if (signature !== undefined) checkTeacherInput(teacher, signature, input);
+  }
   if (target === undefined) return;
   checkMetrics(spec, target);
   const { architecture } = spec;

@@ -7,6 +7,9 @@ import type { CreateTrainer, LayerConfig } from '../../engines/training/trainer.
 import { isStorageFull } from '../../errors/has-code.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { VersionManifest } from '../../packages/manifest.ts';
+import { modelDigestsOf } from '../../packages/model-files.ts';
+import { createLessons } from './distillation/lessons.ts';
+import { adoptTeacher, type OpenTeacher, readTeacher, type TeacherModel, teacherRequest } from './distillation/teacher.ts';
 import { openFineTuning } from './fine-tuning/fine-tuning.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { specForLineage } from './given-tokenizer.ts';
@@ -22,6 +25,8 @@ export interface TrainRequest {
   readonly datasetFolder: string;
   /** Where the version lies that is trained further, when there is one: a copy of the job's own. */
   readonly parentFolder: string | undefined;
+  /** Where the version lies that teaches, when there is one: a copy of the job's own. */
+  readonly teacherFolder: string | undefined;
   /** The job's own folder: the checkpoint lies there, and at the end the package. */
   readonly folder: string;
   readonly checkpointMs: number;
@@ -63,6 +68,12 @@ export interface TrainReporter {
   prepared(preparation: Preparation, trained: Trained): void;
 }
 
+/** What computes. */
+export interface TrainingMeans {
+  readonly createTrainer: CreateTrainer;
+  readonly openTeacher: OpenTeacher;
+}
+
 const CHECKPOINT_FILE = 'checkpoint.bin';
 const PACKAGE = 'package';
 
@@ -85,21 +96,37 @@ async function writePackage(folder: string, files: Readonly<Record<string, strin
  */
 export async function runTraining(
   request: TrainRequest,
-  createTrainer: CreateTrainer,
+  { createTrainer, openTeacher }: TrainingMeans,
   reporter: TrainReporter,
   signal: AbortSignal,
 ): Promise<TrainResult> {
   const { spec, folder, jobId } = request;
   const dataset = openDataset(request.datasetFolder);
   const tuning = request.parentFolder === undefined ? undefined : await openFineTuning(spec.architecture as never, request.parentFolder);
-  const found = await dataset.prepare({ ...preparationRequestOf(spec), ...tuning?.request });
-  const preparation = tuning?.adopt(found) ?? found;
+  const { teacherFolder } = request;
+  const taught =
+    teacherFolder === undefined
+      ? undefined
+      : await readTeacher(teacherFolder, { model: spec.teacher!.model, version: spec.teacher!.version! });
+  const found = await dataset.prepare({ ...preparationRequestOf(spec), ...(taught && teacherRequest(taught)), ...tuning?.request });
+  const read = taught === undefined ? found : adoptTeacher(found, taught);
+  const preparation = tuning?.adopt(read) ?? read;
   signal.throwIfAborted();
   const tuned = tuning?.layers(preparation);
   const trainerSpec = trainerSpecOf(spec, preparation.target, preparation.inputs[0]!, tuned);
   const trainer = await createTrainer(trainerSpec);
   const examples = await dataset.open(preparation, { signal });
+  let teacher: TeacherModel | undefined;
   try {
+    if (taught !== undefined) {
+      teacher = await openTeacher({
+        folder: teacherFolder!,
+        teacher: taught,
+        preparation,
+        scratch: join(folder, 'teacher-compiled'),
+        threads: request.threads,
+      });
+    }
     const { engine, engineReason, parameterCount: parameters } = trainer;
     reporter.prepared(preparation, { layers: trainerSpec.layers, parameters, engine, engineReason });
     const path = join(folder, CHECKPOINT_FILE);
@@ -109,6 +136,7 @@ export async function runTraining(
       trainer,
       examples,
       spec,
+      lessons: teacher && createLessons(teacher, taught!, spec.teacher!, preparation),
       checkpoint,
       saveCheckpoint: (checkpoint) => writeCheckpoint(path, checkpoint),
       checkpointMs: request.checkpointMs,
@@ -141,6 +169,12 @@ export async function runTraining(
           job: jobId,
           slipway: request.version,
           parent: tuning?.parent,
+          teacher: taught && {
+            model: taught.model,
+            version: taught.version,
+            engine: teacher!.engine,
+            files: await modelDigestsOf(teacherFolder!),
+          },
           dataset: preparation.dataset,
           split: preparation.split,
           rows: preparation.rows,
@@ -172,6 +206,7 @@ export async function runTraining(
     };
   } finally {
     await trainer.dispose();
+    await teacher?.dispose();
     await examples.close();
   }
 }

@@ -3,6 +3,7 @@ import { nameSchema } from '../../packages/manifest.ts';
 import { LOSSES, TRAINING_BACKENDS, TRAINING_ENGINES } from '../../engines/training/trainer.ts';
 import { architectureSchema } from './architectures/schema.ts';
 import { augmentationSchema } from './augmentation/schema.ts';
+import { teacherSchema } from './distillation/schema.ts';
 import { METRICS } from './metrics.ts';
 
 const rate = z.number().positive().max(1_000);
@@ -133,6 +134,11 @@ const fieldsSchema = z.strictObject({
     .describe('How images are changed for training, by the seed; measured are images as they are.'),
   split: splitSchema.optional(),
   architecture: architectureSchema,
+  teacher: teacherSchema
+    .optional()
+    .describe(
+      'Distillation: a classifier here whose probabilities are learned from beside the right classes. The model reads its input as the teacher does, and augmented images go to both. Measured is what the model gives alone.',
+    ),
   engine: z
     .enum(TRAINING_ENGINES)
     .default('auto')

@@ -6,6 +6,7 @@ import type { Work } from '../jobs.ts';
 import type { Registry } from '../../registry/types.ts';
 import type { PublishOnce } from '../publish.ts';
 import { checkSpec } from './check-spec.ts';
+import { copyTeacher, resolveTeacher } from './distillation/resolve-teacher.ts';
 import { copyParent, resolveParent } from './fine-tuning/resolve-parent.ts';
 import { checkTokenizer } from './given-tokenizer.ts';
 import type { TrainRequest, TrainResult } from './run-training.ts';
@@ -54,7 +55,7 @@ function columnNamed(
 
 /**
  * Fills in what a spec leaves out, and refuses before the queue what the description of the dataset shows to be wrong.
- * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA, and as `resolveParent` and `checkSpec`
+ * @throws SlipwayError DATASET_NOT_FOUND, COLUMN_NOT_FOUND, UNSUITABLE_DATA, and as `resolveParent`, `resolveTeacher` and `checkSpec`
  */
 export async function resolveSpec(
   spec: TrainSpec,
@@ -79,9 +80,15 @@ export async function resolveSpec(
     );
   const { architecture } = spec;
   const further = architecture.kind === 'version' ? await resolveParent(architecture, spec, dataset, registry) : undefined;
-  const resolved = { ...spec, ...(target !== undefined && { target }), architecture: further?.architecture ?? architecture };
+  const taught = spec.teacher && (await resolveTeacher(spec.teacher, spec, dataset, registry));
+  const resolved = {
+    ...spec,
+    ...(target !== undefined && { target }),
+    architecture: further?.architecture ?? architecture,
+    ...(taught && { teacher: taught.spec }),
+  };
   await checkTokenizer(spec);
-  checkSpec(resolved, datasets.folderOf(spec.dataset), further?.parent);
+  checkSpec(resolved, datasets.folderOf(spec.dataset), further?.parent, taught);
   return resolved;
 }
 
@@ -104,6 +111,7 @@ export function createTrainWork({ datasets, registry, publish, process, checkpoi
       spec: trained,
       datasetFolder: datasets.folderOf(trained.dataset),
       parentFolder: await copyParent(trained.architecture, registry, folder),
+      teacherFolder: await copyTeacher(trained.teacher, registry, folder),
       folder,
       checkpointMs,
       threads,

@@ -5,6 +5,7 @@ import type { Trainer, TrainerState, TrainingBatch } from '../../engines/trainin
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type AugmentImages, createAugmentImages } from './augmentation/augment-images.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import type { Lessons } from './distillation/lessons.ts';
 import { type Best, judge } from './early-stopping.ts';
 import { createMeter, type Meter, type MeterState } from './metrics.ts';
 import { createLearningRate } from './schedule.ts';
@@ -40,6 +41,8 @@ export interface TrainOptions {
   readonly trainer: Trainer;
   readonly examples: Examples;
   readonly spec: TrainingSpec;
+  /** What a teacher gives to each batch; no teacher when left out. */
+  readonly lessons?: Lessons | undefined;
   /** Where to go on; from the start when left out. */
   readonly checkpoint: Checkpoint<TrainingProgress> | undefined;
   readonly saveCheckpoint: (checkpoint: Checkpoint<TrainingProgress>) => Promise<void>;
@@ -107,7 +110,7 @@ function weightsOf(state: TrainerState): TrainerState {
  * @throws SlipwayError TRAINING_DIVERGED
  */
 export async function train(options: TrainOptions): Promise<readonly EpochMetrics[]> {
-  const { trainer, examples, spec, checkpoint, saveCheckpoint, checkpointMs, onProgress, onEpoch, signal } = options;
+  const { trainer, examples, spec, lessons, checkpoint, saveCheckpoint, checkpointMs, onProgress, onEpoch, signal } = options;
   const { target, rows } = examples.preparation;
   const batchSize = spec.batchSize === 'all' ? rows.train : Math.min(spec.batchSize, rows.train);
   const stepsPerEpoch = Math.ceil(rows.train / batchSize);
@@ -157,7 +160,8 @@ export async function train(options: TrainOptions): Promise<readonly EpochMetric
       const learningRate = rateOf(step);
       const { inputs, target: actual } = trainingBatch(batch, target);
       augment?.(inputs.data as Float32Array, batch.size, epoch, batches * batchSize);
-      const { loss, outputs } = await trainer.step({ inputs, target: actual }, { learningRate, step });
+      const teacher = await lessons?.(inputs);
+      const { loss, outputs } = await trainer.step({ inputs, target: actual, teacher }, { learningRate, step });
       if (!Number.isFinite(loss)) {
         throw new SlipwayError(
           'TRAINING_DIVERGED',

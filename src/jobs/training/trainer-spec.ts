@@ -108,6 +108,7 @@ export function trainerSpecOf(spec: TrainSpec, target: TargetSpec, input: InputS
     optimizer,
     clipping: spec.clipping,
     classWeights: classWeightsOf(spec, target),
+    ...(spec.teacher && { distillation: { temperature: spec.teacher.temperature, weight: spec.teacher.weight } }),
     frozen: tuned?.frozen ?? [],
     seed: spec.seed,
     microBatches: spec.microBatches,

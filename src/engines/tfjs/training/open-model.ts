@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { LayerConfig, Values } from '../../training/trainer.ts';
 import type { TfjsBackend } from '../../engine.ts';
-import { activateBackend, type BackendOptions } from '../backend.ts';
+import { activateBackend, type BackendOptions, isActive } from '../backend.ts';
 import { buildModel } from './build-model.ts';
 import { addChainedOps } from './chained-ops.ts';
 import { registerFilterGradient } from './filter-gradient.ts';
@@ -19,7 +19,7 @@ export interface TrainingBackend extends BackendOptions {
   readonly backends?: readonly TfjsBackend[];
 }
 
-async function startBackend({ backends, ...options }: TrainingBackend): Promise<string> {
+async function startBackend({ backends, ...options }: TrainingBackend): Promise<Pick<OpenModel, 'engine' | 'activate'>> {
   const problems: string[] = [];
   for (const name of backends ?? USUAL) {
     const problem = await activateBackend(name, options);
@@ -29,7 +29,10 @@ async function startBackend({ backends, ...options }: TrainingBackend): Promise<
         registerInputGradient();
         registerSegmentSum();
       }
-      return `tfjs ${name}`;
+      const activate = async (): Promise<void> => {
+        if (!isActive(name)) await activateBackend(name, options);
+      };
+      return { engine: `tfjs ${name}`, activate };
     }
     problems.push(problem.replace(/\.$/, ''));
   }
@@ -46,6 +49,8 @@ interface ModelWeight {
 
 interface OpenModel {
   readonly engine: string;
+  /** Makes its backend the one that computes: tfjs has one for the whole process, and another model may have changed it. */
+  activate(): Promise<void>;
   readonly model: LayersModel;
   /** In the order of the layers. */
   readonly weights: readonly ModelWeight[];
@@ -60,7 +65,7 @@ export async function openModel(
   frozen: readonly string[],
   backend: TrainingBackend = {},
 ): Promise<OpenModel> {
-  const engine = await startBackend(backend);
+  const started = await startBackend(backend);
   addChainedOps();
   const model = await buildModel(layers, frozen);
   const trained = new Set(model.trainableWeights.map((weight) => weight.read()));
@@ -68,7 +73,7 @@ export async function openModel(
     const variable = weight.read() as tf.Variable;
     return { name: weight.originalName, variable, trained: trained.has(variable) };
   });
-  return { engine, model, weights };
+  return { ...started, model, weights };
 }
 
 /** A copy of its numbers. By a promise, for a GPU has no other way to be read. */

@@ -40,7 +40,7 @@ function toTensor({ shape, data }: Values): tf.Tensor {
 async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promise<Trainer> {
   const isClassifier = spec.loss === 'cross-entropy';
   const layers = isClassifier ? withoutSoftmax(spec.layers) : spec.layers;
-  const { engine, model, weights: named } = await openModel(layers, spec.frozen, backend);
+  const { engine, activate, model, weights: named } = await openModel(layers, spec.frozen, backend);
   const rule = createUpdateRule(spec.optimizer);
   const parameters: Parameter[] = [];
   /** Those that are frozen, and those that layers change themselves, such as means over batches. */
@@ -85,9 +85,9 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
     }
   }
 
-  function forward({ inputs, target }: TrainingBatch, training: boolean): { scores: tf.Tensor; loss: tf.Scalar } {
-    const scores = model.apply(toTensor(inputs), { training }) as tf.Tensor;
-    const loss = tf.addN([lossOf(spec.loss, scores, target, spec.classWeights), ...penaltiesOf(model)]) as tf.Scalar;
+  function forward(batch: TrainingBatch, training: boolean): { scores: tf.Tensor; loss: tf.Scalar } {
+    const scores = model.apply(toTensor(batch.inputs), { training }) as tf.Tensor;
+    const loss = tf.addN([lossOf(spec, scores, batch), ...penaltiesOf(model)]) as tf.Scalar;
     return { scores, loss };
   }
 
@@ -116,6 +116,7 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
     let loss = 0;
     const outputs: Float32Array[] = [];
     let gradients: Float32Array[] | undefined;
+    await activate();
     for (const part of microBatchesOf(batch, spec.microBatches ?? 1)) {
       drawFor(number, part);
       const found = await partOf(part);
@@ -138,6 +139,7 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
     parameterCount: variables.reduce((sum, { size }) => sum + size, 0),
     step,
     async evaluate(batch) {
+      await activate();
       const tensors = tf.tidy(() => {
         const { scores, loss } = forward(batch, false);
         return [loss, outputsOf(scores)];

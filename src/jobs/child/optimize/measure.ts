@@ -24,7 +24,8 @@ function batchesOf(model: LoadedModel): readonly number[] {
   return fixed === undefined ? MEASURED_BATCHES : [fixed];
 }
 
-function scoresOutput({ signature: { outputs } }: LoadedModel, { classification }: VersionManifest): string {
+/** The output that has the scores of a classifier. @throws SlipwayError UNSUITABLE_DATA when that is not said */
+export function scoresOutput({ signature: { outputs } }: LoadedModel, { classification }: Pick<VersionManifest, 'classification'>): string {
   if (classification?.output !== undefined) return classification.output;
   if (outputs.length === 1) return outputs[0]!.name;
   throw new SlipwayError(

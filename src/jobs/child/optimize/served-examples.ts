@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Dataset, Examples, Preparation, SplitRequest } from '../../../datasets/dataset.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { Preprocessing, VersionManifest } from '../../../packages/manifest.ts';
+import { preprocessingFiles } from '../../../packages/preprocessing-files.ts';
 import { columnWidth } from '../../../preprocessing/table.ts';
 
 /** A version whose preprocessing and classes are to be those of the data. */
@@ -33,13 +32,6 @@ function shapeOf(preprocessing: Preprocessing): readonly number[] {
     case 'text':
       return [preprocessing.maxLength];
   }
-}
-
-/** The files that the preprocessing needs: a tokenizer. */
-async function filesOf({ folder }: ServedVersion, preprocessing: Preprocessing): Promise<Readonly<Record<string, string>>> {
-  if (preprocessing.kind !== 'text' || preprocessing.tokenizer.kind !== 'file') return {};
-  const { file } = preprocessing.tokenizer;
-  return { [file]: await readFile(join(folder, file), 'utf8') };
 }
 
 /** Class indexes are to be those of the model. */
@@ -99,7 +91,7 @@ export async function openServedExamples(
       target: targetOf(measured, version),
       preprocessing: served,
       inputs: [{ ...input!, shape: preprocessing === undefined ? input!.shape : shapeOf(served) }],
-      files: preprocessing === undefined ? measured.files : await filesOf(version, served),
+      files: preprocessing === undefined ? measured.files : await preprocessingFiles(version.folder, served),
     },
     { signal },
   );

@@ -91,6 +91,7 @@ export function onnxTrainer(threads: number): CreateTrainer {
       [input, toTensor(batch.inputs)],
       [STEP.target, toTensor(batch.target)],
       [STEP.weights, exampleWeights(batch, spec)],
+      ...(batch.teacher === undefined ? [] : [[STEP.teacher, toTensor(batch.teacher)] as [string, Tensor]]),
     ];
 
     /** The arrays by the names of the model's files, with the inputs of the graph that they are. */

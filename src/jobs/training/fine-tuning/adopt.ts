@@ -4,6 +4,9 @@ import type { TableColumn } from '../../../packages/manifest.ts';
 import { tableShape } from '../../../preprocessing/table.ts';
 import type { Parent } from './parent.ts';
 
+/** A version whose way to read its input a model takes over. */
+type Reader = Pick<Parent, 'model' | 'version' | 'preprocessing' | 'files'>;
+
 /** Types of columns that a column of a table can be read from. */
 const READABLE: Readonly<Record<TableColumn['kind'], readonly Column['type'][]>> = {
   number: ['number', 'integer', 'boolean'],
@@ -12,16 +15,13 @@ const READABLE: Readonly<Record<TableColumn['kind'], readonly Column['type'][]>>
   vector: ['vector'],
 };
 
-function unsuitable(message: string): SlipwayError {
-  return new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path: 'architecture', message }] });
-}
-
-function nameOf({ model, version }: Parent): string {
+function nameOf({ model, version }: Reader): string {
   return `version ${version} of "${model}"`;
 }
 
-/** Whether data has what a version reads. @throws SlipwayError UNSUITABLE_DATA */
-export function checkReads(parent: Parent, columns: readonly Column[]): void {
+/** Whether data has what a version reads. @param path of the field that names it. @throws SlipwayError UNSUITABLE_DATA */
+export function checkReads(parent: Reader, columns: readonly Column[], path: string): void {
+  const unsuitable = (message: string): SlipwayError => new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path, message }] });
   const { preprocessing } = parent;
   const has = (type: Column['type']): boolean => columns.some((column) => column.type === type);
   if (preprocessing?.kind === 'image' && !has('image')) throw unsuitable(`The data has no images, which ${nameOf(parent)} is for.`);
@@ -37,7 +37,10 @@ export function checkReads(parent: Parent, columns: readonly Column[]): void {
 }
 
 /** What is asked of the data so that it becomes what the version reads. */
-export function requestOf({ preprocessing, files }: Parent): Pick<PreparationRequest, 'features' | 'image' | 'text'> {
+export function requestOf({
+  preprocessing,
+  files,
+}: Pick<Reader, 'preprocessing' | 'files'>): Pick<PreparationRequest, 'features' | 'image' | 'text'> {
   switch (preprocessing?.kind) {
     case 'image': {
       const { width, height, channels, fit, layout } = preprocessing;
@@ -69,15 +72,18 @@ export function hasSameClasses(labels: readonly string[], { labels: own }: Paren
   return own?.length === labels.length && labels.every((label) => own.includes(label));
 }
 
+/** A preparation whose classes and numbers are those of a version that is trained further. */
+export function adoptHead(preparation: Preparation, parent: Parent): Preparation {
+  return { ...preparation, target: adoptTarget(preparation.target, parent) };
+}
+
 /**
  * A preparation whose examples are read as the version reads them: with its scaling and categories, not with those of the
  * new data, for its weights were trained on such.
  */
-export function adopt(preparation: Preparation, parent: Parent, keepsHead: boolean): Preparation {
-  const { preprocessing } = parent;
-  const adopted = keepsHead ? { ...preparation, target: adoptTarget(preparation.target, parent) } : preparation;
-  if (preprocessing === undefined || preprocessing.kind !== preparation.preprocessing.kind || preprocessing.kind === 'text') return adopted;
-  const [input] = preparation.inputs;
+export function adopt(adopted: Preparation, { preprocessing }: Pick<Reader, 'preprocessing'>): Preparation {
+  if (preprocessing === undefined || preprocessing.kind !== adopted.preprocessing.kind || preprocessing.kind === 'text') return adopted;
+  const [input] = adopted.inputs;
   const shape = preprocessing.kind === 'table' ? tableShape(preprocessing.columns) : input!.shape;
   return { ...adopted, preprocessing: { ...preprocessing, input: input!.name }, inputs: [{ ...input!, shape }] };
 }

@@ -2,7 +2,7 @@ import type { Preparation, PreparationRequest } from '../../../datasets/dataset.
 import type { Trainer } from '../../../engines/training/trainer.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
 import type { VersionArchitecture } from '../architectures/schema.ts';
-import { adopt, requestOf } from './adopt.ts';
+import { adopt, adoptHead, requestOf } from './adopt.ts';
 import { type Parent, readParent, readParentWeights } from './parent.ts';
 import { inheritedState, keepsHead, type TunedLayers, tunedLayers } from './tuned-layers.ts';
 
@@ -39,7 +39,7 @@ export async function openFineTuning(
   const { weights, digest } = await readParentWeights(folder);
   return {
     request: requestOf(parent),
-    adopt: (preparation) => adopt(preparation, parent, keepsHead(parent, preparation.target)),
+    adopt: (preparation) => adopt(keepsHead(parent, preparation.target) ? adoptHead(preparation, parent) : preparation, parent),
     layers(preparation) {
       checkShape(parent, preparation);
       return tunedLayers(architecture, parent, preparation.target);

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { LayerConfig, Values } from '../../../engines/training/trainer.ts';
 import { messageOf, SlipwayError } from '../../../errors/slipway-error.ts';
 import { detectFormat } from '../../../packages/formats.ts';
 import type { Preprocessing } from '../../../packages/manifest.ts';
+import { preprocessingFiles } from '../../../packages/preprocessing-files.ts';
 import { readVersionManifest } from '../../../packages/read-version.ts';
 import { decodeWeights } from '../../../packages/tfjs/decode-weights.ts';
 import { readModelFile } from '../../../packages/tfjs/model-file.ts';
@@ -90,13 +89,9 @@ export async function readParent(folder: string, which: Pick<Parent, 'model' | '
   const weights = weightsManifest.flatMap((group) => group.weights.map(({ name }) => name));
   const weighted = layers.map(({ config }) => String(config['name'])).filter((name) => weights.some((each) => each.startsWith(`${name}/`)));
   if (weighted.length === 0) throw refuse(which, 'no layer of it has weights');
-  const files: Record<string, string> = {};
-  if (preprocessing?.kind === 'text' && preprocessing.tokenizer.kind === 'file') {
-    const { file } = preprocessing.tokenizer;
-    files[file] = await readFile(join(folder, file), 'utf8').catch((error: unknown) => {
-      throw refuse(which, `its ${file} cannot be read (${messageOf(error)})`);
-    });
-  }
+  const files = await preprocessingFiles(folder, preprocessing).catch((error: unknown) => {
+    throw refuse(which, `its tokenizer cannot be read (${messageOf(error)})`);
+  });
   return {
     ...which,
     layers,

@@ -11,6 +11,17 @@ import { checkFrozen } from './tuned-layers.ts';
 /** Fields of a spec that say how an input is read, which a version says itself. */
 const READING = ['features', 'image', 'text', 'scaling', 'unknownCategories'] as const;
 
+/** @throws SlipwayError INVALID_REQUEST where a spec says how the input is read, and a version says it, too */
+export function assertSaysNoReading(
+  spec: TrainSpec,
+  { model, version, preprocessing }: Pick<Parent, 'model' | 'version' | 'preprocessing'>,
+): void {
+  const said = preprocessing === undefined ? undefined : READING.find((field) => spec[field] !== undefined);
+  if (said === undefined) return;
+  const message = `Version ${version} of "${model}" says itself how it reads its input; leave out "${said}".`;
+  throw new SlipwayError('INVALID_REQUEST', message, { details: [{ path: said, message }] });
+}
+
 /**
  * Fills in which version is trained further, and refuses what can be seen to be wrong before the job is queued.
  * @throws SlipwayError MODEL_NOT_FOUND, VERSION_NOT_FOUND, INVALID_ARCHITECTURE, UNSUITABLE_DATA, INVALID_REQUEST
@@ -25,12 +36,8 @@ export async function resolveParent(
   const version = architecture.version ?? registry.describe(model).versions.at(-1)?.version;
   if (version === undefined) throw new SlipwayError('VERSION_NOT_FOUND', `The model "${model}" has no version.`);
   const parent = await readParent(registry.folderOf(model, version), { model, version });
-  const said = parent.preprocessing === undefined ? undefined : READING.find((field) => spec[field] !== undefined);
-  if (said !== undefined) {
-    const message = `Version ${version} of "${model}" says itself how it reads its input; leave out "${said}".`;
-    throw new SlipwayError('INVALID_REQUEST', message, { details: [{ path: said, message }] });
-  }
-  checkReads(parent, columns);
+  assertSaysNoReading(spec, parent);
+  checkReads(parent, columns, 'architecture');
   checkFrozen(architecture, parent);
   return { architecture: { ...architecture, version }, parent };
 }
