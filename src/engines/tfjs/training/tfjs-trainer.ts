@@ -29,6 +29,17 @@ function withoutSoftmax(layers: readonly LayerConfig[]): readonly LayerConfig[] 
   return [...layers.slice(0, -1), { ...last, config: { ...last.config, activation: 'linear' } }];
 }
 
+/** Layers whose gradients WebAssembly has no kernels for, and none are registered. */
+const NOT_ON_WASM: ReadonlySet<string> = new Set(['DepthwiseConv2D', 'SeparableConv2D']);
+
+/** @throws SlipwayError INVALID_ARCHITECTURE naming the layer */
+function checkTrainedBy(engine: string, layers: readonly LayerConfig[]): void {
+  const layer = engine === 'tfjs wasm' ? layers.find(({ class_name: kind }) => NOT_ON_WASM.has(kind)) : undefined;
+  if (layer === undefined) return;
+  const which = `The layer "${String(layer.config['name'])}" (${layer.class_name})`;
+  throw new SlipwayError('INVALID_ARCHITECTURE', `${which} has no gradient in tfjs on WebAssembly; the engine onnx trains it.`);
+}
+
 function addTo(sum: Float32Array, values: Float32Array): void {
   for (let at = 0; at < sum.length; at += 1) sum[at] = sum[at]! + values[at]!;
 }
@@ -41,6 +52,12 @@ async function createTrainer(spec: TrainerSpec, backend: TrainingBackend): Promi
   const isClassifier = spec.loss === 'cross-entropy';
   const layers = isClassifier ? withoutSoftmax(spec.layers) : spec.layers;
   const { engine, activate, model, weights: named } = await openModel(layers, spec.frozen, backend);
+  try {
+    checkTrainedBy(engine, layers);
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
   const rule = createUpdateRule(spec.optimizer);
   const parameters: Parameter[] = [];
   /** Those that are frozen, and those that layers change themselves, such as means over batches. */

@@ -50,13 +50,14 @@ function windowed(size: number, window: number, stride: number, padding: unknown
 const AXES = { 1: ['number of steps'], 2: ['height', 'width'] } as const;
 const SPACES = { 1: 'sequences of the shape [steps, features]', 2: 'images of the shape [height, width, channels]' } as const;
 
-function convolution(rank: 1 | 2): ShapeOf {
+/** @param filtersOf how many channels come out of so many */
+function convolution(rank: 1 | 2, filtersOf = (config: Config, _channels: number): number => positive(config, 'filters')): ShapeOf {
   return (shape, config) => {
     askRank(shape, rank + 1, SPACES[rank]);
     const windows = sizes(config, 'kernel_size', rank, undefined);
     const strides = sizes(config, 'strides', rank, 1);
     const dilations = sizes(config, 'dilation_rate', rank, 1);
-    const filters = positive(config, 'filters');
+    const filters = filtersOf(config, shape[rank]!);
     const spread = windows.map((window, axis) => (window - 1) * dilations[axis]! + 1);
     const space = spread.map((window, axis) => windowed(shape[axis]!, window, strides[axis]!, config['padding'], AXES[rank][axis]!));
     return [...space, filters];
@@ -144,6 +145,7 @@ const SHAPES: Readonly<Record<string, ShapeOf>> = {
   LayerNormalization: unchanged,
   ReLU: unchanged,
   LeakyReLU: unchanged,
+  PReLU: unchanged,
   ELU: unchanged,
   ThresholdedReLU: unchanged,
   Rescaling: unchanged,
@@ -166,6 +168,8 @@ const SHAPES: Readonly<Record<string, ShapeOf>> = {
   Embedding: (shape, config) => [...shape, positive(config, 'output_dim')],
   Conv1D: convolution(1),
   Conv2D: convolution(2),
+  DepthwiseConv2D: convolution(2, (config, channels) => channels * positive(config, 'depth_multiplier', 1)),
+  SeparableConv2D: convolution(2),
   Conv2DTranspose(shape, config) {
     askRank(shape, 3, SPACES[2]);
     const windows = sizes(config, 'kernel_size', 2, undefined);
@@ -200,6 +204,11 @@ const SHAPES: Readonly<Record<string, ShapeOf>> = {
   SimpleRNN: recurrent,
   LSTM: recurrent,
   GRU: recurrent,
+  ConvLSTM2D(shape, config) {
+    askRank(shape, 4, 'sequences of images, of the shape [steps, height, width, channels]');
+    const image = convolution(2)(shape.slice(1), config);
+    return config['return_sequences'] === true ? [shape[0]!, ...image] : image;
+  },
 };
 
 function shapeAfter({ class_name: kind, config }: LayerConfig, place: number, shape: Shape): Shape | undefined {

@@ -83,7 +83,7 @@ function softmaxOf(target: TargetSpec): { readonly units: number; readonly name:
   return { units: target.vocabularySize, name: 'token_probabilities', why: `the vocabulary has ${target.vocabularySize} tokens` };
 }
 
-const RECURRENT_KINDS = new Set(['SimpleRNN', 'LSTM', 'GRU']);
+const RECURRENT_KINDS = new Set(['SimpleRNN', 'LSTM', 'GRU', 'ConvLSTM2D']);
 
 /** Layers that were given must give what the target asks for. */
 function checkGiven(layers: readonly LayerConfig[], target: TargetSpec): void {

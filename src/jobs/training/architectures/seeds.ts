@@ -11,9 +11,13 @@ const DEFAULTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   Conv1D: { kernel_initializer: GLOROT },
   Conv2D: { kernel_initializer: GLOROT },
   Conv2DTranspose: { kernel_initializer: GLOROT },
+  DepthwiseConv2D: { depthwise_initializer: GLOROT },
+  SeparableConv2D: { depthwise_initializer: GLOROT, pointwise_initializer: GLOROT },
   SimpleRNN: { kernel_initializer: GLOROT, recurrent_initializer: { class_name: 'Orthogonal', config: {} } },
   LSTM: { kernel_initializer: GLOROT, recurrent_initializer: { class_name: 'Orthogonal', config: {} } },
   GRU: { kernel_initializer: GLOROT, recurrent_initializer: { class_name: 'Orthogonal', config: {} } },
+  // Keras makes the second one orthogonal, which tfjs can of matrices only.
+  ConvLSTM2D: { kernel_initializer: GLOROT, recurrent_initializer: GLOROT },
   MultiHeadAttention: { kernel_initializer: GLOROT },
   TransformerEncoder: { kernel_initializer: GLOROT },
   TransformerDecoder: { kernel_initializer: GLOROT },

@@ -113,6 +113,28 @@ const TRANSFORMERS: Architecture = {
   ],
 };
 
+const DEPTHWISE: Architecture = {
+  kind: 'layers',
+  layers: [
+    keras('DepthwiseConv2D', { kernel_size: 5, strides: 2, depth_multiplier: 4, padding: 'same' }),
+    keras('PReLU', { shared_axes: [1, 2] }),
+    keras('SeparableConv2D', { filters: 8, kernel_size: 3, depth_multiplier: 2, activation: 'relu' }),
+    keras('Flatten'),
+    keras('Dense', { units: 10, activation: 'softmax' }),
+  ],
+};
+
+/** A digit as 7 images of 4 rows. */
+const FILMS: Architecture = {
+  kind: 'layers',
+  layers: [
+    keras('Reshape', { target_shape: [7, 4, 28, 1] }),
+    keras('ConvLSTM2D', { filters: 4, kernel_size: 3, strides: 2, padding: 'same', return_sequences: true }),
+    keras('Flatten'),
+    keras('Dense', { units: 10, activation: 'softmax' }),
+  ],
+};
+
 /** Real digits in an order of their own; the last batch is smaller. */
 function epochOf(batchSize: number): TrainingBatch[] {
   const random = createRandom(5);
@@ -191,6 +213,7 @@ describe('the trainer onnx', () => {
     ['a model with a frozen normalization', CNN, { frozen: ['batchnormalization_2'] }],
     ['a model of random layers and penalties', RANDOM, {}],
     ['transformers with dropout', TRANSFORMERS, {}],
+    ['a recurrent layer over images', FILMS, {}],
   ])('gives the loss curve of tfjs over an epoch of digits for %s', async (_name, architecture, changes) => {
     const spec = specOf(architecture, changes);
     const [one, other] = [await open(onnx, spec), await open(tfjsTrainer(), spec)];
@@ -285,6 +308,15 @@ describe('the trainer onnx', () => {
     const served: LayerConfig[] = [...spec.layers, { class_name: 'Rescaling', config: { name: 'scaled', scale: 2, offset: 1 } }];
     const [one, other] = [await open(onnx, spec), await open(tfjsTrainer(), spec)];
     expect(one.modelFiles(served)).toEqual(other.modelFiles(served));
+  });
+
+  it('trains depthwise and separable convolutions, which tfjs on WebAssembly refuses', async () => {
+    const spec = specOf(DEPTHWISE);
+    const losses = await train(await open(onnx, spec), [...epochOf(32), ...epochOf(32), ...epochOf(32)]);
+    expect(losses.at(-1)).toBeLessThan(losses[0]! - 0.3);
+    await expect(tfjsTrainer({ backends: ['wasm'] })(spec)).rejects.toThrow(
+      /^The layer "depthwiseconv2d_1" \(DepthwiseConv2D\) has no gradient in tfjs on WebAssembly; the engine onnx trains it\.$/,
+    );
   });
 
   it('refuses a state that lacks a weight', async () => {

@@ -129,6 +129,21 @@ describe('shapes of layers', () => {
     expect(refused).toBeGreaterThan(300);
   });
 
+  const FILM = [3, 5, 4, 1];
+  it.each<[string, LayerConfig['config'], Shape]>([
+    ['ConvLSTM2D', { filters: 2, kernel_size: 3, recurrent_initializer: 'glorotUniform' }, FILM],
+    ['ConvLSTM2D', { filters: 3, kernel_size: [2, 3], padding: 'same', strides: 2, recurrent_initializer: 'glorotUniform' }, FILM],
+    ['ConvLSTM2D', { filters: 2, kernel_size: 2, return_sequences: true, recurrent_initializer: 'glorotUniform' }, FILM],
+    ['DepthwiseConv2D', { kernel_size: 3, depth_multiplier: 2 }, [8, 5, 3]],
+    ['DepthwiseConv2D', { kernel_size: [3, 2], strides: 2, padding: 'same' }, [8, 5, 3]],
+    ['SeparableConv2D', { filters: 4, kernel_size: [3, 2], depth_multiplier: 2 }, [8, 5, 3]],
+    ['PReLU', { shared_axes: [1, 2] }, [8, 5, 3]],
+  ])('are those of tfjs for %s %o', async (kind, config, input) => {
+    const expected = await byTfjs([layer(kind, config)], input);
+    expect(expected).toBeDefined();
+    expect(problemOf([layer(kind, config)], input)).toBe(`none: ${JSON.stringify(expected)}`);
+  });
+
   it.each<[string, readonly LayerConfig[], Shape, RegExp]>([
     [
       'a window larger than the image',
@@ -141,6 +156,12 @@ describe('shapes of layers', () => {
       [layer('Dense', { units: 4 }), layer('Conv2D', { filters: 2, kernel_size: [3, 3] })],
       [13],
       /^Layer 2, Conv2D .*: it takes images of the shape \[height, width, channels\], and what comes to it has the shape \[4\]\.$/,
+    ],
+    [
+      'a film of images too small',
+      [layer('ConvLSTM2D', { filters: 2, kernel_size: 6 })],
+      FILM,
+      /^Layer 1, ConvLSTM2D .*: its window of 6 is larger than the height that comes to it, 5\.$/,
     ],
     ['units that are missing', [layer('Dense')], [4], /"units" must be a positive whole number, and is missing\.$/],
     ['units that are no number', [layer('Dense', { units: '4' })], [4], /"units" must be a positive whole number, not "4"\.$/],
