@@ -40,8 +40,8 @@ export function createCompilingLauncher(launcher: RunnerLauncher, models: Compil
   return {
     launch(placement) {
       const { format, engine, backend, device } = placement;
-      // CUDA is there by way of tfjs on TensorFlow.
-      const isTfjs = engine === 'tfjs' || backend !== undefined || device === 'cuda';
+      // CUDA is there by way of tfjs on TensorFlow, unless ONNX Runtime is asked for.
+      const isTfjs = engine === 'tfjs' || backend !== undefined || (device === 'cuda' && engine !== 'onnx');
       if (format !== 'tfjs-layers' || isTfjs) return launcher.launch(placement);
       return createSwitchingRunner({ prepare: () => prepare(placement), preparing: 'The model is being compiled.' });
     },

@@ -127,7 +127,7 @@ export const configSchema = z.strictObject({
           'What becomes of a model whose slipway.json asks for a device that is not there: it is served on the CPU, and says so, or not served.',
         ),
       prefer: z
-        .enum(['cpu', 'cuda', 'webgpu'])
+        .enum(['cpu', 'cuda', 'webgpu', 'coreml', 'directml'])
         .optional()
         .describe(
           'Kind of device that models are to run on whose slipway.json asks for nothing; where it is not there, they run on the CPU. Without it `devices.choice` decides.',

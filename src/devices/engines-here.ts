@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { readInstallation } from '../native/installation.ts';
 import { withoutWebGpu } from './webgpu.ts';
 
@@ -5,7 +8,7 @@ import { withoutWebGpu } from './webgpu.ts';
 export interface BackendHere {
   /** As the manifest names it. */
   readonly backend: string;
-  readonly device: 'cpu' | 'cuda' | 'webgpu';
+  readonly device: 'cpu' | 'cuda' | 'webgpu' | 'coreml' | 'directml';
   /** Undefined where only a try can tell. */
   readonly available: boolean | undefined;
   /** What it is, or why it is not there, in words for users. */
@@ -40,6 +43,38 @@ function tensorflowHere(folder: string): readonly Omit<BackendHere, 'backend'>[]
   ];
 }
 
+const CUDA_PROVIDER = 'libonnxruntime_providers_cuda.so';
+
+/** Whether CUDA's provider lies beside ONNX Runtime: the package leaves it to its install script, which is denied here. */
+function hasCudaProvider(): boolean {
+  try {
+    const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+    const folder = join(root, 'bin', 'napi-v6', process.platform, process.arch);
+    return existsSync(join(folder, CUDA_PROVIDER));
+  } catch {
+    return false;
+  }
+}
+
+/** The providers beside WebGPU's and the CPU's that ONNX Runtime's package has for this platform. */
+function otherProviders(): readonly BackendHere[] {
+  switch (process.platform) {
+    case 'darwin':
+      return [{ backend: 'coreml', device: 'coreml', available: undefined, reason: 'ONNX Runtime’s CoreML provider.' }];
+    case 'win32':
+      return [{ backend: 'directml', device: 'directml', available: undefined, reason: 'ONNX Runtime’s DirectML provider.' }];
+    case 'linux': {
+      const isThere = hasCudaProvider();
+      const reason = isThere
+        ? 'ONNX Runtime’s CUDA provider; needs an NVIDIA GPU, CUDA 12 and cuDNN 9.'
+        : `${CUDA_PROVIDER} is not there. Run: node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12`;
+      return [{ backend: 'cuda', device: 'cuda', available: isThere ? undefined : false, reason }];
+    }
+    default:
+      return [];
+  }
+}
+
 /**
  * The engines, and what each of them can compute on here.
  * @param folder of native TensorFlow
@@ -58,6 +93,7 @@ export function enginesHere(folder: string, env: Readonly<NodeJS.ProcessEnv>): r
       engine: 'onnx',
       backends: [
         webgpu('ONNX Runtime’s WebGPU provider; needs a GPU with Vulkan, Metal or Direct3D 12.'),
+        ...otherProviders(),
         { backend: 'cpu', device: 'cpu', available: true, reason: 'ONNX Runtime’s CPU provider.' },
       ],
     },

@@ -9,8 +9,8 @@ export type EngineName = (typeof ENGINE_NAMES)[number];
 export const TFJS_BACKENDS = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 export type TfjsBackend = (typeof TFJS_BACKENDS)[number];
 
-/** Kinds of devices that models can be asked to run on. */
-export const DEVICE_KINDS = ['cpu', 'cuda', 'webgpu'] as const;
+/** Kinds of devices that models can be asked to run on: GPUs by what comes to them, CoreML on macOS and DirectML on Windows. */
+export const DEVICE_KINDS = ['cpu', 'cuda', 'webgpu', 'coreml', 'directml'] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
 /** What is done with a model whose device is not there: it is not served, or served on another one. */

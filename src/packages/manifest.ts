@@ -142,7 +142,7 @@ export const versionManifestSchema = z.strictObject({
   /** What the engine tfjs computes on. */
   backend: z.enum(['tensorflow', 'webgpu', 'wasm', 'cpu']).optional(),
   /** The kind of device that the model is to run on; the setting `devices.onMissing` says what happens without it. */
-  device: z.enum(['cpu', 'cuda', 'webgpu']).optional(),
+  device: z.enum(['cpu', 'cuda', 'webgpu', 'coreml', 'directml']).optional(),
   /** Of a SavedModel: the signature that is served; `serving_default` when left out. */
   signature: z.string().min(1).optional(),
   preprocessing: preprocessingSchema.optional(),

@@ -3,6 +3,8 @@ import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { fixtureFolder } from '../helpers/fixture-models.ts';
 import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow.ts';
+import { readInstallation } from '../../src/native/installation.ts';
+import { hasNvidia, NEEDS_NVIDIA } from '../helpers/nvidia.ts';
 import { runningServer } from '../helpers/running-server.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 import { hasWebGpu, NEEDS_WEBGPU } from '../helpers/webgpu.ts';
@@ -83,14 +85,14 @@ describe('GET /devices', () => {
 });
 
 describe('a model that asks for a device that is not there', () => {
-  it('is served on the CPU and says so', async () => {
+  it.skipIf(hasNvidia)('is served on the CPU and says so', async () => {
     const models = await asking('times-three', { device: 'cuda' });
     const { address } = await runningServer([], { models });
     expect(await askedModel(address)).toMatchObject({
       state: 'ready',
       device: 'cpu',
-      engineReason: expect.stringContaining(
-        'slipway.json asks for the device cuda, which this engine cannot have here; it runs on cpu.',
+      engineReason: expect.stringMatching(
+        /slipway\.json asks for the device cuda, which this engine cannot have here; it runs on cpu\..* Its CUDA provider was not taken: \w/,
       ) as string,
     });
   });
@@ -109,7 +111,7 @@ describe('a model that asks for a device that is not there', () => {
     expect(await answer.json()).toMatchObject({ outputs: { y: [3, 6] } });
   });
 
-  it('is not served where the setting says so', async () => {
+  it.skipIf(hasNvidia)('is not served where the setting says so', async () => {
     const models = await asking('times-three', { device: 'cuda' });
     const { address } = await runningServer([], { models, devices: { onMissing: 'refuse' } });
     const { state, reason } = await askedModel(address);
@@ -177,6 +179,27 @@ describe.skipIf(!hasWebGpu)(`tfjs on a GPU (${NEEDS_WEBGPU})`, () => {
       body: '{"inputs":[1,2]}',
     });
     expect(await answer.json()).toMatchObject({ outputs: { y: [3, 6] } });
+  });
+});
+
+const cudaTensorFlow = tensorflowFolder === undefined ? undefined : readInstallation(tensorflowFolder);
+const hasCuda = hasNvidia && cudaTensorFlow?.state === 'installed' && cudaTensorFlow.installation.variant === 'cuda';
+
+// Not seen to run yet: no machine with such a GPU was at hand.
+describe.skipIf(!hasCuda)(`models on CUDA (${NEEDS_NVIDIA}, and npx slipway native install --cuda)`, () => {
+  it('are served on the GPU with the answers of the CPU, and count on it', async () => {
+    const models = await asking('times-three-saved', { device: 'cuda' });
+    const { address } = await runningServer([], { models });
+    expect(await askedModel(address)).toMatchObject({ state: 'ready', engine: 'tensorflow', device: 'cuda' });
+    const answer = await fetch(`${address}/models/asked/predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"inputs":[1,2]}',
+    });
+    expect(await answer.json()).toMatchObject({ outputs: { y: [3, 6] } });
+    const gpu = (await devicesOf(address)).devices.find(({ id }) => id === 'cuda:0')!;
+    expect(gpu.models).toMatchObject([{ model: 'asked' }]);
+    expect(gpu.memory.usedByUsBytes).toBeGreaterThan(0);
   });
 });
 

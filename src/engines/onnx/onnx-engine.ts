@@ -4,19 +4,28 @@ import { env, InferenceSession, type OnnxValue } from 'onnxruntime-node';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import { MAX_DIFFERENCE } from '../agreement.ts';
-import type { Engine, LoadedModel, LoadOptions } from '../engine.ts';
+import type { DeviceKind, Engine, LoadedModel, LoadOptions } from '../engine.ts';
 import { differenceBetween } from './provider-check.ts';
 import { cleanErrorText, saysUnsupported } from './error-text.ts';
 import { readSignature, refuseUnsupportedTypes } from './signature.ts';
 import { differingSymbol } from './symbols.ts';
-import { type Provider, sessionOptions } from './session-options.ts';
+import { sessionOptions } from './session-options.ts';
 import { fromOrtValue, toOrtValue } from './values.ts';
 
 const MODEL_FILE = 'model.onnx';
 
+/** The providers' names, for people. */
+const PROVIDERS: Readonly<Record<DeviceKind, string>> = {
+  cpu: 'CPU',
+  webgpu: 'WebGPU',
+  cuda: 'CUDA',
+  coreml: 'CoreML',
+  directml: 'DirectML',
+};
+
 interface Opened {
   readonly session: InferenceSession;
-  readonly provider: Provider;
+  readonly provider: DeviceKind;
   /** Why it is not the one that was asked for; empty when it is. */
   readonly passedOver: string;
 }
@@ -32,24 +41,27 @@ async function checked(opened: Opened, file: string, options: LoadOptions): Prom
     return opened;
   }
   await opened.session.release();
-  const passedOver = `Its WebGPU provider was not taken: on test inputs its answers differ from those of the CPU provider by ${difference.toPrecision(2)}.`;
+  const passedOver = `Its ${PROVIDERS[opened.provider]} provider was not taken: on test inputs its answers differ from those of the CPU provider by ${difference.toPrecision(2)}.`;
   return { session: reference, provider: 'cpu', passedOver };
 }
 
 /** The session on the provider that is asked for, else on the CPU. */
 async function openOnProvider(file: string, options: LoadOptions): Promise<Opened> {
-  if (options.device !== 'webgpu') return { session: await openSession(file, options, 'cpu'), provider: 'cpu', passedOver: '' };
+  const { device = 'cpu' } = options;
+  if (device === 'cpu') return { session: await openSession(file, options, 'cpu'), provider: 'cpu', passedOver: '' };
   try {
-    return { session: await openSession(file, options, 'webgpu'), provider: 'webgpu', passedOver: '' };
+    return { session: await openSession(file, options, device), provider: device, passedOver: '' };
   } catch (error) {
     // A model that no provider takes is refused for what the CPU's says of it.
     const session = await openSession(file, options, 'cpu');
-    const said = messageOf(error).replace(/^.*Failed to get a WebGPU adapter/s, 'Failed to get a WebGPU adapter');
-    return { session, provider: 'cpu', passedOver: `Its WebGPU provider was not taken: ${said.replace(/\.?\s*$/, '')}.` };
+    const said = messageOf(error)
+      .replace(/^.*Failed to get a WebGPU adapter/s, 'Failed to get a WebGPU adapter')
+      .replace(/^.*ONNX Runtime says: /s, '');
+    return { session, provider: 'cpu', passedOver: `Its ${PROVIDERS[device]} provider was not taken: ${said.replace(/\.?\s*$/, '')}.` };
   }
 }
 
-async function openSession(file: string, { folder, threads }: LoadOptions, provider: Provider): Promise<InferenceSession> {
+async function openSession(file: string, { folder, threads }: LoadOptions, provider: DeviceKind): Promise<InferenceSession> {
   try {
     await access(file);
   } catch (error) {
@@ -69,13 +81,8 @@ async function openSession(file: string, { folder, threads }: LoadOptions, provi
   }
 }
 
-const PROVIDERS: Readonly<Record<Provider, string>> = {
-  cpu: 'ONNX Runtime on its CPU provider.',
-  webgpu: 'ONNX Runtime on its WebGPU provider.',
-};
-
 function reasonOf({ provider, passedOver }: Opened, leftOut: readonly string[]): string {
-  const reason = [PROVIDERS[provider], passedOver].filter((each) => each !== '').join(' ');
+  const reason = [`ONNX Runtime on its ${PROVIDERS[provider]} provider.`, passedOver].filter((each) => each !== '').join(' ');
   if (leftOut.length === 0) return reason;
   return `${reason} Not served, because they are no tensors: ${leftOut.join(', ')}.`;
 }
