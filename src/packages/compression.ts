@@ -1,5 +1,4 @@
 import type { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 /** The first bytes of a Zstandard frame (RFC 8878, 3.1.1). */
@@ -24,9 +23,23 @@ export function decompressor(): Transform {
   return createZstdDecompress();
 }
 
+/**
+ * Hands a stream over piece by piece and ends it only after the last one: where the end is known before, Node flushes the last
+ * piece otherwise, so that the same content would give other bytes by chance.
+ */
+async function feed(source: Readable, fewer: Transform): Promise<void> {
+  for await (const chunk of source) {
+    await new Promise<void>((done, failed) => {
+      fewer.write(chunk, (error) => (error ? failed(error) : done()));
+    });
+  }
+  fewer.end();
+}
+
 /** A stream in fewer bytes. An error of the stream surfaces where the result is read. */
 export function compressed(source: Readable, level?: number): Readable {
   const fewer = compressor(level);
-  pipeline(source, fewer).catch((error: Error) => fewer.destroy(error));
+  fewer.once('close', () => source.destroy());
+  feed(source, fewer).catch((error: Error) => fewer.destroy(error));
   return fewer;
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -51,6 +51,21 @@ describe('a compressed package', () => {
     for (const [name, file] of await filesOf(DIGITS))
       expect((await readFile(join(folder, name))).equals(await readFile((file as { path: string }).path))).toBe(true);
     expect((await compressedSlip(await filesOf(folder))).equals(slip)).toBe(true);
+  });
+
+  it('is the same whatever pieces it is made of', async () => {
+    const slip = await buffer(packSlip(await filesOf(DIGITS)));
+    const whole = await buffer(compressed(Readable.from([slip])));
+    for (const size of [1_000, 65_536, 131_072, 200_000]) {
+      const pieces = Array.from({ length: Math.ceil(slip.length / size) }, (_piece, index) =>
+        slip.subarray(index * size, (index + 1) * size),
+      );
+      expect((await buffer(compressed(Readable.from(pieces)))).equals(whole), `pieces of ${size} bytes`).toBe(true);
+      const late = new PassThrough();
+      for (const piece of pieces) late.write(piece);
+      setImmediate(() => late.end());
+      expect((await buffer(compressed(late))).equals(whole)).toBe(true);
+    }
   });
 
   it('may be a tar, too, and nothing else', async () => {
