@@ -1,3 +1,4 @@
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition, type ServiceDefinition } from '@grpc/proto-loader';
@@ -10,8 +11,9 @@ import type { RequestTraces } from '../../observability/tracing.ts';
 import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import { reflectionFiles } from './reflection-files.ts';
 import type { ClientIdentity } from '../client-identity.ts';
-import { type BytesMethod, handleStream, handleUnary, type InFlight, type MethodOptions } from './handlers.ts';
+import { answerUnary, type BytesMethod, handleStream, handleUnary, type InFlight, type MethodOptions } from './handlers.ts';
 import type { GrpcService, Method } from './service.ts';
+import { createUnaryStreams, type UnaryMethod } from './unary-streams.ts';
 
 export interface GrpcServerOptions {
   readonly services: readonly GrpcService[];
@@ -78,7 +80,13 @@ function withAdmission(method: BytesMethod, intake: Intake): BytesMethod {
   };
 }
 
-function addService(server: Server, service: GrpcService, options: MethodOptions & { readonly intake: Intake }): void {
+interface ServiceOptions extends MethodOptions {
+  readonly intake: Intake;
+  /** Where the unary methods are put, by their paths. */
+  readonly unaryMethods: Map<string, UnaryMethod>;
+}
+
+function addService(server: Server, service: GrpcService, options: ServiceOptions): void {
   const { name, unary, streams = {}, reads = [], admission = [] } = service;
   const loaded = service.definition[name];
   if (!isService(loaded)) throw new TypeError(`The .proto files have no service ${name}.`);
@@ -96,8 +104,11 @@ function addService(server: Server, service: GrpcService, options: MethodOptions
       return admission.includes(method) ? withAdmission(reading, options.intake) : reading;
     };
     const [one, many] = [unary[method], streams[method]];
-    if (one !== undefined) implementation[method] = handleUnary(path, bytesMethod(one), options);
-    else if (many !== undefined) implementation[method] = handleStream(path, { ...many, answer: bytesMethod(many.answer) }, options);
+    if (one !== undefined) {
+      const answer = answerUnary(path, bytesMethod(one), options);
+      options.unaryMethods.set(path, { answer, serialize: made.responseSerialize });
+      implementation[method] = handleUnary(answer);
+    } else if (many !== undefined) implementation[method] = handleStream(path, { ...many, answer: bytesMethod(many.answer) }, options);
     // The others are answered UNIMPLEMENTED by grpc-js.
   }
   server.addService(definition, implementation);
@@ -119,17 +130,41 @@ function createInFlight(): InFlight & { idle(): Promise<void> } {
   };
 }
 
+type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+
+/**
+ * Puts a handler of streams before grpc-js's own, which gets those that the handler does not take.
+ * @throws Error for a version of grpc-js that keeps its HTTP/2 servers elsewhere.
+ */
+function takeStreams(server: Server, take: ReturnType<typeof createUnaryStreams>): void {
+  const { http2Servers } = server as unknown as { readonly http2Servers?: ReadonlyMap<Http2Server, unknown> };
+  const [http2Server] = http2Servers?.keys() ?? [];
+  const [handle] = (http2Server?.listeners('stream') ?? []) as OnStream[];
+  if (http2Server === undefined || handle === undefined) throw new Error('this version of @grpc/grpc-js has no HTTP/2 server to be found');
+  http2Server.off('stream', handle);
+  http2Server.on('stream', (stream, headers) => {
+    if (!take(stream, headers)) handle(stream, headers);
+  });
+}
+
 /** A gRPC server over services, with health (grpc.health.v1) and reflection (v1 and v1alpha). */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const { services, maxMessageBytes } = options;
   const inFlight = createInFlight();
-  const server = new Server({ 'grpc.max_receive_message_length': maxMessageBytes, 'grpc.max_send_message_length': -1 });
+  const unaryMethods = new Map<string, UnaryMethod>();
+  const server = new Server({
+    'grpc.max_receive_message_length': maxMessageBytes,
+    'grpc.max_send_message_length': -1,
+    // Counts for a service that is not served.
+    'grpc.enable_channelz': 0,
+  });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const names = ['', ...services.map(({ name }) => name)];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'NOT_SERVING'])));
   let stopping: Promise<void> | undefined;
 
-  for (const service of services) addService(server, service, { ...options, inFlight });
+  for (const service of services) addService(server, service, { ...options, inFlight, unaryMethods });
+  takeStreams(server, createUnaryStreams(unaryMethods, maxMessageBytes));
   health.addToServer(server);
   const reflected: PackageDefinition = Object.assign({}, ...services.map(({ definition }) => definition), loadSync(healthProto));
   new ReflectionService(reflectionFiles(reflected)).addToServer(server);

@@ -2,9 +2,9 @@ import {
   type handleBidiStreamingCall,
   type handleUnaryCall,
   Metadata,
-  type sendUnaryData,
   type ServerDuplexStream,
   type ServerUnaryCall,
+  type StatusObject,
 } from '@grpc/grpc-js';
 import { type SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts';
 import type { CacheTimes } from '../../inference/response-cache.ts';
@@ -12,6 +12,7 @@ import type { Caller, InferenceTimes, OnInference } from '../../inference/types.
 import type { Logger } from '../../observability/log.ts';
 import type { RequestOrigin, RequestTraces } from '../../observability/tracing.ts';
 import { CACHE_HEADER } from '../cache-header.ts';
+import { type Cancelling, createCancellation } from '../cancellation.ts';
 import type { ClientIdentity } from '../client-identity.ts';
 import type { CallContext, StreamMethod } from './service.ts';
 import { encodeStatus } from './status.ts';
@@ -30,34 +31,40 @@ const STREAM_CONCURRENCY = 32;
 
 type AnyCall = ServerUnaryCall<Buffer, object> | ServerDuplexStream<Buffer, object>;
 
-interface OpenCall {
-  readonly caller: Caller & { readonly signal: AbortSignal };
-  /** Ends the watch for a cancellation, which gRPC also reports of a call that has just been answered. */
-  done(): void;
+/** What a call says before its first message. */
+export interface CallHead {
+  /** Address of the other end of the connection, without its port. */
+  readonly address: string;
+  /** Moment by which the answer must be there, on the `performance.now()` clock; undefined when the client does not say. */
+  readonly deadline: number | undefined;
+  /** What the metadata has under a key; undefined for nothing. */
+  metadata(key: string): string | undefined;
 }
 
-/** The name that a call's client has. A peer is an address and a port. */
-function clientOf(clients: ClientIdentity, call: AnyCall): string {
+type CallCaller = Caller & Pick<CallContext, 'signal'>;
+
+function headOf(call: AnyCall): CallHead {
   const peer = call.getPeer();
-  const headers: Record<string, string> = {};
-  for (const name of clients.headers) headers[name] = call.metadata.get(name).join(',');
-  return clients.of(peer.slice(0, Math.max(0, peer.lastIndexOf(':'))), headers);
-}
-
-function openCall(call: AnyCall, clients: ClientIdentity): OpenCall {
-  const controller = new AbortController();
-  const onCancelled = (): void => controller.abort();
-  if (call.cancelled) controller.abort();
-  else call.once('cancelled', onCancelled);
   const deadline = Number(call.getDeadline());
   return {
-    caller: {
-      client: clientOf(clients, call),
-      deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(),
-      signal: controller.signal,
-    },
-    done: () => call.off('cancelled', onCancelled),
+    address: peer.slice(0, Math.max(0, peer.lastIndexOf(':'))),
+    deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(),
+    metadata: (key) => call.metadata.get(key).join(',') || undefined,
   };
+}
+
+/** Aborted when a call of grpc-js is cancelled, which it also reports of one that has just been answered. */
+function cancellationOf(call: AnyCall): Cancelling {
+  const cancellation = createCancellation();
+  if (call.cancelled) cancellation.abort();
+  else call.once('cancelled', cancellation.abort);
+  return cancellation;
+}
+
+function callerOf(clients: ClientIdentity, head: CallHead, signal: CallContext['signal']): CallCaller {
+  const headers: Record<string, string> = {};
+  for (const name of clients.headers) headers[name] = head.metadata(name) ?? '';
+  return { client: clients.of(head.address, headers), deadline: head.deadline, signal };
 }
 
 /** What the methods of a server share. */
@@ -70,14 +77,13 @@ export interface MethodOptions {
 }
 
 /** The metadata of a stream is that of all its requests. */
-function originOf(path: string, { metadata }: AnyCall): RequestOrigin {
-  const textOf = (key: string): string | undefined => metadata.get(key).join(',') || undefined;
+function originOf(path: string, head: CallHead): RequestOrigin {
   const operation = path.replace(/^\//, '');
   return {
     operation,
     attributes: { 'rpc.system': 'grpc', 'rpc.method': operation },
-    traceparent: textOf('traceparent'),
-    tracestate: textOf('tracestate'),
+    traceparent: head.metadata('traceparent'),
+    tracestate: head.metadata('tracestate'),
   };
 }
 
@@ -85,7 +91,7 @@ function originOf(path: string, { metadata }: AnyCall): RequestOrigin {
 async function answerTimed(
   method: BytesMethod,
   request: Buffer,
-  caller: OpenCall['caller'],
+  caller: CallCaller,
   onAnswered: OnInference,
 ): Promise<{ readonly answer: object; readonly cache: CacheTimes | undefined }> {
   const receivedAt = performance.now();
@@ -112,32 +118,46 @@ function codedError(error: unknown, path: string, logger: Logger): SlipwayError 
   return coded;
 }
 
-/** A unary call. What the method throws becomes the status of the call; defects are logged. */
-export function handleUnary(
+/** How a unary call ends: with the status of a failure, or with its message. */
+export type Reply = (failure: Partial<StatusObject> | null, message?: object, trailer?: Metadata) => void;
+
+/** Answers the message of a unary call; `reply` is called once, unless the client has gone. */
+export type AnswerUnary = (request: Buffer, head: CallHead, signal: CallContext['signal'], reply: Reply) => Promise<void>;
+
+/** Unary calls, whatever they come over. What the method throws becomes the status of the call; defects are logged. */
+export function answerUnary(
   path: string,
   method: BytesMethod,
   { inFlight, clients, logger, onInference, traces }: MethodOptions,
-): handleUnaryCall<Buffer, object> {
-  async function answer(call: ServerUnaryCall<Buffer, object>, callback: sendUnaryData<object>): Promise<void> {
+): AnswerUnary {
+  return async (request, head, signal, reply) => {
     inFlight.begin();
     const receivedAt = performance.now();
-    const { caller, done } = openCall(call, clients);
     try {
-      const { answer: message, cache } = await answerTimed(method, call.request, caller, (inference, decodeMs, encodeMs) => {
+      const { answer, cache } = await answerTimed(method, request, callerOf(clients, head, signal), (inference, decodeMs, encodeMs) => {
         onInference?.(inference, decodeMs, encodeMs);
-        traces?.answered(originOf(path, call), inference, decodeMs, encodeMs);
+        traces?.answered(originOf(path, head), inference, decodeMs, encodeMs);
       });
-      callback(null, message, cache === undefined ? undefined : trailerOf(cache));
+      reply(null, answer, cache === undefined ? undefined : trailerOf(cache));
     } catch (error) {
       const coded = codedError(error, path, logger);
-      traces?.failed(originOf(path, call), performance.now() - receivedAt, coded);
-      callback(encodeStatus(coded));
+      traces?.failed(originOf(path, head), performance.now() - receivedAt, coded);
+      reply(encodeStatus(coded));
     } finally {
-      done();
       inFlight.end();
     }
-  }
-  return (call, callback) => void answer(call, callback);
+  };
+}
+
+/** A unary call as grpc-js hands it over. */
+export function handleUnary(answer: AnswerUnary): handleUnaryCall<Buffer, object> {
+  return (call, callback) => {
+    const cancellation = cancellationOf(call);
+    void answer(call.request, headOf(call), cancellation, (failure, message, trailer) => {
+      call.off('cancelled', cancellation.abort);
+      callback(failure, message, trailer);
+    });
+  };
 }
 
 /**
@@ -150,15 +170,17 @@ export function handleStream(
   { inFlight, clients, logger, onInference, traces }: MethodOptions,
 ): handleBidiStreamingCall<Buffer, object> {
   return (call) => {
-    const { caller } = openCall(call, clients);
+    const head = headOf(call);
+    const cancellation = cancellationOf(call);
+    const caller = callerOf(clients, head, cancellation);
     const onAnswered: OnInference = (inference, decodeMs, encodeMs) => {
       onInference?.(inference, decodeMs, encodeMs);
-      traces?.answered(originOf(path, call), inference, decodeMs, encodeMs);
+      traces?.answered(originOf(path, head), inference, decodeMs, encodeMs);
     };
     // An error is answered inside the stream, which goes on.
     const answerError = (error: unknown, request: Buffer, receivedAt: number): object => {
       const coded = codedError(error, path, logger);
-      traces?.failed(originOf(path, call), performance.now() - receivedAt, coded);
+      traces?.failed(originOf(path, head), performance.now() - receivedAt, coded);
       return encodeError(coded, request);
     };
     let waiting = 0;
@@ -172,7 +194,7 @@ export function handleStream(
       if (call.write(message)) return;
       blocked = new Promise((resolve) => {
         call.once('drain', resolve);
-        caller.signal.addEventListener('abort', () => resolve(), { once: true });
+        cancellation.addEventListener('abort', resolve, { once: true });
       });
     }
 

@@ -1,11 +1,12 @@
 import type { PackageDefinition } from '@grpc/proto-loader';
 import type { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Caller, InferenceTimes } from '../../inference/types.ts';
+import type { Cancellation } from '../../scheduler/types.ts';
 
 /** What a method knows of its call beside the request. */
 export interface CallContext extends Caller {
   /** Aborted when the client cancels the call or goes away. */
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   /** To be called before the answer is encoded, so that the time of that and of decoding is counted. */
   answered(inference: InferenceTimes): void;
 }

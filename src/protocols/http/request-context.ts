@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Readable } from 'node:stream';
 import type { Caller } from '../../inference/types.ts';
 import type { Cancellation } from '../../scheduler/types.ts';
+import { createCancellation } from '../cancellation.ts';
 import type { HeadCaller } from './caller.ts';
 import type { RouteContext } from './route.ts';
 import { openBody } from './unread-body.ts';
@@ -27,19 +28,8 @@ function signalOf(response: ServerResponse): AbortSignal {
 }
 
 function cancellationOf(response: ServerResponse): Cancellation {
-  const listeners: (() => void)[] = [];
-  const cancellation = {
-    aborted: false,
-    addEventListener: (_type: 'abort', listener: () => void) => void listeners.push(listener),
-    removeEventListener(_type: 'abort', listener: () => void) {
-      const index = listeners.indexOf(listener);
-      if (index !== -1) listeners.splice(index, 1);
-    },
-  };
-  onGone(response, () => {
-    cancellation.aborted = true;
-    for (const listener of listeners.splice(0)) listener();
-  });
+  const cancellation = createCancellation();
+  onGone(response, cancellation.abort);
   return cancellation;
 }
 
