@@ -43,7 +43,7 @@ export function createInference(options: InferenceOptions): Inference & { close(
         version: version.version,
         outputs: done.outputs,
         times: { startedAt, queueMs: done.queueMs, computeMs: done.computeMs, totalMs: performance.now() - startedAt, cache: done.cache },
-        run: { rows: done.batchRows, leads: done.leads },
+        run: { rows: done.batchRows, leads: done.leads, batch: done.batch },
       };
     } finally {
       release();

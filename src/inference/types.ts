@@ -47,11 +47,13 @@ export interface InferenceResponse {
     readonly rows: number;
     /** True for one request of each run. */
     readonly leads: boolean;
+    /** As `Completion.batch`. */
+    readonly batch?: object | undefined;
   };
 }
 
 /** Whose answer it is, and where its time went. */
-export type InferenceTimes = Pick<InferenceResponse, 'model' | 'version' | 'times'>;
+export type InferenceTimes = Pick<InferenceResponse, 'model' | 'version' | 'times' | 'run'>;
 
 /** Told how long a protocol took to decode a request and to encode its answer, in milliseconds. */
 export type OnInference = (inference: InferenceTimes, decodeMs: number, encodeMs: number) => void;

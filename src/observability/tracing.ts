@@ -1,4 +1,4 @@
-import type { Span, SpanStatusCode, TimeInput, Tracer } from '@opentelemetry/api';
+import type { Span, SpanContext, SpanOptions, SpanStatusCode, TimeInput, Tracer } from '@opentelemetry/api';
 import type { ExportResultCode } from '@opentelemetry/core';
 import type { ReadableSpan, SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
 import { messageOf, type SlipwayError } from '../errors/slipway-error.ts';
@@ -25,6 +25,7 @@ export interface TracedAnswer {
     readonly totalMs: number;
     readonly cache?: { readonly outcome: string; readonly ms: number } | undefined;
   };
+  readonly run: { readonly rows: number; readonly batch?: object | undefined };
 }
 
 /** Told of each request when it has ended; its spans are written then, so that a request in flight costs nothing. */
@@ -96,8 +97,19 @@ export function createTracing({ url, serviceName, sampleRatio, version, logger }
   let provider: TracerProvider | undefined;
   let errorStatus: SpanStatusCode;
   let begin:
-    | ((origin: RequestOrigin, startedAt: number) => { readonly span: Span; child(name: string, from: number, ms: number): Span })
+    | ((
+        origin: RequestOrigin,
+        startedAt: number,
+      ) => { readonly span: Span; child(name: string, from: number, ms: number, options?: SpanOptions): Span })
     | undefined;
+
+  /** Of each batch the compute span that was written first; the others are linked to it. */
+  const firstOfBatches = new WeakMap<object, SpanContext>();
+
+  function linksOf(batch: object | undefined): { context: SpanContext }[] {
+    const context = batch === undefined ? undefined : firstOfBatches.get(batch);
+    return context === undefined ? [] : [{ context }];
+  }
 
   return {
     async start() {
@@ -130,15 +142,15 @@ export function createTracing({ url, serviceName, sampleRatio, version, logger }
         const inside = api.trace.setSpan(parent, span);
         return {
           span,
-          child(name, from, ms) {
-            const part = tracer.startSpan(name, { startTime: moment(from) }, inside);
+          child(name, from, ms, options) {
+            const part = tracer.startSpan(name, { ...options, startTime: moment(from) }, inside);
             part.end(moment(from + Math.max(0, ms)));
             return part;
           },
         };
       };
     },
-    answered(origin, { model, version: answering, times }, decodeMs, encodeMs) {
+    answered(origin, { model, version: answering, times, run: { rows, batch } }, decodeMs, encodeMs) {
       if (begin === undefined) return;
       const { startedAt, queueMs, computeMs, totalMs, cache } = times;
       const { span, child } = begin(origin, startedAt - decodeMs);
@@ -155,7 +167,11 @@ export function createTracing({ url, serviceName, sampleRatio, version, logger }
           const sentAt = startedAt + queueMs;
           child('run', sentAt, totalMs - queueMs);
           // The way to the runner and back is known as one time: half of it is taken for each.
-          child('compute', sentAt + Math.max(0, totalMs - queueMs - computeMs) / 2, computeMs);
+          const compute = child('compute', sentAt + Math.max(0, totalMs - queueMs - computeMs) / 2, computeMs, {
+            attributes: { 'slipway.batch.rows': rows },
+            links: linksOf(batch),
+          });
+          if (batch !== undefined && !firstOfBatches.has(batch)) firstOfBatches.set(batch, compute.spanContext());
         }
         child('encode', startedAt + totalMs, encodeMs);
       }

@@ -256,10 +256,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       return;
     }
     decision.computeMs = result.computeNs / 1e6;
-    deliver(entries, rows, result, time);
+    deliver(entries, rows, result, time, decision);
   }
 
-  function deliver(entries: readonly Entry[], rows: number, { outputs, computeNs }: RunResult, sentAt: number): void {
+  function deliver(entries: readonly Entry[], rows: number, { outputs, computeNs }: RunResult, sentAt: number, batch: Decision): void {
     const [head] = entries;
     const computeMs = computeNs / 1e6;
     if (entries.length === 1) {
@@ -278,7 +278,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       entries.map((entry) => entry.rows),
     );
     for (const [index, entry] of entries.entries()) {
-      answer(entry, { outputs: parts[index]!, queueMs: sentAt - entry.submittedAt, computeMs, batchRows: rows, leads: index === 0 });
+      answer(entry, { outputs: parts[index]!, queueMs: sentAt - entry.submittedAt, computeMs, batchRows: rows, leads: index === 0, batch });
     }
   }
 

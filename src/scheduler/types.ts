@@ -48,6 +48,8 @@ export interface Completion {
   readonly batchRows: number;
   /** True for one request of each batch, so that runs of the engine can be counted. */
   readonly leads: boolean;
+  /** The same object for all that ran together; undefined for a request that ran alone. */
+  readonly batch?: object | undefined;
 }
 
 /** What a scheduler decided when it sent a batch. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { tracesUrl } from '../../src/observability/tracing.ts';
+import { createTracing, tracesUrl } from '../../src/observability/tracing.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { grpcClient } from '../helpers/grpc.ts';
 import { post } from '../helpers/http.ts';
@@ -20,6 +20,7 @@ interface CollectedSpan {
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
   readonly status: { readonly code?: number; readonly message?: string };
+  readonly links?: readonly { readonly traceId: string; readonly spanId: string }[];
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly service: unknown;
 }
@@ -92,6 +93,30 @@ describe('traces', () => {
       expect(BigInt(part.endTimeUnixNano)).toBeLessThanOrEqual(BigInt(request!.endTimeUnixNano) + 1_000n);
     }
     expect(of('c'.repeat(32)).map(({ name }) => name)).toContain('inference.GRPCInferenceService/ModelInfer');
+  });
+
+  it('are linked where requests ran in one batch', async () => {
+    const { endpoint, spans } = await collector();
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const traces = createTracing({ url: `${endpoint}/v1/traces`, serviceName: 'slipway', sampleRatio: 1, version: '0.0.0', logger });
+    await traces.start();
+    const batch = {};
+    const times = { startedAt: performance.now(), queueMs: 1, computeMs: 1, totalMs: 3 };
+    const answered = (traceId: string, run: { rows: number; batch?: object }): void => {
+      const origin = { operation: 'POST /predict', attributes: {}, traceparent: `00-${traceId}-${PARENT}-01`, tracestate: undefined };
+      traces.answered(origin, { model: 'm', version: 1, times, run }, 1, 1);
+    };
+    const [first, second, third, alone] = ['1', '2', '3', '4'].map((digit) => digit.repeat(32)) as [string, string, string, string];
+    for (const traceId of [first, second, third]) answered(traceId, { rows: 3, batch });
+    answered(alone, { rows: 1 });
+    await traces.stop();
+    const computeOf = (traceId: string): CollectedSpan => spans.find((span) => span.name === 'compute' && span.traceId === traceId)!;
+    expect(computeOf(first).links ?? []).toEqual([]);
+    for (const traceId of [second, third]) {
+      expect(computeOf(traceId).links).toMatchObject([{ traceId: first, spanId: computeOf(first).spanId }]);
+      expect(computeOf(traceId).attributes['slipway.batch.rows']).toBe(3);
+    }
+    expect(computeOf(alone).links ?? []).toEqual([]);
   });
 
   it('tell the code of an error, and of an answer from the response cache that nothing ran', async () => {

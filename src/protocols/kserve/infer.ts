@@ -83,8 +83,8 @@ export function createInfer(inference: Inference): Infer {
         signal,
         priority,
       });
-      const { model, version: answered, times } = response;
-      return { model, version: answered, times, outputs: classified(version, outputs, response.outputs) };
+      const { model, version: answered, times, run } = response;
+      return { model, version: answered, times, run, outputs: classified(version, outputs, response.outputs) };
     },
   };
 }

@@ -213,6 +213,9 @@ describe('createScheduler', () => {
       [4, false],
       [4, false],
     ]);
+    const [{ batch } = {}, ...others] = done.filter(({ batchRows }) => batchRows > 1);
+    expect(batch).toBeDefined();
+    for (const other of others) expect(other.batch).toBe(batch);
   });
 
   it('makes batches no larger than their budget, and lets a larger request run alone', async () => {

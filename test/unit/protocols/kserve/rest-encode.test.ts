@@ -18,7 +18,13 @@ const PLAIN: RestInferRequest = {
 
 function answer(outputs: Record<string, Tensor>, request: Partial<RestInferRequest> = {}): ReturnType<typeof encodeInferAnswer> {
   return encodeInferAnswer(
-    { model: 'm', version: 3, times: { startedAt: 0, queueMs: 0, computeMs: 0, totalMs: 0 }, outputs: new Map(Object.entries(outputs)) },
+    {
+      model: 'm',
+      version: 3,
+      times: { startedAt: 0, queueMs: 0, computeMs: 0, totalMs: 0 },
+      run: { rows: 1, leads: true },
+      outputs: new Map(Object.entries(outputs)),
+    },
     { ...PLAIN, ...request },
   );
 }
