@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createMutex } from '../concurrency/mutex.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { Logger } from '../observability/log.ts';
-import { MODEL_FILE, readModelFile } from '../packages/tfjs/model-file.ts';
+import { openLayersModel } from '../packages/layers-model.ts';
 import { cacheKey } from './cache-key.ts';
 import { type CompileRecord, readRecord, RECORD_FILE } from './record.ts';
 import type { CompileRequest, CompileResult } from './result.ts';
@@ -14,9 +14,9 @@ export type CompiledModel =
   /** Why the model cannot be compiled, in words for users; a sentence without its point. */
   | { readonly folder: undefined; readonly refusal: string };
 
-/** Compiled forms of TF.js layers models, each made and checked once and kept on disk by the digest of its files. */
+/** Compiled forms of layers models, each made and checked once and kept on disk by the digest of its files. */
 export interface CompiledModels {
-  /** @param folder absolute path of a version folder with a TF.js layers model. Never rejects for the model's sake. */
+  /** @param folder absolute path of a version folder with a layers model. Never rejects for the model's sake. */
   compiled(folder: string, threads: number): Promise<CompiledModel>;
   /** Ends what is being compiled. */
   stop(): Promise<void>;
@@ -135,8 +135,7 @@ export function createCompiledModels({ folder, maxCacheBytes, compile, logger }:
   }
 
   async function compiled(versionFolder: string, threads: number): Promise<CompiledModel> {
-    const { weightsManifest } = await readModelFile(versionFolder);
-    const key = await cacheKey(versionFolder, [MODEL_FILE, ...weightsManifest.flatMap(({ paths }) => paths)]);
+    const key = await cacheKey(versionFolder, (await openLayersModel(versionFolder)).files);
     inUse.add(key);
     let found = underWay.get(key);
     if (found === undefined) {

@@ -1,5 +1,5 @@
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
-import type { ModelFormat } from '../packages/formats.ts';
+import { LAYERS_FORMATS, type ModelFormat } from '../packages/formats.ts';
 import type {
   DeviceKind,
   Engine,
@@ -51,7 +51,7 @@ function watched(model: LoadedModel): LoadedModel {
 const ENGINES: Readonly<Record<EngineName, EngineEntry>> = {
   onnx: { formats: ['onnx'], open: async () => (await import('./onnx/onnx-engine.ts')).onnxEngine },
   tensorflow: { formats: ['saved-model'], open: async () => (await import('./tensorflow/tensorflow-engine.ts')).tensorflowEngine },
-  tfjs: { formats: ['tfjs-layers', 'tfjs-graph'], open: async () => (await import('./tfjs/tfjs-engine.ts')).createTfjsEngine() },
+  tfjs: { formats: [...LAYERS_FORMATS, 'tfjs-graph'], open: async () => (await import('./tfjs/tfjs-engine.ts')).createTfjsEngine() },
 };
 
 /** In words that go after "as". */

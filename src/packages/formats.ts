@@ -1,14 +1,24 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { KERAS_FILE, KERAS_WEIGHTS_FILE } from './keras/keras-file.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 
 /** The model formats that a version folder can hold. */
-export const MODEL_FORMATS = ['onnx', 'tfjs-layers', 'tfjs-graph', 'saved-model'] as const;
+export const MODEL_FORMATS = ['onnx', 'tfjs-layers', 'tfjs-graph', 'saved-model', 'keras'] as const;
 export type ModelFormat = (typeof MODEL_FORMATS)[number];
 
 const ONNX_FILE = 'model.onnx';
 const TFJS_FILE = 'model.json';
 const SAVED_MODEL_FILE = 'saved_model.pb';
+const MODEL_FILES = [ONNX_FILE, TFJS_FILE, SAVED_MODEL_FILE, KERAS_FILE, KERAS_WEIGHTS_FILE] as const;
+
+/** Formats of models that are lists of layers and their weights, so that the same can be done with them. */
+export const LAYERS_FORMATS = ['tfjs-layers', 'keras'] as const;
+export type LayersFormat = (typeof LAYERS_FORMATS)[number];
+
+export function isLayersFormat(format: ModelFormat): format is LayersFormat {
+  return (LAYERS_FORMATS as readonly ModelFormat[]).includes(format);
+}
 
 function isFields(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -40,7 +50,7 @@ async function tfjsFormat(file: string): Promise<ModelFormat> {
  */
 export async function detectFormat(folder: string): Promise<ModelFormat> {
   const names = await readdir(folder);
-  const found = [ONNX_FILE, TFJS_FILE, SAVED_MODEL_FILE].filter((name) => names.includes(name));
+  const found = MODEL_FILES.filter((name) => names.includes(name));
   if (found.length > 1) throw new SlipwayError('INVALID_MODEL', `The version folder holds ${found.join(' and ')}; a version is one model.`);
   switch (found[0]) {
     case ONNX_FILE:
@@ -49,7 +59,10 @@ export async function detectFormat(folder: string): Promise<ModelFormat> {
       return tfjsFormat(join(folder, TFJS_FILE));
     case SAVED_MODEL_FILE:
       return 'saved-model';
+    case KERAS_FILE:
+    case KERAS_WEIGHTS_FILE:
+      return 'keras';
     default:
-      throw new SlipwayError('INVALID_MODEL', `The version folder holds none of ${ONNX_FILE}, ${TFJS_FILE} and ${SAVED_MODEL_FILE}.`);
+      throw new SlipwayError('INVALID_MODEL', `The version folder holds none of ${MODEL_FILES.join(', ')}.`);
   }
 }

@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { compressor } from './compression.ts';
 import { sha256Of } from './file-digest.ts';
-import type { ModelFormat } from './formats.ts';
+import { isLayersFormat, type ModelFormat } from './formats.ts';
+import { openLayersModel } from './layers-model.ts';
 import { readVersionFolder } from './read-version.ts';
-import { MODEL_FILE, readModelFile } from './tfjs/model-file.ts';
+import { filesOfModel, readModelFile } from './tfjs/model-file.ts';
 
 /** By the names that ONNX tools give to a model and to the files with its weights. */
 const ONNX_FILES = /^model\.onnx|\.onnx$|\.(data|bin|weights)$|_data$/;
+
+/** As TensorFlow writes them. */
+const SAVED_MODEL_FILES = /^(saved_model\.pb|keras_metadata\.pb|fingerprint\.pb|variables\/.*|assets\/.*|assets\.extra\/.*)$/;
 
 /**
  * The files of a version that are the model itself, out of all of its files.
@@ -17,8 +21,8 @@ const ONNX_FILES = /^model\.onnx|\.onnx$|\.(data|bin|weights)$|_data$/;
  */
 export async function modelFilesOf(folder: string, format: ModelFormat, files: readonly string[]): Promise<string[]> {
   if (format === 'onnx') return files.filter((name) => ONNX_FILES.test(name));
-  const { weightsManifest } = await readModelFile(folder);
-  const own = new Set([MODEL_FILE, ...weightsManifest.flatMap(({ paths }) => paths)]);
+  if (format === 'saved-model') return files.filter((name) => SAVED_MODEL_FILES.test(name));
+  const own = new Set(isLayersFormat(format) ? (await openLayersModel(folder, format)).files : filesOfModel(await readModelFile(folder)));
   return files.filter((name) => own.has(name));
 }
 

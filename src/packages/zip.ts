@@ -46,6 +46,8 @@ export interface ZipEntry {
   readonly name: string;
   /** As the archive states it. */
   readonly bytes: number;
+  /** False for one that is stored as it is. */
+  readonly compressed: boolean;
   /** Its content; the stream fails when it is not what the archive's checksum says. */
   open(): Promise<Readable>;
 }
@@ -84,7 +86,7 @@ export async function openZip(path: string): Promise<Zip> {
         if (name.endsWith('/')) entryParts(name);
         else {
           const open = async (): Promise<Readable> => checked(await archive.openReadStreamPromise(entry), name, entry);
-          yield { name, bytes: entry.uncompressedSize, open };
+          yield { name, bytes: entry.uncompressedSize, compressed: entry.compressionMethod !== 0, open };
         }
       }
     },

@@ -38,12 +38,12 @@ function signatureOf(model: LayersModel): Signature {
   };
 }
 
-/** Loads a TF.js layers model. Its inputs and outputs are named as tfjs names them, after their layers. */
-export async function loadLayers(file: ModelFile, weights: Weights): Promise<TfjsModel> {
+/** Loads a layers model. Its inputs and outputs are named as tfjs names them, after their layers. */
+export async function loadLayers(topology: ModelFile['modelTopology'], weights: Weights): Promise<TfjsModel> {
   registerLayers();
   const model = await loadLayersModel({
     load: async () => ({
-      modelTopology: file.modelTopology,
+      modelTopology: topology,
       ...weightArtifacts(weights),
     }),
   });

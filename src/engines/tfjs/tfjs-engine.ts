@@ -5,6 +5,8 @@ import type { Engine, LoadedModel, LoadOptions, TfjsBackend } from '../engine.ts
 import { activateBackend, type BackendOptions, BACKENDS, isActive, placeOf } from './backend.ts';
 import { answersOf, disagreement, type Expected } from './gpu-check.ts';
 import { createExecution, type Execution } from './execution.ts';
+import { isLayersFormat, LAYERS_FORMATS, type LayersFormat } from '../../packages/formats.ts';
+import { openLayersModel } from '../../packages/layers-model.ts';
 import { MODEL_FILE, readModelFile } from '../../packages/tfjs/model-file.ts';
 import type { TfjsModel } from './tfjs-model.ts';
 import { tryModel, type TrialResult } from './trial.ts';
@@ -36,19 +38,33 @@ async function firstBackend(backends: readonly TfjsBackend[], options: BackendOp
   throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs has no backend here. ${problems.join(' ')}`);
 }
 
-async function readModel({ folder, format }: LoadOptions): Promise<TfjsModel> {
+async function readLayers(folder: string, format: LayersFormat): Promise<TfjsModel> {
+  const { topology, files, weights } = await openLayersModel(folder, format);
+  const read = await weights();
+  return saying(files[0]!, async () => (await import('./layers-model.ts')).loadLayers(topology, read));
+}
+
+async function readGraph(folder: string): Promise<TfjsModel> {
   const file = await readModelFile(folder);
   const weights = await readWeights(folder, file.weightsManifest);
+  return saying(MODEL_FILE, async () => (await import('./graph-model.ts')).loadGraph(file, weights));
+}
+
+/** Loads a model; what tfjs says of it comes with the name of its file. */
+async function saying(file: string, load: () => Promise<TfjsModel>): Promise<TfjsModel> {
   try {
-    if (format === 'tfjs-layers') return await (await import('./layers-model.ts')).loadLayers(file, weights);
-    return await (await import('./graph-model.ts')).loadGraph(file, weights);
+    return await load();
   } catch (error) {
     if (error instanceof SlipwayError) throw error;
     const message = messageOf(error);
     if (message.includes('Unknown layer'))
-      throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${MODEL_FILE}: ${message}`, { cause: error });
-    throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} cannot be loaded. tfjs says: ${message}`, { cause: error });
+      throw new SlipwayError('ENGINE_UNAVAILABLE', `tfjs cannot run ${file}: ${message}`, { cause: error });
+    throw new SlipwayError('INVALID_MODEL', `${file} cannot be loaded. tfjs says: ${message}`, { cause: error });
   }
+}
+
+function readModel({ folder, format }: LoadOptions): Promise<TfjsModel> {
+  return isLayersFormat(format) ? readLayers(folder, format) : readGraph(folder);
 }
 
 /** The signature with the dtypes that a run gave; not every file states those of its outputs, or states them right. */
@@ -178,5 +194,5 @@ export function createTfjsEngine({ backends: own = BACKENDS }: TfjsEngineOptions
     };
   }
 
-  return { name: 'tfjs', formats: ['tfjs-layers', 'tfjs-graph'], load };
+  return { name: 'tfjs', formats: [...LAYERS_FORMATS, 'tfjs-graph'], load };
 }

@@ -53,3 +53,8 @@ export async function readModelFile(folder: string): Promise<ModelFile> {
   const where = first === undefined || first.path === '' ? '' : `${first.path}: `;
   throw new SlipwayError('INVALID_MODEL', `${MODEL_FILE} is no TF.js model. ${where}${first?.message ?? ''}`, { details });
 }
+
+/** A TF.js model's own files, by their paths in the version folder. */
+export function filesOfModel({ weightsManifest }: ModelFile): string[] {
+  return [MODEL_FILE, ...weightsManifest.flatMap(({ paths }) => paths)];
+}

@@ -9,6 +9,7 @@ const PLATFORMS = {
   'tfjs-layers': 'tfjs_layersmodel',
   'tfjs-graph': 'tfjs_graphmodel',
   'saved-model': 'tensorflow_savedmodel',
+  keras: 'keras_v3',
 } as const satisfies Record<ModelFormat, string>;
 
 const MODEL_FILES = {
@@ -16,6 +17,7 @@ const MODEL_FILES = {
   'tfjs-layers': 'model.json',
   'tfjs-graph': 'model.json',
   'saved-model': 'saved_model.pb',
+  keras: 'model.keras',
 } as const satisfies Record<ModelFormat, string>;
 
 export function platformOf(format: ModelFormat | undefined): string {

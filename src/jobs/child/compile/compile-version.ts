@@ -7,9 +7,8 @@ import type { LoadedModel } from '../../../engines/engine.ts';
 import { onnxEngine } from '../../../engines/onnx/onnx-engine.ts';
 import { createTfjsEngine } from '../../../engines/tfjs/tfjs-engine.ts';
 import { messageOf, SlipwayError } from '../../../errors/slipway-error.ts';
+import { openLayersModel } from '../../../packages/layers-model.ts';
 import { decodeWeights } from '../../../packages/tfjs/decode-weights.ts';
-import { readModelFile } from '../../../packages/tfjs/model-file.ts';
-import { readWeights } from '../../../packages/tfjs/read-weights.ts';
 import type { NamedTensors } from '../../../tensor/tensor.ts';
 import { checkInputs, vocabulariesOf } from './check-inputs.ts';
 import { compareOutputs, compareSignatures } from './compare.ts';
@@ -44,20 +43,19 @@ function saidBy(error: unknown): string {
 }
 
 /**
- * Compiles a TF.js layers model to ONNX and holds what ONNX Runtime makes of it to what tfjs does.
+ * Compiles a layers model to ONNX and holds what ONNX Runtime makes of it to what tfjs does.
  * @throws SlipwayError COMPILE_FAILED, INVALID_MODEL
  */
 export async function compileVersion({ folder, target, threads }: CompileRequest): Promise<CompileResult> {
-  const file = await readModelFile(folder);
-  const weights = await readWeights(folder, file.weightsManifest);
-  const graph = compileLayersModel(file.modelTopology, decodeWeights(weights));
+  const { format, topology, weights } = await openLayersModel(folder);
+  const graph = compileLayersModel(topology, decodeWeights(await weights()));
   const { model, data } = encodeOnnx(graph);
   await writeFile(join(target, ONNX_FILE), model);
   if (data.length > 0) await writeFile(join(target, EXTERNAL_DATA_FILE), data);
 
   let tfjs: LoadedModel;
   try {
-    tfjs = await createTfjsEngine().load({ folder, format: 'tfjs-layers', threads });
+    tfjs = await createTfjsEngine().load({ folder, format, threads });
   } catch (error) {
     return { outcome: 'unchecked', reason: saidBy(error) };
   }

@@ -1,18 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LayersModel } from '../../../optimization/pruning/layers-model.ts';
+import { openLayersModel } from '../../../packages/layers-model.ts';
 import { decodeWeights } from '../../../packages/tfjs/decode-weights.ts';
-import { MODEL_FILE, readModelFile, type WeightSpec } from '../../../packages/tfjs/model-file.ts';
-import { readWeights } from '../../../packages/tfjs/read-weights.ts';
+import { MODEL_FILE, type WeightSpec } from '../../../packages/tfjs/model-file.ts';
 import type { Tensor } from '../../../tensor/tensor.ts';
 
 const WEIGHTS_FILE = 'weights.bin';
 
 /** @throws SlipwayError INVALID_MODEL */
 export async function readLayersModel(folder: string): Promise<LayersModel> {
-  const { modelTopology, weightsManifest } = await readModelFile(folder);
-  const weights = decodeWeights(await readWeights(folder, weightsManifest));
-  return { topology: modelTopology, weights: new Map([...weights].map(([name, weight]) => [name, weight.tensor()])) };
+  const model = await openLayersModel(folder);
+  const weights = decodeWeights(await model.weights());
+  return { topology: model.topology, weights: new Map([...weights].map(([name, weight]) => [name, weight.tensor()])) };
 }
 
 /** A weight as it lies in the file. */
@@ -40,7 +40,7 @@ export async function writeLayersModel(
 ): Promise<void> {
   const encoded = [...weights].map(([name, weight]) => encode(name, weight));
   const file = {
-    ...(await readModelFile(from)),
+    ...(await openLayersModel(from)).about,
     modelTopology: topology,
     weightsManifest: [{ paths: [WEIGHTS_FILE], weights: encoded.map(({ spec }) => spec) }],
   };

@@ -1,6 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { detectFormat } from '../../../packages/formats.ts';
+import { detectFormat, isLayersFormat } from '../../../packages/formats.ts';
 import { VERSION_MANIFEST_FILE } from '../../../packages/manifest.ts';
 import { readVersionFolder, readVersionManifest } from '../../../packages/read-version.ts';
 import type { LayerReport, Made } from '../../optimization/result.ts';
@@ -25,7 +25,7 @@ async function forgetEngine(folder: string): Promise<void> {
 
 /** Before techniques for ONNX models a TF.js layers model is compiled. */
 async function withCompilation(source: string, techniques: readonly Technique[]): Promise<readonly Technique[]> {
-  if ((await detectFormat(source)) !== 'tfjs-layers') return techniques;
+  if (!isLayersFormat(await detectFormat(source))) return techniques;
   const at = techniques.findIndex(({ kind }) => NEEDS_ONNX.has(kind));
   return at === -1 ? techniques : techniques.toSpliced(at, 0, { kind: 'compile' });
 }

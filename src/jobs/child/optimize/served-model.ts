@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { LoadedModel } from '../../../engines/engine.ts';
 import { loadModel } from '../../../engines/engines.ts';
 import { SlipwayError } from '../../../errors/slipway-error.ts';
-import type { ModelFormat } from '../../../packages/formats.ts';
+import { isLayersFormat, type ModelFormat } from '../../../packages/formats.ts';
 import { readVersionFolder } from '../../../packages/read-version.ts';
 
 export interface ServeOptions {
@@ -26,7 +26,7 @@ export async function loadServed(folder: string, { compiles, threads, scratch }:
     const loaded = await loadModel({ folder: path, format: as, threads, engine });
     return { model: loaded.model, engine: `${loaded.engine} ${loaded.model.backend}${how}` };
   };
-  if (format !== 'tfjs-layers' || !compiles || manifest.engine === 'tfjs') return open(folder, format, manifest.engine, '');
+  if (!isLayersFormat(format) || !compiles || manifest.engine === 'tfjs') return open(folder, format, manifest.engine, '');
   await mkdir(scratch, { recursive: true });
   // It holds the compiled form to tfjs, which takes a while to load.
   const { compileVersion } = await import('../compile/compile-version.ts');

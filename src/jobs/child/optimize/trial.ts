@@ -9,6 +9,7 @@ import { hasCode } from '../../../errors/has-code.ts';
 import { DESCRIPTION_FILE } from '../../../datasets/stored-description.ts';
 import { storedWeights } from '../../../optimization/pruning/layers-model.ts';
 import { multiplications } from '../../../optimization/pruning/multiplications.ts';
+import { isLayersFormat } from '../../../packages/formats.ts';
 import { modelBytes } from '../../../packages/model-files.ts';
 import { readVersionFolder, type VersionFolder } from '../../../packages/read-version.ts';
 import type { DataReport, OptimizeRequest } from '../../optimization/result.ts';
@@ -154,7 +155,7 @@ async function fineTuningExamples(
 
 /** Of a TF.js layers model that can be compiled; undefined for others. */
 export async function multiplicationsOf(folder: string, format: VersionFolder['format']): Promise<number | undefined> {
-  if (format !== 'tfjs-layers') return undefined;
+  if (!isLayersFormat(format)) return undefined;
   try {
     const { topology, weights } = await readLayersModel(folder);
     return multiplications(compileLayersModel(topology, storedWeights(weights)));

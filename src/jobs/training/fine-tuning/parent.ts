@@ -1,13 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { LayerConfig, Values } from '../../../engines/training/trainer.ts';
 import { messageOf, SlipwayError } from '../../../errors/slipway-error.ts';
-import { detectFormat } from '../../../packages/formats.ts';
+import { detectFormat, isLayersFormat } from '../../../packages/formats.ts';
+import { openLayersModel } from '../../../packages/layers-model.ts';
 import type { Preprocessing } from '../../../packages/manifest.ts';
 import { preprocessingFiles } from '../../../packages/preprocessing-files.ts';
 import { readVersionManifest } from '../../../packages/read-version.ts';
 import { decodeWeights } from '../../../packages/tfjs/decode-weights.ts';
-import { readModelFile } from '../../../packages/tfjs/model-file.ts';
-import { readWeights } from '../../../packages/tfjs/read-weights.ts';
 import { LAYER_KINDS } from '../architectures/schema.ts';
 import { trainedLayers } from '../served-version.ts';
 
@@ -72,11 +71,11 @@ function unitsOf(layers: readonly LayerConfig[]): Parent['units'] | undefined {
  */
 export async function readParent(folder: string, which: Pick<Parent, 'model' | 'version'>): Promise<Parent> {
   const format = await detectFormat(folder);
-  if (format !== 'tfjs-layers')
-    throw refuse(which, `it is in the format ${format}, and only TF.js layers models are, such as training jobs publish`);
-  const { modelTopology, weightsManifest } = await readModelFile(folder);
+  if (!isLayersFormat(format))
+    throw refuse(which, `it is in the format ${format}, and only layers models are, such as training jobs publish`);
+  const { topology, weightNames } = await openLayersModel(folder, format);
   const { preprocessing, classification } = await readVersionManifest(folder);
-  const all = sequentialLayers(modelTopology, which);
+  const all = sequentialLayers(topology, which);
   const shape = all[0]?.config['batch_input_shape'];
   const units = unitsOf(all);
   const layers = trainedLayers(
@@ -86,8 +85,9 @@ export async function readParent(folder: string, which: Pick<Parent, 'model' | '
   for (const { class_name: kind, config } of layers) {
     if (!kinds.has(kind)) throw refuse(which, `its layer "${String(config['name'])}" is a ${kind}, which is not trained`);
   }
-  const weights = weightsManifest.flatMap((group) => group.weights.map(({ name }) => name));
-  const weighted = layers.map(({ config }) => String(config['name'])).filter((name) => weights.some((each) => each.startsWith(`${name}/`)));
+  const weighted = layers
+    .map(({ config }) => String(config['name']))
+    .filter((name) => weightNames.some((each) => each.startsWith(`${name}/`)));
   if (weighted.length === 0) throw refuse(which, 'no layer of it has weights');
   const files = await preprocessingFiles(folder, preprocessing).catch((error: unknown) => {
     throw refuse(which, `its tokenizer cannot be read (${messageOf(error)})`);
@@ -108,7 +108,7 @@ export async function readParent(folder: string, which: Pick<Parent, 'model' | '
 export async function readParentWeights(
   folder: string,
 ): Promise<{ readonly weights: ReadonlyMap<string, Values>; readonly digest: string }> {
-  const weights = await readWeights(folder, (await readModelFile(folder)).weightsManifest);
+  const weights = await (await openLayersModel(folder)).weights();
   const hash = createHash('sha256');
   for (const shard of weights.data) hash.update(new Uint8Array(shard));
   const values = [...decodeWeights(weights)].map(([name, { shape, tensor }]): [string, Values] => [

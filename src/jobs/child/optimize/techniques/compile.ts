@@ -1,10 +1,11 @@
+import { isLayersFormat } from '../../../../packages/formats.ts';
 import { compileVersion } from '../../compile/compile-version.ts';
 import { type ApplyTechnique, inapplicable } from '../technique.ts';
 
 /** A TF.js layers model as the ONNX graph that it is served as, held to what tfjs computes. */
 export const compileModel: ApplyTechnique = async (_technique, { folder, format }, { target, threads }) => {
   if (format === 'onnx') throw inapplicable('it is an ONNX model already');
-  if (format !== 'tfjs-layers') throw inapplicable(`it is a ${format} model; TF.js layers models alone are compiled`);
+  if (!isLayersFormat(format)) throw inapplicable(`it is a ${format} model; layers models alone are compiled`);
   const result = await compileVersion({ folder, target, threads });
   const note =
     result.outcome === 'checked'

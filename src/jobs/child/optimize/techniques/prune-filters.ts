@@ -8,6 +8,7 @@ import type { Technique } from '../../../optimization/techniques.ts';
 import { fineTune } from '../fine-tune.ts';
 import { readLayersModel, writeLayersModel } from '../layers-files.ts';
 import { copyBeside } from '../beside-model.ts';
+import { isLayersFormat } from '../../../../packages/formats.ts';
 import { type ApplyTechnique, inapplicable, type TechniqueContext, type TechniqueSource } from '../technique.ts';
 
 type PruneFilters = Extract<Technique, { kind: 'prune-filters' }>;
@@ -52,7 +53,7 @@ async function sensitivities(
 export const pruneFilters: ApplyTechnique<PruneFilters> = async (technique, source, context) => {
   const { folder, format } = source;
   const { target, fineTuning, signal } = context;
-  if (format !== 'tfjs-layers') throw inapplicable(`it is a ${format} model; channels are taken out of TF.js layers models alone`);
+  if (!isLayersFormat(format)) throw inapplicable(`it is a ${format} model; channels are taken out of layers models alone`);
   const model = await readLayersModel(folder);
   const pruned = pruneChannels(model, technique);
   const { layers } = pruned;

@@ -7,6 +7,7 @@ import type { LayerReport } from '../../../optimization/result.ts';
 import type { Technique } from '../../../optimization/techniques.ts';
 import { fineTune, weightsIn } from '../fine-tune.ts';
 import { readLayersModel, writeLayersModel } from '../layers-files.ts';
+import { isLayersFormat } from '../../../../packages/formats.ts';
 import { type ApplyTechnique, inapplicable } from '../technique.ts';
 
 type PruneWeights = Extract<Technique, { kind: 'prune-weights' }>;
@@ -46,7 +47,7 @@ function nonZero({ data }: Tensor): number {
 
 /** Makes the smallest weights of a TF.js layers model 0, at once or while it is trained further. */
 export const pruneWeights: ApplyTechnique<PruneWeights> = async (technique, { folder, format }, { target, fineTuning, signal }) => {
-  if (format !== 'tfjs-layers') throw inapplicable(`it is a ${format} model; weights are taken out of TF.js layers models alone`);
+  if (!isLayersFormat(format)) throw inapplicable(`it is a ${format} model; weights are taken out of layers models alone`);
   const model = await readLayersModel(folder);
   const { share, scope, schedule } = technique;
   const isGradual = schedule === 'gradual' && fineTuning !== undefined;

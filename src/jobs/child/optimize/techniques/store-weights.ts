@@ -1,3 +1,4 @@
+import { isLayersFormat } from '../../../../packages/formats.ts';
 import type { WeightSpec } from '../../../../packages/tfjs/model-file.ts';
 import { encodeFp16, MOST_FP16 } from '../../../../tensor/float16.ts';
 import type { Tensor } from '../../../../tensor/tensor.ts';
@@ -48,7 +49,7 @@ function assertInRange(weights: Awaited<ReturnType<typeof readLayersModel>>['wei
 
 /** The weights of a TF.js model in fewer bits, as the TensorFlow.js converter stores them: value × scale + min, or FP16. */
 export const storeWeights: ApplyTechnique = async ({ kind }, { folder, format }, { target }) => {
-  if (format !== 'tfjs-layers') throw inapplicable(`it is a ${format} model; the weights of TF.js layers models alone are stored so`);
+  if (!isLayersFormat(format)) throw inapplicable(`it is a ${format} model; the weights of layers models alone are stored so`);
   const dtype = kind.slice('weights-'.length) as Stored;
   const model = await readLayersModel(folder);
   if (dtype === 'float16') assertInRange(model.weights);
