@@ -1,6 +1,6 @@
 import type { EngineHere } from '../devices/engines-here.ts';
 import type { EngineName, EngineWishes } from '../engines/engine.ts';
-import type { ModelFormat } from '../packages/formats.ts';
+import { isLayersFormat, type ModelFormat } from '../packages/formats.ts';
 import type { Candidate } from './choice.ts';
 
 /** A candidate, and why it is not here where that is known without a try. */
@@ -14,6 +14,7 @@ const ENGINES: Readonly<Record<ModelFormat, readonly EngineName[]>> = {
   'tfjs-layers': ['onnx', 'tfjs'],
   'tfjs-graph': ['tfjs'],
   'saved-model': ['tensorflow'],
+  keras: ['onnx', 'tfjs'],
 };
 
 /** What the engine tfjs is tried on, in this order. Plain JavaScript wins with the smallest models, for a call of it costs nothing. */
@@ -25,7 +26,7 @@ const TFJS_ORDER: readonly string[] = ['wasm', 'tensorflow', 'webgpu', 'cpu'];
  * @param compiles whether layers models are compiled
  */
 export function candidatesFor(format: ModelFormat, engines: readonly EngineHere[], compiles: boolean): readonly FoundCandidate[] {
-  const names = ENGINES[format].filter((name) => compiles || format !== 'tfjs-layers' || name !== 'onnx');
+  const names = ENGINES[format].filter((name) => compiles || !isLayersFormat(format) || name !== 'onnx');
   return names.flatMap((name) => {
     const backends = engines.find(({ engine }) => engine === name)?.backends ?? [];
     const rank = ({ backend, device }: { backend: string; device: string }): number =>

@@ -26,7 +26,7 @@ sign PATH     Sign the files of a package. The signature is a file among them, s
 verify PATH…  Read packages as the server does before it loads them: every stated SHA-256 and the signature are checked.
               Prints the files and who has signed them; exits with 1 when one of the packages is refused.
   --trust FILE  The public keys (PEM) of which one must have signed. Without it a package need not be signed.
-import PATH   Upload a package, a version folder or an .onnx file to a server. Only what loads is published.
+import PATH   Upload a package, a version folder, an .onnx or a .keras file to a server. Only what loads is published.
   --model NAME  The model that it is a version of.
   --version N   Its number; the next free one when left out.
 export NAME   Download a version from a server, by default the one that answers.

@@ -16,8 +16,6 @@ export interface ConvertedModel {
   /** The `modelTopology` of a model.json. */
   readonly topology: Fields;
   readonly weights: readonly PlannedWeight[];
-  /** Names that layers have, by their folders in model.weights.h5, to see that the two files belong together. */
-  readonly folders: ReadonlyMap<string, string>;
 }
 
 interface Converted {
@@ -178,7 +176,6 @@ function convertLayer({ className, config }: KerasObject, where: string): Conver
 interface Target {
   readonly names: Set<string>;
   readonly weights: PlannedWeight[];
-  readonly folders: Map<string, string>;
 }
 
 /** What a layer is called in messages. */
@@ -198,7 +195,6 @@ function convertLayers(value: readonly unknown[], { target, folder, model }: { t
     const where = `the layer "${name}"`;
     // A Sequential model does not count its input among its layers.
     const own = sequential && object.className === 'InputLayer' ? undefined : `${folder}layers/${folderOf(object.className)}`;
-    if (own !== undefined) target.folders.set(own, name);
     const calls = sequential ? {} : { name, inbound_nodes: inboundNodes(fields['inbound_nodes'], nested, where) };
     if (MODELS.has(object.className)) return { ...convertModel(object, target, `${own}/`), ...calls };
     const { className, config, weights } = convertLayer(object, where);
@@ -250,7 +246,7 @@ export function convertModelConfig(config: unknown): ConvertedModel {
     throw unsupported(
       `it is a ${object.className}; Sequential and Functional models can be read, and others exported as ONNX or as a SavedModel`,
     );
-  const target: Target = { names: new Set(), weights: [], folders: new Map() };
+  const target: Target = { names: new Set(), weights: [] };
   const topology = convertModel(object, target, '');
-  return { topology, weights: target.weights, folders: target.folders };
+  return { topology, weights: target.weights };
 }

@@ -1,5 +1,5 @@
 import type { Dataset, Entity, File } from 'h5wasm';
-import { messageOf } from '../../errors/slipway-error.ts';
+import { messageOf, SlipwayError } from '../../errors/slipway-error.ts';
 import type { WeightSpec } from '../tfjs/model-file.ts';
 import type { Weights } from '../tfjs/read-weights.ts';
 import type { KerasModel } from './keras-file.ts';
@@ -9,8 +9,29 @@ import { damaged, unsupported } from './keras-object.ts';
 const FLOAT_CLASS = 1;
 const FLOAT32_BYTES = 4;
 
+/*
+ * Datasets are found by their paths, as Keras finds them. Attributes are left alone: reading one of a damaged file may go on
+ * without end in the library.
+ */
+
 /** Where the library finds the file: in a file system in memory. It has no other, so no link can lead out of the file. */
 const FILE = '/model.weights.h5';
+
+/** The innermost of the library's words for an error: it prints a stack of them. */
+function saidBy(error: unknown): string {
+  const text = messageOf(error);
+  const words = [...text.matchAll(/^ *#\d+: .* in \w+\(\): (.*)$/gm)].at(-1)?.[1] ?? text;
+  return words.replace(/\.$/, '');
+}
+
+/** What lies at a path; null for nothing, and for what cannot be read. */
+function lookUp(file: File, path: string): Entity | null {
+  try {
+    return file.get(path);
+  } catch {
+    return null;
+  }
+}
 
 function isDataset(entity: Entity | null): entity is Dataset {
   return entity !== null && 'metadata' in entity && 'shape' in entity;
@@ -21,7 +42,7 @@ function readDataset(
   path: string,
   name: string,
 ): { readonly shape: readonly number[]; readonly bytes: number; read: () => Float32Array } {
-  const dataset = file.get(path);
+  const dataset = lookUp(file, path);
   if (!isDataset(dataset)) throw damaged(`model.weights.h5 has no "${path}", the weight "${name}"`);
   const { shape, metadata } = dataset;
   if (shape === null) throw damaged(`"${path}" of model.weights.h5 has no shape`);
@@ -38,18 +59,7 @@ function readDataset(
   };
 }
 
-/** Each layer's folder says its name; another one means that the weights are those of another model. */
-function checkFolders(file: File, folders: KerasModel['folders']): void {
-  for (const [folder, name] of folders) {
-    const group = file.get(`${folder}/vars`);
-    const said = group !== null && 'attrs' in group ? group.attrs['name']?.value : undefined;
-    if (typeof said === 'string' && said !== name)
-      throw damaged(`in model.weights.h5, "${folder}" holds the weights of "${said}"; by config.json it is the layer "${name}"`);
-  }
-}
-
-function readPlanned(file: File, { weights, folders }: KerasModel, fileBytes: number): Weights {
-  checkFolders(file, folders);
+function readPlanned(file: File, { weights }: KerasModel, fileBytes: number): Weights {
   const specs: WeightSpec[] = [];
   const data: ArrayBuffer[] = [];
   let total = 0;
@@ -74,18 +84,18 @@ export async function readKerasWeights(model: KerasModel): Promise<Weights> {
   const bytes = await model.weightsFile();
   // 4 MB of WebAssembly, which models of other formats do not need.
   const { File: H5File, ready } = await import('h5wasm');
-  const { FS } = await ready;
+  const { FS, activate_throwing_error_handler: throwErrors } = await ready;
+  throwErrors(); // else it prints them
   FS.writeFile(FILE, bytes);
-  let file: File | undefined;
   try {
-    file = new H5File(FILE, 'r');
-    if (file.file_id < 0n) throw damaged('model.weights.h5 is no HDF5 file');
-    return readPlanned(file, model, bytes.byteLength);
+    const file = new H5File(FILE, 'r');
+    const read = readPlanned(file, model, bytes.byteLength);
+    file.close();
+    return read;
   } catch (error) {
-    if (error instanceof Error && 'code' in error) throw error;
-    throw damaged(`model.weights.h5 cannot be read: ${messageOf(error)}`);
+    if (error instanceof SlipwayError) throw error;
+    throw damaged(`model.weights.h5 cannot be read: ${saidBy(error)}`);
   } finally {
-    file?.close();
     FS.unlink(FILE);
   }
 }

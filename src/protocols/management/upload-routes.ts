@@ -47,7 +47,7 @@ export function createUploadRoutes(options: UploadRouteOptions): RouteDefinition
         content: {
           'application/gzip': archive,
           'application/x-tar': archive,
-          'application/zip': archive,
+          'application/zip': { description: `${archive.description} Or a .keras file, as Keras 3 saves it.` },
           'application/octet-stream': { description: 'An archive, known by its first bytes.' },
           'application/onnx': { description: 'A bare ONNX model.' },
           'application/x-onnx': { description: 'A bare ONNX model.' },
