@@ -80,7 +80,8 @@ export function createChoosingLauncher(options: ChoosingLauncherOptions): Choosi
   async function measure(placement: Placement, candidates: readonly FoundCandidate[], signal: AbortSignal): Promise<KeptChoice | Choice> {
     const found = await measureCandidates({
       candidates,
-      launch: (candidate) => launcher.launch({ ...placement, instances: 1, verify: undefined, ...wishesFor(candidate) }),
+      launch: (candidate) =>
+        launcher.launch({ ...placement, label: `${labelOf(placement)} (tried)`, instances: 1, verify: undefined, ...wishesFor(candidate) }),
       onLoaded({ instances }) {
         try {
           for (const { pid } of instances) if (pid !== undefined) takeLowestPriority(pid);
@@ -137,7 +138,9 @@ export function createChoosingLauncher(options: ChoosingLauncherOptions): Choosi
     });
 
     async function settle(): Promise<void> {
-      const info = await runner.ready();
+      const info = await runner.ready().catch(() => undefined);
+      // What cannot be loaded is told as such.
+      if (info === undefined) return;
       if (choice.by !== 'pending') return;
       await begun.promise;
       const leave = await turn.acquire();

@@ -87,7 +87,7 @@ export function createDeviceRoom({ launcher, budgetBytes, onMissing, bytesOf, lo
       elsewhere: leaveGpu,
       onStop() {
         residents.delete(onGpu);
-        void onGpu.stop();
+        return onGpu.stop();
       },
     });
   }

@@ -17,8 +17,8 @@ export interface SwitchingRunnerOptions {
    * again on it, and those that fail meanwhile, too.
    */
   readonly elsewhere?: (failed: SlipwayError) => Runner | undefined;
-  /** Called when it is told to stop. */
-  readonly onStop?: () => void;
+  /** Called when it is told to stop, and waited for. */
+  readonly onStop?: () => unknown;
 }
 
 export interface SwitchingRunner extends Runner {
@@ -167,10 +167,10 @@ export function createSwitchingRunner({ prepare, preparing, instead, elsewhere, 
       stopping ??= (async () => {
         // `stopping` is set before anything below looks at it.
         await Promise.resolve();
-        onStop?.();
+        const told = onStop?.();
         const running = [...(inner === undefined ? [] : [inner]), ...others];
         if (inner === undefined) changed();
-        await Promise.all(running.map((runner) => runner.stop()));
+        await Promise.all([told, ...running.map((runner) => runner.stop())]);
       })();
       return stopping;
     },
