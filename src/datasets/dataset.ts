@@ -10,9 +10,10 @@ export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
 /**
  * `number` and `integer` are doubles; `boolean` is true or false; `category` is one of a few texts; `text` any text;
- * `image` is a picture; `vector` is an array of numbers, of the same shape in every row.
+ * `image` is a picture; `vector` is an array of numbers, of the same shape in every row; `tokens` is a list of texts of any
+ * length, such as the words of a sentence, or a label for each of them.
  */
-export const COLUMN_TYPES = ['number', 'integer', 'boolean', 'category', 'text', 'image', 'vector'] as const;
+export const COLUMN_TYPES = ['number', 'integer', 'boolean', 'category', 'text', 'image', 'vector', 'tokens'] as const;
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
 /** A value of a column and in how many rows it is. */
@@ -33,9 +34,11 @@ export interface Column {
   readonly std?: number;
   /**
    * Every value and its count, most frequent first: the class balance. Of category and boolean columns, and of
-   * integer columns with few different values.
+   * integer columns with few different values; of tokens with few different ones, how often each comes.
    */
   readonly values?: readonly ValueCount[];
+  /** Of tokens: those of the longest row. */
+  readonly longest?: number;
   /** Of vectors, and of images that all have one size: `[height, width, channels]`. */
   readonly shape?: readonly number[];
   /** Of images of several sizes: the smallest and the largest of each dimension. */
@@ -119,7 +122,7 @@ export interface TextRequest {
     | 'characters'
     | 'words'
     | { readonly json: string; readonly firstId?: number; readonly specialTokens?: boolean }
-    | { readonly kind: 'characters' | 'words'; readonly vocabulary: readonly string[] };
+    | { readonly kind: 'characters' | 'words' | 'list'; readonly vocabulary: readonly string[] };
   /** Most pieces in the vocabulary of a tokenizer that is trained. Default 10,000. */
   readonly vocabularySize?: number;
   /**
@@ -129,15 +132,19 @@ export interface TextRequest {
   readonly maxLength?: number;
 }
 
+export const TASKS = ['classification', 'regression', 'token-classification', 'next-token'] as const;
+export type Task = (typeof TASKS)[number];
+
 /** What to make of a dataset. Everything may be left out. */
 export interface PreparationRequest {
   /** The column to be predicted. Without one there are inputs only. */
   readonly target?: string;
   /**
    * Default: classification when the target is a category, a boolean or an integer with at most 100 different values,
-   * regression for other numbers and for vectors. `next-token` has no target column: a text is to be continued.
+   * regression for other numbers and for vectors, token-classification for tokens: they are the labels of those in the
+   * feature, one for each. `next-token` has no target column: a text is to be continued.
    */
-  readonly task?: 'classification' | 'regression' | 'next-token';
+  readonly task?: Task;
   /** The columns to predict from. Default: all others that can be used; an image column is used alone. */
   readonly features?: readonly string[];
   readonly split?: SplitRequest;
@@ -172,6 +179,11 @@ export type TargetSpec =
       readonly mean: number;
       readonly std: number;
     }
+  /**
+   * For each token of the input the index of its label in `labels`, and −1 behind the last one: INT32 of the shape
+   * [N, maxLength]. `counts` are the training tokens of each label.
+   */
+  | { readonly kind: 'tags'; readonly column: string; readonly labels: readonly string[]; readonly counts: readonly number[] }
   /** For each token the one that follows it: INT32 of the shape [N, maxLength]. */
   | { readonly kind: 'token'; readonly vocabularySize: number }
   /** No target. */

@@ -5,7 +5,7 @@ import { createResidentRows } from './batches/resident.ts';
 import { findBlocks, readWindows, type SplitBlocks, type Window } from './batches/windows.ts';
 import type { Batch, BatchOptions, Dataset, Examples, OpenOptions, Preparation, Split } from './dataset.ts';
 import { ensurePixels, hasPixels } from './derived/pixels.ts';
-import { assignWindows, ensureTokens, ensureWindows, TOKEN_BYTES } from './derived/tokens.ts';
+import { assignWindows, ensureTaggedTokens, ensureTokens, ensureWindows, TOKEN_BYTES } from './derived/tokens.ts';
 import { type Assignment, assignSplits, countSplits, SPLIT_NUMBER } from './preparation/assign-splits.ts';
 import { prepare } from './preparation/prepare.ts';
 import { columnNamed } from './preparation/record-columns.ts';
@@ -24,6 +24,8 @@ export interface OpenDatasetOptions {
 }
 
 const DEFAULT_BUFFER_BYTES = 128 * 1024 * 1024;
+
+const TASK_OF = { class: 'classification', number: 'regression', tags: 'token-classification' } as const;
 
 interface ExamplesParts {
   /** What examples are made of: the records, and what was made of a column. */
@@ -94,7 +96,13 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
     if (preprocessing.kind === 'table') return undefined;
     const column = columnNamed(columns, features[0]!, 'feature');
     if (preprocessing.kind === 'text') {
-      const path = await ensureTokens(await textSource(stored, folder, file, column, { preprocessing, files }), options);
+      const text = await textSource(stored, folder, file, column, { preprocessing, files });
+      if (preparation.target.kind === 'tags') {
+        const tags = columnNamed(columns, preparation.target.column, 'target');
+        const source = { column: tags, columnIndex: columns.indexOf(tags), labels: preparation.target.labels };
+        return openRowFile(await ensureTaggedTokens(text, source, options), 2 * preprocessing.maxLength * TOKEN_BYTES);
+      }
+      const path = await ensureTokens(text, options);
       return openRowFile(path, preprocessing.maxLength * TOKEN_BYTES);
     }
     if (hasPixels(column, preprocessing)) return undefined;
@@ -128,10 +136,7 @@ export function openDataset(folder: string, { bufferBytes = DEFAULT_BUFFER_BYTES
   async function openExamples(preparation: Preparation, file: RecordFile, options: OpenOptions): Promise<Examples> {
     const { target: wanted, preprocessing, rows } = preparation;
     if (wanted.kind === 'token' && preprocessing.kind === 'text') return openWindows(preparation, preprocessing, file, options);
-    const request =
-      wanted.kind === 'class' || wanted.kind === 'number'
-        ? ({ target: wanted.column, task: wanted.kind === 'class' ? 'classification' : 'regression' } as const)
-        : {};
+    const request = 'column' in wanted ? { target: wanted.column, task: TASK_OF[wanted.kind] } : {};
     const target = resolveTarget(request, columns, description.columns, recordBytes);
     const assignment = await assignmentOf(preparation, file, target);
     const counts = countSplits(assignment);

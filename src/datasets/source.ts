@@ -10,11 +10,11 @@ export interface SourceFile {
 
 /**
  * What a source says of a column before its rows are read: `text` are texts whose type is to be found, as in CSV;
- * `value` carry their own, as in JSON; the rest is certain. `label` are names of classes.
+ * `value` carry their own, as in JSON; the rest is certain. `label` are names of classes, `list` lists of texts.
  */
 export interface SourceColumn {
   readonly name: string;
-  readonly kind: 'text' | 'value' | 'label' | 'array' | 'image';
+  readonly kind: 'text' | 'value' | 'label' | 'list' | 'array' | 'image';
   /** Of an array. */
   readonly dtype?: ArrayDType;
   readonly shape?: readonly number[];
@@ -33,8 +33,8 @@ export interface EncodedImage {
   readonly channels: number;
 }
 
-/** One value: a text, a number, a truth, an array of numbers, an image, or nothing. */
-export type Value = string | number | boolean | null | undefined | ArrayLike<number> | EncodedImage;
+/** One value: a text, a number, a truth, an array of numbers, a list of texts, an image, or nothing. */
+export type Value = string | number | boolean | null | undefined | ArrayLike<number> | readonly string[] | EncodedImage;
 
 export interface RowGroup {
   /** Those known so far; later groups may have more at the end. A row that is shorter lacks the rest. */

@@ -76,11 +76,12 @@ export type TablePreprocessing = z.infer<typeof tablePreprocessingSchema>;
 
 /**
  * How a text becomes token ids. `characters` are those of Unicode, `words` are runs of letters and digits, in lower case,
- * and every other character but space by itself. Of these two 0 is padding, 1 is what the vocabulary does not have, and
- * the vocabulary follows. `file` is a tokenizer.json of Hugging Face in the version folder.
+ * and every other character but space by itself. Of these and of `list` 0 is padding, 1 is what the vocabulary does not have, and
+ * the vocabulary follows. `list` is for texts that come in pieces, each of which is a token as it is; one that comes whole is
+ * split at white space. `file` is a tokenizer.json of Hugging Face in the version folder.
  */
 const tokenizerSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.enum(['characters', 'words']), vocabulary: z.array(z.string()).min(1) }),
+  z.strictObject({ kind: z.enum(['characters', 'words', 'list']), vocabulary: z.array(z.string()).min(1) }),
   z.strictObject({
     kind: z.literal('file'),
     file: z.string().regex(/^[\w.-]+\.json$/, 'must be the name of a JSON file'),
@@ -129,6 +130,8 @@ const classificationSchema = z.strictObject({
   /** `probabilities` are used as they are; `logits` go through softmax. */
   scores: z.enum(['probabilities', 'logits']).default('probabilities'),
   labels: z.array(z.string()).min(2),
+  /** What a label is for: the example, which is meant when it is left out, or each token of its text: scores [N, tokens, classes]. */
+  of: z.enum(['example', 'token']).optional(),
   /** How many classes `top` lists. */
   top: z.int().positive().max(100).default(3),
 });

@@ -36,18 +36,19 @@ function largest(values: readonly number[], count: number): number[] {
 
 /**
  * Reads the scores of a classifier.
- * @param scores shape [N, classes] or [classes].
- * @returns one prediction for each example.
+ * @param scores shape [N, classes] or [classes]; of a classifier of tokens [N, tokens, classes].
+ * @returns one prediction for each example, or for each token, those of an example one behind the other.
  * @throws SlipwayError INFERENCE_FAILED when the scores are not one number for each label of the manifest.
  */
-export function classify(scores: Tensor, { labels, scores: kind, top }: Classification): Prediction[] {
+export function classify(scores: Tensor, { labels, scores: kind, top, of }: Classification): Prediction[] {
   const { shape, data, dtype } = scores;
   const classes = shape.at(-1);
   const values = dtype === 'FP32' || dtype === 'FP64' ? (data as Float32Array | Float64Array) : undefined;
-  if (values === undefined || shape.length < 1 || shape.length > 2 || classes !== labels.length) {
+  const isOfToken = of === 'token';
+  if (values === undefined || (isOfToken ? shape.length !== 3 : shape.length < 1 || shape.length > 2) || classes !== labels.length) {
     throw new SlipwayError(
       'INFERENCE_FAILED',
-      `The manifest declares ${labels.length} classes, so the scores must be floats of the shape [N, ${labels.length}]; the model gave ${dtype} [${shape.join(', ')}].`,
+      `The manifest declares ${labels.length} classes${isOfToken ? ' of each token' : ''}, so the scores must be floats of the shape [N, ${isOfToken ? 'tokens, ' : ''}${labels.length}]; the model gave ${dtype} [${shape.join(', ')}].`,
     );
   }
   const predictions: Prediction[] = [];

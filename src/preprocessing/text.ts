@@ -2,7 +2,7 @@ import { SlipwayError } from '../errors/slipway-error.ts';
 import type { TextPreprocessing } from '../packages/manifest.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { NamedTensors, Tensor } from '../tensor/tensor.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import { splitText, type Text, type Tokenizer } from './tokenizer.ts';
 
 /** An input of the model that takes ids, masks or token kinds. */
 export interface TextInput {
@@ -24,11 +24,24 @@ function toTensor({ name, dtype }: TextInput, shape: readonly number[], ids: Int
 }
 
 /**
+ * The tokens of texts that are each to be labelled, as a model of the kind `list` takes them.
+ * @throws SlipwayError INVALID_ROW for a text with more of them than the model takes: its end would have no labels
+ */
+export function tokensToLabel(texts: readonly Text[], { maxLength }: TextPreprocessing): (readonly string[])[] {
+  return texts.map((text, index) => {
+    const tokens = typeof text === 'string' ? splitText(text, 'list') : text;
+    if (tokens.length <= maxLength) return tokens;
+    const message = `has ${tokens.length} tokens; the model labels at most ${maxLength}, so send the text in parts`;
+    throw new SlipwayError('INVALID_ROW', `inputs[${index}] ${message}.`, { details: [{ path: `inputs[${index}]`, message }] });
+  });
+}
+
+/**
  * Makes the inputs of a model from texts: token ids, and masks and kinds of tokens where the manifest names inputs for them.
  * @param inputOf the input of a name.
  */
 export function preprocessText(
-  texts: readonly string[],
+  texts: readonly Text[],
   preprocessing: TextPreprocessing,
   tokenizer: Tokenizer,
   inputOf: (name: string | undefined) => TextInput,

@@ -3,12 +3,18 @@ import { join } from 'node:path';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import type { TokenizerSpec } from '../packages/manifest.ts';
 
+/** A text, or its tokens. */
+export type Text = string | readonly string[];
+
 /** Turns texts into token ids. */
 export interface Tokenizer {
   /** One more than the largest id. */
   readonly vocabularySize: number;
-  /** @param maxLength ids that are wanted at the most @param keep which of them, of more. Default: the first */
-  encode(text: string, maxLength: number, keep?: 'first' | 'last'): number[];
+  /**
+   * @param text whole or, for a tokenizer of the kind `list`, in its pieces
+   * @param maxLength ids that are wanted at the most @param keep which of them, of more. Default: the first
+   */
+  encode(text: Text, maxLength: number, keep?: 'first' | 'last'): number[];
   /** What an id stands for, as it is put behind a text. */
   pieceOf(id: number): string;
 }
@@ -29,6 +35,10 @@ function partOf(text: string, maxLength: number, keep: 'first' | 'last'): string
   return keep === 'first' ? text.slice(0, letters) : text.slice(-letters);
 }
 
+function wholeText(text: Text): string {
+  return typeof text === 'string' ? text : text.join(' ');
+}
+
 function upTo<Item>(items: readonly Item[], maxLength: number, keep: 'first' | 'last'): readonly Item[] {
   if (items.length <= maxLength) return items;
   return keep === 'first' ? items.slice(0, maxLength) : items.slice(-maxLength);
@@ -36,17 +46,28 @@ function upTo<Item>(items: readonly Item[], maxLength: number, keep: 'first' | '
 
 const WORD = /[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
 
+type VocabularyKind = Exclude<TokenizerSpec['kind'], 'file'>;
+
 /** The pieces of a text that a trained tokenizer tells apart. */
-export function splitText(text: string, kind: 'characters' | 'words'): readonly string[] {
-  return kind === 'characters' ? Array.from(text) : (text.toLowerCase().match(WORD) ?? []);
+export function splitText(text: string, kind: VocabularyKind): readonly string[] {
+  switch (kind) {
+    case 'characters':
+      return Array.from(text);
+    case 'words':
+      return text.toLowerCase().match(WORD) ?? [];
+    case 'list':
+      return text.match(/\S+/gu) ?? [];
+  }
 }
 
-function createVocabularyTokenizer(kind: 'characters' | 'words', vocabulary: readonly string[]): Tokenizer {
+function createVocabularyTokenizer(kind: VocabularyKind, vocabulary: readonly string[]): Tokenizer {
   const ids = new Map(vocabulary.map((piece, place) => [piece, FIRST + place]));
   return {
     vocabularySize: FIRST + vocabulary.length,
     encode: (text, maxLength, keep = 'first') =>
-      upTo(splitText(partOf(text, maxLength, keep), kind), maxLength, keep).map((piece) => ids.get(piece) ?? UNKNOWN),
+      upTo(typeof text === 'string' ? splitText(partOf(text, maxLength, keep), kind) : text, maxLength, keep).map(
+        (piece) => ids.get(piece) ?? UNKNOWN,
+      ),
     pieceOf: (id) => vocabulary[id - FIRST] ?? '',
   };
 }
@@ -68,7 +89,7 @@ async function createFileTokenizer(
     return {
       vocabularySize: firstId + largest + 1,
       encode: (text, maxLength, keep = 'first') =>
-        upTo<number>(tokenizer.encode(partOf(text, maxLength, keep), options).ids, maxLength, keep).map((id) => firstId + id),
+        upTo<number>(tokenizer.encode(partOf(wholeText(text), maxLength, keep), options).ids, maxLength, keep).map((id) => firstId + id),
       pieceOf: (id) => (id < firstId ? '' : tokenizer.decode([id - firstId], { skip_special_tokens: false })),
     };
   } catch (error) {

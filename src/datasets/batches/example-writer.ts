@@ -86,6 +86,10 @@ function createTargetWriter({ preparation, target, derivedBytes }: ExampleSource
     };
   }
   if (preparation.target.kind === 'token') return createTokenWriter(preparation.inputs[0]!.shape[0]!, derivedBytes!, 1, batchSize);
+  if (target.kind === 'tags') {
+    const length = preparation.inputs[0]!.shape[0]!;
+    return createTokenWriter(length, derivedBytes!, length, batchSize);
+  }
   if (target.kind !== 'number') return undefined;
   const { width } = target;
   const data = new Float32Array(batchSize * width);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { TextPreprocessing } from '../../packages/manifest.ts';
-import type { Tokenizer } from '../../preprocessing/tokenizer.ts';
+import type { Text, Tokenizer } from '../../preprocessing/tokenizer.ts';
 import { type OpenOptions, type Preparation, type Split, SPLITS } from '../dataset.ts';
 import { type Assignment, SPLIT_NUMBER } from '../preparation/assign-splits.ts';
 import type { StoredColumn } from '../records/layout.ts';
 import type { RecordFile } from '../records/record-file.ts';
+import type { RecordViews } from '../records/record-views.ts';
 import { ensureDerived } from './row-maker.ts';
 
 /** Tokens are kept as 32-bit integers. */
@@ -30,6 +31,17 @@ function hashOf(...parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
 }
 
+/** The text in a record, in its tokens where the column holds such; undefined when missing. */
+export async function readTextOf(
+  file: RecordFile,
+  { type, cell }: StoredColumn,
+  views: RecordViews,
+  record: number,
+): Promise<Text | undefined> {
+  const text = await file.readText(views, record, cell);
+  return text === undefined || type !== 'tokens' ? text : (JSON.parse(text) as string[]);
+}
+
 /** The ids of the texts of the rows that are wanted, in order; undefined for a row without one. */
 async function* readIds(
   source: TextSource,
@@ -42,20 +54,25 @@ async function* readIds(
     for (let record = 0; record < count; record += 1) {
       signal?.throwIfAborted();
       if (!isWanted(first + record)) continue;
-      const text = await file.readText(views, record, column.cell);
+      const text = await readTextOf(file, column, views, record);
       yield text === undefined ? undefined : tokenizer.encode(text, maxLength);
     }
     onProgress?.(first + count, rows);
   }
 }
 
+interface Pieces {
+  /** What is not there is 0. */
+  add(ids: ArrayLike<number>): void;
+  take(whole: boolean): Uint8Array | undefined;
+}
+
 /** Gathers rows of a fixed number of ids into pieces. */
-function createPieces(width: number): { readonly add: (ids: readonly number[]) => void; take(whole: boolean): Uint8Array | undefined } {
+function createPieces(width: number): Pieces {
   const pieceRows = Math.max(1, Math.floor(PIECE_BYTES / (width * TOKEN_BYTES)));
   let piece = new Int32Array(pieceRows * width);
   let rows = 0;
   return {
-    /** What is not there stays 0. */
     add(ids) {
       piece.set(ids, rows * width);
       rows += 1;
@@ -83,6 +100,59 @@ export function ensureTokens(source: TextSource, options: OpenOptions): Promise<
         pieces.add(ids ?? []);
         const piece = pieces.take(true);
         if (piece !== undefined) yield piece;
+      }
+      const rest = pieces.take(false);
+      if (rest !== undefined) yield rest;
+    },
+  });
+}
+
+/** The labels of the tokens of a text. */
+export interface TagSource {
+  readonly column: StoredColumn;
+  readonly columnIndex: number;
+  /** Those that have an index; what has none is passed over as what is behind the last token. */
+  readonly labels: readonly string[];
+}
+
+/** The index that no label has, behind the last token of a text. */
+const NO_TAG = -1;
+
+/** The labels in a record; none when missing. @throws never for records that ingestion wrote */
+export async function readTags(file: RecordFile, column: StoredColumn, views: RecordViews, record: number): Promise<readonly string[]> {
+  return ((await readTextOf(file, column, views, record)) ?? []) as readonly string[];
+}
+
+/**
+ * The path of a file with the ids of every text, filled up to `maxLength` with 0, and behind them the indexes of the labels
+ * of its tokens, filled up with −1.
+ */
+export function ensureTaggedTokens(source: TextSource, tags: TagSource, { onProgress, signal }: OpenOptions): Promise<string> {
+  const { folder, file, rows, column, columnIndex, preprocessing, files, tokenizer } = source;
+  const { maxLength } = preprocessing;
+  const indexes = new Map(tags.labels.map((label, index) => [label, index]));
+  return ensureDerived({
+    folder,
+    name: `tagged-${columnIndex}-${tags.columnIndex}-${maxLength}-${hashOf(preprocessing.tokenizer, files, tags.labels)}`,
+    async *make() {
+      const pieces = createPieces(2 * maxLength);
+      const row = new Int32Array(2 * maxLength);
+      for await (const { views, count, first } of file.scan()) {
+        for (let record = 0; record < count; record += 1) {
+          signal?.throwIfAborted();
+          row.fill(0, 0, maxLength).fill(NO_TAG, maxLength);
+          const text = await readTextOf(file, column, views, record);
+          if (text !== undefined) row.set(tokenizer.encode(text, maxLength));
+          const own = await readTags(file, tags.column, views, record);
+          row.set(
+            own.slice(0, maxLength).map((label) => indexes.get(label) ?? NO_TAG),
+            maxLength,
+          );
+          pieces.add(row);
+          const piece = pieces.take(true);
+          if (piece !== undefined) yield piece;
+        }
+        onProgress?.(first + count, rows);
       }
       const rest = pieces.take(false);
       if (rest !== undefined) yield rest;

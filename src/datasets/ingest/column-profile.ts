@@ -1,11 +1,14 @@
+import { createHash } from 'node:crypto';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Column, ColumnType, ValueCount } from '../dataset.ts';
 import type { StoredColumn, Cell } from '../records/layout.ts';
 import type { EncodedImage } from '../source.ts';
-import type { ColumnSketch } from './column-sketch.ts';
+import { type ColumnSketch, isList } from './column-sketch.ts';
 
 /** Different numbers that are counted; a column with more of them is no set of classes. */
 const MAX_NUMBER_VALUES = 1_000;
+/** Different tokens that are told of; a column with more of them holds no labels. */
+const MAX_TOKEN_VALUES = 1_000;
 /** So many different integers may be classes, or more when each is in several rows on average. */
 const FEW_VALUES = 20;
 const MIN_ROWS_OF_VALUE = 5;
@@ -23,6 +26,7 @@ export interface ColumnProfile {
   number(value: number): void;
   /** @returns the code of the text: how many different ones came before it; -1 when there are too many to keep. */
   text(text: string): number;
+  tokens(tokens: readonly string[]): void;
   array(): void;
   image(image: EncodedImage): void;
   /** What is known of the column in the end. @throws SlipwayError INVALID_DATASET when there are too many categories. */
@@ -77,6 +81,8 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
   let beyond = false;
   let textLength = 0;
   const sizes = createSizeRange();
+  const lengths = createHash('sha256');
+  let longest = 0;
 
   function textType(): ColumnType {
     if (beyond && (given === 'category' || (given === undefined && source.kind === 'label'))) {
@@ -106,8 +112,32 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
     return numberCounts.size <= FEW_VALUES || numbers >= MIN_ROWS_OF_VALUE * numberCounts.size;
   }
 
-  function describe(): { readonly column: Column; readonly dictionary?: readonly string[] } {
+  /** The code of a text: how many different ones came before it; undefined when there are too many to keep. */
+  function codeOf(text: string): number | undefined {
+    let code = codes.get(text);
+    if (code === undefined) {
+      if (codes.size === maxCategories) {
+        beyond = true;
+        return undefined;
+      }
+      code = codes.size;
+      codes.set(text, code);
+      textCounts.push(0);
+    }
+    textCounts[code] = textCounts[code]! + 1;
+    return code;
+  }
+
+  function valueCounts(): ValueCount[] {
+    return mostFrequentFirst([...codes].map(([value, code]) => ({ value, count: textCounts[code]! })));
+  }
+
+  function describe(): Pick<StoredColumn, 'dictionary' | 'lengthsDigest'> & { readonly column: Column } {
     const { name } = source;
+    if (isList(sketch)) {
+      const column: Column = { name, type: 'tokens', missing, longest, ...(codes.size <= MAX_TOKEN_VALUES && { values: valueCounts() }) };
+      return { column, lengthsDigest: lengths.digest('hex') };
+    }
     if (storage.kind === 'array') {
       return { column: { name, type: given ?? (source.isImage === true ? 'image' : 'vector'), missing, shape: storage.shape } };
     }
@@ -115,9 +145,7 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
     if (storage.kind === 'string') {
       const type = textType();
       if (type !== 'category') return { column: { name, type, missing } };
-      const dictionary = [...codes.keys()];
-      const values = mostFrequentFirst(dictionary.map((value, code) => ({ value, count: textCounts[code]! })));
-      return { column: { name, type, missing, values }, dictionary };
+      return { column: { name, type, missing, values: valueCounts() }, dictionary: [...codes.keys()] };
     }
     const type = numberType();
     const isBoolean = type === 'boolean';
@@ -141,6 +169,7 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
     missing() {
       rows += 1;
       missing += 1;
+      if (isList(sketch)) lengths.update('0 ');
     },
     number(value) {
       rows += 1;
@@ -158,18 +187,13 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
     text(text) {
       rows += 1;
       textLength += text.length;
-      let code = codes.get(text);
-      if (code === undefined) {
-        if (codes.size === maxCategories) {
-          beyond = true;
-          return -1;
-        }
-        code = codes.size;
-        codes.set(text, code);
-        textCounts.push(0);
-      }
-      textCounts[code] = textCounts[code]! + 1;
-      return code;
+      return codeOf(text) ?? -1;
+    },
+    tokens(tokens) {
+      rows += 1;
+      longest = Math.max(longest, tokens.length);
+      lengths.update(`${tokens.length} `);
+      for (const token of tokens) codeOf(token);
     },
     array() {
       rows += 1;
@@ -179,8 +203,8 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
       sizes.add(image);
     },
     finish() {
-      const { column, dictionary } = describe();
-      return { column, stored: { name: column.name, type: column.type, cell, ...(dictionary && { dictionary }) } };
+      const { column, ...rest } = describe();
+      return { column, stored: { name: column.name, type: column.type, cell, ...rest } };
     },
   };
 }

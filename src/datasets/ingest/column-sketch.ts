@@ -1,8 +1,9 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
+import { splitText } from '../../preprocessing/tokenizer.ts';
 import type { ColumnType } from '../dataset.ts';
 import type { Storage } from '../records/layout.ts';
 import type { SourceColumn, Value } from '../source.ts';
-import type { TextReader } from './read-value.ts';
+import { type TextReader, textOf } from './read-value.ts';
 
 /** What is known of a column so far, as far as it decides how its values are read and stored. */
 export interface ColumnSketch {
@@ -15,11 +16,14 @@ export interface ColumnSketch {
 }
 
 const SCALAR_TYPES: readonly ColumnType[] = ['number', 'integer', 'boolean', 'category', 'text'];
+/** A text that is given as tokens is split at white space. */
+const TEXT_TYPES: readonly ColumnType[] = [...SCALAR_TYPES, 'tokens'];
 
 /** The types that the owner of the data may give to a column. */
 const POSSIBLE_TYPES: Readonly<Record<SourceColumn['kind'], readonly ColumnType[]>> = {
-  text: SCALAR_TYPES,
-  value: SCALAR_TYPES,
+  text: TEXT_TYPES,
+  value: TEXT_TYPES,
+  list: ['tokens'],
   label: ['category', 'text'],
   array: ['image', 'vector'],
   image: ['image'],
@@ -37,10 +41,16 @@ export function createColumnSketch(source: SourceColumn, given: ColumnType | und
   return { source, given, sawNumber: false, sawBoolean: false, sawText: false };
 }
 
+/** Whether a value is a list of texts. */
+export function isList({ source, given }: Pick<ColumnSketch, 'source' | 'given'>): boolean {
+  return source.kind === 'list' || given === 'tokens';
+}
+
 /** How the column is to be stored, after what has been seen of it. */
 export function storageOf({ source, given, sawNumber, sawBoolean, sawText }: ColumnSketch): Storage {
   if (source.kind === 'image') return { kind: 'bytes' };
   if (source.kind === 'array') return { kind: 'array', dtype: source.dtype!, shape: source.shape! };
+  if (isList({ source, given })) return { kind: 'string' };
   if (source.kind === 'label' || given === 'category' || given === 'text') return { kind: 'string' };
   if (given !== undefined) return { kind: 'number' };
   return sawText || (sawNumber && sawBoolean) ? { kind: 'string' } : { kind: 'number' };
@@ -65,6 +75,11 @@ export function readValue(value: Value, sketch: ColumnSketch, readText: TextRead
     return value;
   }
   if (value === null || value === undefined) return undefined;
+  if (source.kind === 'list') return value;
+  if (given === 'tokens') {
+    const tokens = splitText(textOf(value as string | number | boolean), 'list');
+    return tokens.length === 0 ? undefined : tokens;
+  }
   if (source.kind === 'label') return value;
   const isTyped = given === 'number' || given === 'integer' || given === 'boolean';
   const read = typeof value === 'string' && (source.kind === 'text' || isTyped) ? readText(value) : value;

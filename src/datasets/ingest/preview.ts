@@ -19,6 +19,10 @@ async function previewOf(column: StoredColumn, file: RecordFile, views: RecordVi
     case 'string': {
       const text = await file.readText(views, record, cell);
       if (text === undefined) return null;
+      if (type === 'tokens') {
+        const tokens = JSON.parse(text) as string[];
+        return tokens.length > MAX_ELEMENTS ? [...tokens.slice(0, MAX_ELEMENTS), '…'] : tokens;
+      }
       return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
     }
     case 'bytes':

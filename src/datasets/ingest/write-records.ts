@@ -6,7 +6,7 @@ import { layRecord, type RecordLayout } from '../records/layout.ts';
 import { createRecordWriter, HEAP_FILE, type RecordWriter, RECORDS_FILE } from '../records/record-writer.ts';
 import type { EncodedImage, OnBadRow, RowGroup, Source, SourceColumn, Value } from '../source.ts';
 import { type ColumnProfile, createColumnProfile } from './column-profile.ts';
-import { type ColumnSketch, createColumnSketch, noteValue, readValue, storageOf, UnfitValue } from './column-sketch.ts';
+import { type ColumnSketch, createColumnSketch, isList, noteValue, readValue, storageOf, UnfitValue } from './column-sketch.ts';
 import { type TextReader, textOf } from './read-value.ts';
 
 export interface WriteOptions {
@@ -37,7 +37,8 @@ const SAMPLE_VALUES = 4_000_000;
 function sizeOf(value: Value): number {
   if (typeof value === 'string') return value.length;
   if (typeof value !== 'object' || value === null) return 1;
-  return 'bytes' in value ? value.bytes.length : value.length;
+  if ('bytes' in value) return value.bytes.length;
+  return Array.isArray(value) ? (value as string[]).reduce((sum, { length }) => sum + length, 0) : value.length;
 }
 
 function writeValue(writer: RecordWriter, profile: ColumnProfile, value: Value, original: Value): void {
@@ -52,6 +53,11 @@ function writeValue(writer: RecordWriter, profile: ColumnProfile, value: Value, 
       if (value === undefined) {
         profile.missing();
         return writer.missingString(cell);
+      }
+      if (isList(profile.sketch)) {
+        const tokens = value as readonly string[];
+        profile.tokens(tokens);
+        return writer.string(cell, JSON.stringify(tokens), -1);
       }
       const text = textOf(original as string | number | boolean);
       return writer.string(cell, text, profile.text(text));

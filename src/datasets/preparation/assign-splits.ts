@@ -104,6 +104,7 @@ export async function assignSplits(split: ResolvedSplit, { file, rows, columns, 
       const label = target.classOf(views, record);
       return label < 0 || split.stratify ? label : 0;
     }
+    if (target.kind === 'tags') return target.isMissing(views, record) ? -1 : 0;
     if (target.kind !== 'number') return 0;
     target.read(views, record, values, 0);
     return Number.isNaN(values[0]) ? -1 : 0;

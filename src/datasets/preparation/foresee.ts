@@ -35,9 +35,10 @@ function usesAllRows(split: Column | undefined): boolean {
 function targetOf(target: ResolvedTarget, isContinued: boolean, split: Column | undefined): TargetSpec | undefined {
   if (isContinued) return { kind: 'token', vocabularySize: Number.NaN };
   switch (target.kind) {
-    case 'class': {
-      const { column, labels } = target;
-      return usesAllRows(split) ? { kind: 'class', column, labels, counts: labels.map(() => 0) } : undefined;
+    case 'class':
+    case 'tags': {
+      const { kind, column, labels } = target;
+      return usesAllRows(split) ? { kind, column, labels, counts: labels.map(() => 0) } : undefined;
     }
     case 'number':
       return { kind: 'number', column: target.column, width: target.width, mean: 0, std: 1 };
@@ -58,7 +59,7 @@ export function foresee(folder: string, request: PreparationRequest): Foreseen {
   if (splitName !== undefined) columnNamed(columns, splitName, 'split');
   const taken = [target.kind === 'none' ? undefined : target.column, splitName].filter((name) => name !== undefined);
   const empty = new Set(description.columns.filter(({ missing }) => missing === description.rows).map(({ name }) => name));
-  const features = chooseFeatures(request, columns, taken, empty);
+  const features = chooseFeatures(request, columns, taken, empty, target.kind === 'tags' ? target.stored : undefined);
   const isContinued = request.task === 'next-token';
   const inputOf = (): InputSpec => {
     if (features.kind === 'image') return createFeatureMeter(features, request, description.columns, recordBytes).finish().input;

@@ -1,6 +1,6 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import { type Preparation, type PreparationRequest, type TargetSpec } from '../dataset.ts';
-import { countWindows } from '../derived/tokens.ts';
+import { countWindows, readTags } from '../derived/tokens.ts';
 import type { RecordFile } from '../records/record-file.ts';
 import type { StoredDescription } from '../stored-description.ts';
 import { type Assignment, assignSplits, countSplits, resolveSplit, SPLIT_NUMBER } from './assign-splits.ts';
@@ -11,7 +11,11 @@ import { measureTexts, textSource } from './text-features.ts';
 import { type ResolvedTarget, resolveTarget } from './resolve-target.ts';
 
 /** Classes of the training rows, in order; each class of other splits must be among them. */
-function classSpec(column: string, labels: readonly string[], inTrain: readonly number[], elsewhere: readonly number[]): TargetSpec {
+function labelled(
+  { kind, column, labels }: Extract<ResolvedTarget, { kind: 'class' | 'tags' }>,
+  inTrain: readonly number[],
+  elsewhere: readonly number[],
+): TargetSpec {
   const untrained = labels.filter((_label, index) => inTrain[index] === 0 && elsewhere[index]! > 0);
   if (untrained.length > 0) {
     const names = untrained.map((label) => `"${label}"`).join(', ');
@@ -31,7 +35,7 @@ function classSpec(column: string, labels: readonly string[], inTrain: readonly 
       `All training rows have the same label ${all} of "${column}"; there is nothing to tell apart.`,
     );
   }
-  return { kind: 'class', column, labels: trained.map(({ label }) => label), counts: trained.map(({ count }) => count) };
+  return { kind, column, labels: trained.map(({ label }) => label), counts: trained.map(({ count }) => count) };
 }
 
 /** Measures the target over the rows of each split. */
@@ -53,11 +57,34 @@ function createTargetMeter(target: ResolvedTarget) {
       }
     },
     finish(): TargetSpec {
-      if (target.kind === 'class') return classSpec(target.column, target.labels, inTrain, elsewhere);
+      if (target.kind === 'class') return labelled(target, inTrain, elsewhere);
       if (target.kind === 'number') return { kind: 'number', column: target.column, width: target.width, mean: meter.mean, std: meter.std };
       return { kind: 'none' };
     },
   };
+}
+
+/** Counts the labels of the tokens of each row that is in a split. */
+async function measureTags(
+  target: Extract<ResolvedTarget, { kind: 'tags' }>,
+  file: RecordFile,
+  assignment: Assignment,
+): Promise<TargetSpec> {
+  const indexes = new Map(target.labels.map((label, index) => [label, index]));
+  const inTrain = target.labels.map(() => 0);
+  const elsewhere = target.labels.map(() => 0);
+  for await (const { views, count, first } of file.scan()) {
+    for (let record = 0; record < count; record += 1) {
+      const split = assignment[first + record]!;
+      if (split > SPLIT_NUMBER.test) continue;
+      const counts = split === SPLIT_NUMBER.train ? inTrain : elsewhere;
+      for (const tag of await readTags(file, target.stored, views, record)) {
+        const index = indexes.get(tag)!;
+        counts[index] = counts[index]! + 1;
+      }
+    }
+  }
+  return labelled(target, inTrain, elsewhere);
 }
 
 export interface Prepared {
@@ -74,7 +101,7 @@ export async function prepare(folder: string, stored: StoredDescription, file: R
   const split = resolveSplit(request.split ?? {}, description.splitColumn, source);
   const taken = [target.kind === 'none' ? undefined : target.column, split.column].filter((name) => name !== undefined);
   const empty = new Set(description.columns.filter(({ missing }) => missing === rows).map(({ name }) => name));
-  const features = chooseFeatures(request, columns, taken, empty);
+  const features = chooseFeatures(request, columns, taken, empty, target.kind === 'tags' ? target.stored : undefined);
 
   const assignment = await assignSplits(split, source);
   const counts = countSplits(assignment);
@@ -97,6 +124,10 @@ export async function prepare(folder: string, stored: StoredDescription, file: R
   const examples = isContinued
     ? await countWindows(await textSource(stored, folder, file, features.columns[0]!, text!), assignment, {})
     : counts;
+  const targetSpec = async (): Promise<TargetSpec> => {
+    if (isContinued) return { kind: 'token', vocabularySize };
+    return target.kind === 'tags' ? measureTags(target, file, assignment) : targetMeter.finish();
+  };
   if (examples.train === 0) throw new SlipwayError('UNSUITABLE_DATA', `The texts for training have fewer than ${input.shape[0]} tokens.`);
   return {
     assignment,
@@ -104,7 +135,7 @@ export async function prepare(folder: string, stored: StoredDescription, file: R
       dataset: { id, name, digest },
       inputs: [input],
       features: features.columns.map((column) => column.name),
-      target: isContinued ? { kind: 'token', vocabularySize } : targetMeter.finish(),
+      target: await targetSpec(),
       rows: examples,
       unusedRows: rows - counts.train - counts.validation - counts.test,
       unusedColumns: features.unused,

@@ -25,6 +25,15 @@ export type ResolvedTarget =
       /** Writes them; NaN when missing. */
       readonly read: (views: RecordViews, record: number, target: Float32Array, at: number) => void;
     }
+  | {
+      /** A label for each token of the feature. */
+      readonly kind: 'tags';
+      readonly column: string;
+      readonly stored: StoredColumn;
+      /** Every label that is in the data. */
+      readonly labels: readonly string[];
+      readonly isMissing: (views: RecordViews, record: number) => boolean;
+    }
   | { readonly kind: 'none' };
 
 function unsuitable(message: string): SlipwayError {
@@ -83,6 +92,19 @@ function numberTarget(column: StoredColumn, recordBytes: number): ResolvedTarget
   };
 }
 
+function tagsTarget(stored: StoredColumn, { values }: Column, recordBytes: number): ResolvedTarget {
+  const { name, cell } = stored;
+  if (values === undefined) throw unsuitable(`The target "${name}" has too many different tokens to be labels.`);
+  const start = cell.offset / 8;
+  return {
+    kind: 'tags',
+    column: name,
+    stored,
+    labels: values.map(({ value }) => String(value)).toSorted(ascending),
+    isMissing: ({ doubles }, record) => doubles[(record * recordBytes) / 8 + start]! < 0,
+  };
+}
+
 /** @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA */
 export function resolveTarget(
   { target, task }: Pick<PreparationRequest, 'target' | 'task'>,
@@ -97,6 +119,8 @@ export function resolveTarget(
   if (target === undefined) return { kind: 'none' };
   const column = columnNamed(columns, target, 'target');
   const description = described.find(({ name }) => name === target)!;
+  if (task === 'token-classification' && column.type !== 'tokens')
+    throw unsuitable(`The task token-classification needs a target with a list of labels; "${target}" is of the type ${column.type}.`);
   switch (column.type) {
     case 'category':
     case 'boolean':
@@ -115,9 +139,13 @@ export function resolveTarget(
     case 'vector':
       if (task === 'classification') throw unsuitable(`The target "${target}" is a vector; classes are categories, booleans or integers.`);
       break;
+    case 'tokens':
+      if (task !== undefined && task !== 'token-classification')
+        throw unsuitable(`The target "${target}" has a list of labels in each row, which is for the task token-classification.`);
+      return tagsTarget(column, description, recordBytes);
     default:
       throw unsuitable(
-        `The target "${target}" is of the type ${column.type}; it must be a category, a boolean, an integer, a number or a vector.`,
+        `The target "${target}" is of the type ${column.type}; it must be a category, a boolean, an integer, a number, a vector or tokens.`,
       );
   }
   return numberTarget(column, recordBytes);

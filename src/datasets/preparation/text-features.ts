@@ -1,9 +1,9 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { TextPreprocessing, TokenizerSpec } from '../../packages/manifest.ts';
-import { createTokenizer, splitText } from '../../preprocessing/tokenizer.ts';
+import { createTokenizer, splitText, type Text } from '../../preprocessing/tokenizer.ts';
 import type { InputSpec, Preparation, PreparationRequest, TextRequest } from '../dataset.ts';
 import type { StoredColumn } from '../records/layout.ts';
-import type { TextSource } from '../derived/tokens.ts';
+import { readTextOf, type TextSource } from '../derived/tokens.ts';
 import type { RecordFile } from '../records/record-file.ts';
 import type { StoredDescription } from '../stored-description.ts';
 import { type Assignment, SPLIT_NUMBER } from './assign-splits.ts';
@@ -27,11 +27,11 @@ export interface TextFeatures {
 }
 
 /** The texts of the rows for training; those that are missing are left out. */
-async function* trainingTexts(file: RecordFile, column: StoredColumn, assignment: Assignment): AsyncGenerator<string> {
+async function* trainingTexts(file: RecordFile, column: StoredColumn, assignment: Assignment): AsyncGenerator<Text> {
   for await (const { views, count, first } of file.scan()) {
     for (let record = 0; record < count; record += 1) {
       if (assignment[first + record] !== SPLIT_NUMBER.train) continue;
-      const text = await file.readText(views, record, column.cell);
+      const text = await readTextOf(file, column, views, record);
       if (text !== undefined) yield text;
     }
   }
@@ -52,10 +52,10 @@ function forgetRare(counts: Map<string, number>): void {
   }
 }
 
-async function trainVocabulary(kind: 'characters' | 'words', size: number, texts: AsyncIterable<string>): Promise<string[]> {
+async function trainVocabulary(kind: 'characters' | 'words' | 'list', size: number, texts: AsyncIterable<Text>): Promise<string[]> {
   const counts = new Map<string, number>();
   for await (const text of texts) {
-    for (const piece of splitText(text, kind)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
+    for (const piece of typeof text === 'string' ? splitText(text, kind) : text) counts.set(piece, (counts.get(piece) ?? 0) + 1);
     if (counts.size > MAX_COUNTED) forgetRare(counts);
   }
   if (counts.size === 0) throw new SlipwayError('UNSUITABLE_DATA', 'The texts of the training rows are empty.');
@@ -63,9 +63,9 @@ async function trainVocabulary(kind: 'characters' | 'words', size: number, texts
 }
 
 async function tokenizerOf(
-  asked: NonNullable<TextRequest['tokenizer']>,
+  asked: NonNullable<TextRequest['tokenizer']> | 'list',
   vocabularySize: number,
-  texts: () => AsyncIterable<string>,
+  texts: () => AsyncIterable<Text>,
   isContinued: boolean,
 ): Promise<TokenizerSpec> {
   if (typeof asked !== 'object') return { kind: asked, vocabulary: await trainVocabulary(asked, vocabularySize, texts()) };
@@ -96,8 +96,10 @@ export async function measureTexts(
   assignment: Assignment,
 ): Promise<TextFeatures> {
   const isContinued = request.task === 'next-token';
-  const { tokenizer: asked = isContinued ? 'characters' : 'words', vocabularySize = DEFAULT_VOCABULARY, maxLength } = request.text ?? {};
-  const texts = (): AsyncGenerator<string> => trainingTexts(file, column, assignment);
+  const byDefault = isContinued ? 'characters' : 'words';
+  const { vocabularySize = DEFAULT_VOCABULARY, maxLength } = request.text ?? {};
+  const asked = request.text?.tokenizer ?? (column.type === 'tokens' ? 'list' : byDefault);
+  const texts = (): AsyncGenerator<Text> => trainingTexts(file, column, assignment);
   const spec = await tokenizerOf(asked, vocabularySize, texts, isContinued);
   const files: Record<string, string> = typeof asked === 'object' && 'json' in asked ? { [TOKENIZER_FILE]: asked.json } : {};
   const tokenizer = await createTokenizer(spec, async () => files[TOKENIZER_FILE]!);

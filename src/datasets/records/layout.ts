@@ -4,7 +4,7 @@ import type { ColumnType } from '../dataset.ts';
  * How a column lies in a record. `bytes` is 16 bytes: the place of the bytes in the heap as a double and how many they
  * are as a 32-bit integer; four more are not used. `number` is a double, NaN when missing. `string` is 16 bytes: the place of the text in
  * the heap as a double (-1 when missing), its length in bytes and its code as 32-bit integers; the code counts the
- * different texts of the column in the order of their coming, and is -1 for texts beyond the first few.
+ * different texts of the column in the order of their coming, and is -1 for texts beyond the first few. Tokens are texts, too: the list as JSON.
  * `array` is a run of numbers.
  */
 export type Storage =
@@ -29,6 +29,8 @@ export interface StoredColumn {
   readonly cell: Cell;
   /** The texts by their codes, when the column is a category. */
   readonly dictionary?: readonly string[];
+  /** Of tokens: SHA-256 of how many each row has; equal ones mean as many in every row. */
+  readonly lengthsDigest?: string;
 }
 
 export interface RecordLayout {

@@ -10,6 +10,15 @@ function shapeOf(value: readonly unknown[]): number[] {
   return shape;
 }
 
+/** A list of texts; without any it is no value. */
+function textsIn(value: unknown): readonly string[] | null {
+  if (value === null) return null;
+  if (!Array.isArray(value)) throw new BadRow('is a single value, but a list of texts in other rows');
+  const other = value.findIndex((each) => typeof each !== 'string' || each === '');
+  if (other >= 0) throw new BadRow(`is a list of texts, but element ${other} is ${JSON.stringify(value[other]) ?? 'none'}`);
+  return value.length === 0 ? null : (value as string[]);
+}
+
 function flatten(value: unknown, shape: readonly number[], axis: number, target: Float32Array, at: number): number {
   if (axis === shape.length) {
     if (typeof value !== 'number' && typeof value !== 'bigint') throw new BadRow('is an array that holds something else than numbers');
@@ -43,18 +52,22 @@ export function createObjectColumns(): ObjectColumns {
   function placeOf(name: string, value: unknown): number | undefined {
     const place = places.get(name);
     if (place !== undefined) return place;
-    if (value === null) {
+    // Of what an empty list is a list, later rows say.
+    if (value === null || (Array.isArray(value) && value.length === 0)) {
       empty.add(name);
       return undefined;
     }
     empty.delete(name);
     places.set(name, columns.length);
-    columns.push(Array.isArray(value) ? { name, kind: 'array', dtype: 'float32', shape: shapeOf(value) } : { name, kind: 'value' });
+    if (!Array.isArray(value)) columns.push({ name, kind: 'value' });
+    else if (typeof value[0] === 'string') columns.push({ name, kind: 'list' });
+    else columns.push({ name, kind: 'array', dtype: 'float32', shape: shapeOf(value) });
     return columns.length - 1;
   }
 
   function read(value: unknown, { name, kind, shape }: SourceColumn): Value {
     try {
+      if (kind === 'list') return textsIn(value);
       if (kind === 'array') {
         if (value === null) return null;
         const target = new Float32Array(shape!.reduce((product, size) => product * size, 1));
@@ -63,7 +76,7 @@ export function createObjectColumns(): ObjectColumns {
       }
       if (Array.isArray(value)) throw new BadRow('is an array, but a single value in other rows');
       if (typeof value === 'object' && value !== null)
-        throw new BadRow('is an object; values are texts, numbers, booleans and arrays of numbers');
+        throw new BadRow('is an object; values are texts, numbers, booleans, arrays of numbers and lists of texts');
       // An integer that no double holds is an identifier.
       if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
       return value as Value;

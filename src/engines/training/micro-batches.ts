@@ -6,7 +6,7 @@ export interface MicroBatch {
   /** Examples of the batch before it, and in it. */
   readonly first: number;
   readonly examples: number;
-  /** Of the examples of the batch: what its mean counts in that of the batch. */
+  /** What its mean counts in that of the batch: its part of the examples, or of the steps that have a class. */
   readonly share: number;
 }
 
@@ -15,10 +15,19 @@ function rowsOf({ shape, data }: Values, from: number, to: number): Values {
   return { shape: [to - from, ...shape.slice(1)], data: data.subarray(from * width, to * width) };
 }
 
+/** How many values a mean over a target has: of class indexes those that are none (−1) are left out. */
+export function countedIn({ data }: Values): number {
+  if (!(data instanceof Int32Array)) return data.length;
+  let count = 0;
+  for (const index of data) if (index >= 0) count += 1;
+  return count;
+}
+
 /** Cuts a batch into at most so many parts of nearly the same size; views of its arrays. */
 export function microBatchesOf(batch: TrainingBatch, count: number): MicroBatch[] {
   const examples = batch.inputs.shape[0]!;
   const parts = Math.max(1, Math.min(count, examples));
+  const all = countedIn(batch.target);
   return Array.from({ length: parts }, (_part, index) => {
     const [first, end] = [Math.floor((examples * index) / parts), Math.floor((examples * (index + 1)) / parts)];
     const part = {
@@ -26,7 +35,7 @@ export function microBatchesOf(batch: TrainingBatch, count: number): MicroBatch[
       target: rowsOf(batch.target, first, end),
       teacher: batch.teacher && rowsOf(batch.teacher, first, end),
     };
-    return { batch: parts === 1 ? batch : part, first, examples: end - first, share: (end - first) / examples };
+    return { batch: parts === 1 ? batch : part, first, examples: end - first, share: parts === 1 ? 1 : countedIn(part.target) / all };
   });
 }
 

@@ -24,7 +24,7 @@ export interface LayerConfig {
 
 /**
  * `cross-entropy` takes class indexes [N], or of sequences [N, steps], and a model whose last activation is softmax; the others take values [N, width].
- * Each is the mean over the examples (and, of the others, over their values too).
+ * An index of −1 counts for nothing. Each is the mean over the examples (and, of the others, over their values too).
  */
 export const LOSSES = ['cross-entropy', 'mean-squared-error', 'mean-absolute-error', 'huber'] as const;
 export type LossName = (typeof LOSSES)[number];

@@ -18,7 +18,7 @@ function unsuitable(path: string, message: string): SlipwayError {
 function checkMetrics({ publish, earlyStopping }: TrainSpec, target: TargetSpec): void {
   if (target.kind === 'none') return;
   const measured: readonly string[] = METRICS_OF[target.kind];
-  const what = { class: 'classes', number: 'numbers', token: 'tokens' }[target.kind];
+  const what = { class: 'classes', number: 'numbers', tags: 'labels', token: 'tokens' }[target.kind];
   for (const [path, metric] of [
     ['publish.if.metric', publish?.if?.metric],
     ['earlyStopping.metric', earlyStopping?.metric],

@@ -6,6 +6,7 @@ export const METRICS = ['loss', 'accuracy', 'precision', 'recall', 'f1', 'mae', 
 /** Which of them, by the kind of the target. */
 export const METRICS_OF = {
   class: ['loss', 'accuracy', 'precision', 'recall', 'f1'],
+  tags: ['loss', 'accuracy', 'precision', 'recall', 'f1'],
   number: ['loss', 'mae', 'rmse', 'r2'],
   token: ['loss', 'accuracy', 'perplexity'],
 } as const satisfies Record<string, readonly (typeof METRICS)[number][]>;
@@ -14,7 +15,7 @@ type Metrics = Partial<Record<(typeof METRICS)[number], number>>;
 
 /** Adds up what the examples of a pass show. Plain data inside, so that a checkpoint can keep it. */
 export interface Meter {
-  /** @param outputs probabilities [N, …, classes] or values [N, width]; @param loss mean of these N examples */
+  /** @param outputs probabilities [N, …, classes] or values [N, width]; @param loss mean of these N examples, or of their tokens that have labels */
   add(outputs: Float32Array, target: Float32Array | Int32Array, size: number, loss: number): void;
   metrics(): Metrics;
   state(): MeterState;
@@ -80,23 +81,28 @@ function likeliest(outputs: Float32Array, row: number, classes: number): number 
 
 /**
  * `loss`, and of classes `accuracy`, `precision`, `recall` and `f1` (macro averages), of numbers `mae`, `rmse` and `r2`
- * in the units of the column; of tokens `accuracy` and `perplexity`, over the tokens.
+ * in the units of the column; of tokens `accuracy` and `perplexity`, over the tokens. Labels of tokens are classes, each token an example.
  */
 export function createMeter(target: TargetSpec, begun: MeterState = EMPTY): Meter {
-  const classes = target.kind === 'class' ? target.labels.length : 0;
+  const classes = target.kind === 'class' || target.kind === 'tags' ? target.labels.length : 0;
   const confusion = begun.confusion.length === 0 ? Array<number>(classes * classes).fill(0) : [...begun.confusion];
   let { examples, loss: lossSum, hits, absolute, squared, sum, sumOfSquares, values } = begun;
   return {
     add(outputs, actual, size, loss) {
-      examples += size;
-      lossSum += loss * size;
-      if (target.kind === 'class') {
-        for (let row = 0; row < size; row += 1) {
-          const at = actual[row]! * classes + likeliest(outputs, row, classes);
+      let counted = size;
+      if (classes > 0) {
+        counted = 0;
+        for (let row = 0; row < actual.length; row += 1) {
+          const label = actual[row]!;
+          if (label < 0) continue;
+          counted += 1;
+          const at = label * classes + likeliest(outputs, row, classes);
           confusion[at] = confusion[at]! + 1;
         }
-        return;
       }
+      examples += counted;
+      lossSum += loss * counted;
+      if (classes > 0) return;
       if (target.kind === 'token') {
         for (const [row, token] of actual.entries()) if (likeliest(outputs, row, target.vocabularySize) === token) hits += 1;
         values += actual.length;
@@ -114,7 +120,7 @@ export function createMeter(target: TargetSpec, begun: MeterState = EMPTY): Mete
     },
     metrics() {
       const loss = ratio(lossSum, examples);
-      if (target.kind === 'class') return { loss, ...classMetrics(confusion, classes) };
+      if (classes > 0) return { loss, ...classMetrics(confusion, classes) };
       // Of how many tokens, all as likely, the model is as unsure as of the next one.
       if (target.kind === 'token') return { loss, accuracy: ratio(hits, values), perplexity: Math.exp(loss) };
       const { std } = target.kind === 'number' ? target : { std: 1 };

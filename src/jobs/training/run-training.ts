@@ -148,7 +148,7 @@ export async function runTraining(
     const batchSize = spec.batchSize === 'all' ? preparation.rows.train : spec.batchSize;
     const meter = await evaluate(trainer, examples, measuredOn, batchSize, signal);
     const metrics = meter.metrics();
-    const classes = preparation.target.kind === 'class' ? preparation.target.labels : undefined;
+    const classes = 'labels' in preparation.target ? preparation.target.labels : undefined;
     const { confusion: counts } = meter.state();
     const confusion = classes && {
       labels: classes,

@@ -40,8 +40,14 @@ export function trainedLayers(served: readonly LayerConfig[]): readonly LayerCon
 
 /** How the version's answer is read; undefined for numbers. */
 export async function classificationOf({ target, preprocessing, files }: Preparation): Promise<Classification | undefined> {
-  if (target.kind === 'class') {
-    return { labels: [...target.labels], scores: 'probabilities', top: Math.min(TOP_CLASSES, target.labels.length) };
+  if (target.kind === 'class' || target.kind === 'tags') {
+    const { labels } = target;
+    return {
+      labels: [...labels],
+      ...(target.kind === 'tags' && { of: 'token' }),
+      scores: 'probabilities',
+      top: Math.min(TOP_CLASSES, labels.length),
+    };
   }
   if (target.kind !== 'token' || preprocessing.kind !== 'text') return undefined;
   const { pieceOf } = await createTokenizer(preprocessing.tokenizer, async (file) => files[file] ?? '');
@@ -54,5 +60,6 @@ export async function classificationOf({ target, preprocessing, files }: Prepara
 /** What the version does, in a sentence. */
 export function descriptionOf({ dataset, target }: Preparation): string {
   if (target.kind === 'token') return `Trained on ${dataset.name} to continue texts.`;
+  if (target.kind === 'tags') return `Trained on ${dataset.name} to predict ${target.column} of each token.`;
   return `Trained on ${dataset.name} to predict ${target.kind === 'none' ? 'nothing' : target.column}.`;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TASKS } from '../../datasets/dataset.ts';
 import { nameSchema } from '../../packages/manifest.ts';
 import { LOSSES, TRAINING_BACKENDS, TRAINING_ENGINES } from '../../engines/training/trainer.ts';
 import { architectureSchema } from './architectures/schema.ts';
@@ -95,7 +96,7 @@ const textSchema = z.strictObject({
     )
     .optional()
     .describe(
-      '`words` and `characters` are trained: their vocabulary is what the training rows hold most often. An object has the content of a tokenizer.json of Hugging Face. words when left out; characters for the task next-token.',
+      '`words` and `characters` are trained: their vocabulary is what the training rows hold most often. An object has the content of a tokenizer.json of Hugging Face. words when left out; characters for the task next-token. A column of the type tokens has its pieces already.',
     ),
   vocabularySize: z.int().min(1).max(1_000_000).optional().describe('Most pieces in a vocabulary that is trained; 10,000 when left out.'),
   maxLength: z
@@ -117,9 +118,11 @@ const fieldsSchema = z.strictObject({
     .optional()
     .describe('The column to predict. When left out: the one called label, class or target, else the last one.'),
   task: z
-    .enum(['classification', 'regression', 'next-token'])
+    .enum(TASKS)
     .optional()
-    .describe('By the type of the target when left out. `next-token` has no target: a text is to be continued.'),
+    .describe(
+      'By the type of the target when left out. `token-classification` is for a target of the type tokens: a label for each token of the feature. `next-token` has no target: a text is to be continued.',
+    ),
   features: z
     .array(z.string().min(1))
     .min(1)

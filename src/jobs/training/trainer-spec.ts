@@ -31,7 +31,7 @@ function unsuitable(path: string, message: string): SlipwayError {
 
 function classWeightsOf({ classWeights }: TrainSpec, target: TargetSpec): readonly number[] | undefined {
   if (classWeights === undefined) return undefined;
-  if (target.kind !== 'class') {
+  if (target.kind !== 'class' && target.kind !== 'tags') {
     const what = target.kind === 'token' ? 'the task next-token has none' : 'the target is a number';
     throw unsuitable('classWeights', `classWeights are for classes; ${what}.`);
   }
@@ -56,6 +56,11 @@ function wantedShape(target: TargetSpec, input: InputSpec): { readonly shape: Sh
       return { shape: [target.labels.length], why: `"${target.column}" has ${target.labels.length} classes` };
     case 'number':
       return { shape: [target.width], why: `"${target.column}" is ${target.width === 1 ? 'a number' : `${target.width} numbers`}` };
+    case 'tags':
+      return {
+        shape: [input.shape[0]!, target.labels.length],
+        why: `"${target.column}" has one of ${target.labels.length} labels for each token`,
+      };
     case 'token':
       return { shape: [input.shape[0]!, target.vocabularySize], why: 'each token of a text is continued' };
     case 'none':
@@ -90,7 +95,7 @@ function checkParts(layers: readonly LayerConfig[], frozen: readonly string[]): 
  * @throws SlipwayError INVALID_ARCHITECTURE naming the layer and why; UNSUITABLE_DATA
  */
 export function trainerSpecOf(spec: TrainSpec, target: TargetSpec, input: InputSpec, tuned: TunedLayers | undefined): TrainerSpec {
-  const isClassified = target.kind === 'class' || target.kind === 'token';
+  const isClassified = target.kind === 'class' || target.kind === 'tags' || target.kind === 'token';
   const byDefault = isClassified ? 'cross-entropy' : 'mean-squared-error';
   const loss = spec.loss ?? byDefault;
   if ((loss === 'cross-entropy') !== isClassified) {

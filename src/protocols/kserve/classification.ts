@@ -79,6 +79,7 @@ export function labelsOf(
   firstOutput: string | undefined,
   classification: Classification | undefined,
 ): readonly string[] | undefined {
-  if (classification === undefined) return undefined;
+  // The extension counts classes from the beginning of each example, which are those of its first token.
+  if (classification === undefined || classification.of === 'token') return undefined;
   return output === (classification.output ?? firstOutput) ? classification.labels : undefined;
 }

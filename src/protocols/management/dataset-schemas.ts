@@ -18,7 +18,10 @@ const columnAnswer = z
     values: z
       .array(z.object({ value: scalar, count: z.int() }))
       .optional()
-      .describe('Every value and how many rows have it, most frequent first: the class balance. Of columns with few different values.'),
+      .describe(
+        'Every value and how many rows have it, most frequent first: the class balance. Of columns with few different values; of tokens, how often each comes.',
+      ),
+    longest: z.int().optional().describe('Of tokens: those of the longest row.'),
     shape: z.array(z.int()).optional().describe('Of vectors and of images of one size: height, width, channels.'),
     shapeRange: z
       .object({ smallest: z.array(z.int()), largest: z.array(z.int()) })

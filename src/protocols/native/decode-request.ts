@@ -7,6 +7,7 @@ import type { ScannedJson } from '../../tensor/json-scanner.ts';
 import { toPlain } from '../../tensor/plain-json.ts';
 import type { Signature } from '../../tensor/signature.ts';
 import type { TableRow } from '../../preprocessing/table.ts';
+import type { Text } from '../../preprocessing/tokenizer.ts';
 import { checkInput } from '../http/check-input.ts';
 import { type PredictEnvelope, predictBody } from './schemas.ts';
 
@@ -69,19 +70,30 @@ export function rowsIn(inputs: ScannedJson, { inputs: specs }: Signature): Table
   return [toPlain(inputs) as TableRow];
 }
 
+function isTokens(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
+}
+
 /**
- * The texts in `inputs`, bare or as rows with a column of texts; undefined when these are tensors.
+ * The texts in `inputs`, bare or as rows with a column of texts; undefined when these are tensors. Where the tokenizer is of
+ * the kind `list` a text may be the list of its tokens.
  * @throws SlipwayError INVALID_ROW for a row without its text
  */
-export function textsIn(inputs: ScannedJson, { column = 'text' }: TextPreprocessing, signature: Signature): string[] | undefined {
+export function textsIn(inputs: ScannedJson, { column = 'text', tokenizer }: TextPreprocessing, signature: Signature): Text[] | undefined {
+  const takesTokens = tokenizer.kind === 'list';
+  const isText = (value: unknown): value is Text => typeof value === 'string' || (takesTokens && isTokens(value));
   if (typeof inputs === 'string') return [inputs];
-  if (Array.isArray(inputs) && inputs.every((each) => typeof each === 'string')) return inputs;
+  if (Array.isArray(inputs)) {
+    // A list without a token was read as one of numbers.
+    const given = takesTokens ? inputs.map(toPlain) : inputs;
+    if (given.every(isText)) return given as Text[];
+  }
   return rowsIn(inputs, signature)?.map((row, index) => {
     const other = Object.keys(row).find((name) => name !== column);
     const text = row[column];
-    if (typeof text === 'string' && other === undefined) return text;
-    const message = text === undefined ? 'is missing' : 'must be a text';
-    const [name, problem] = typeof text === 'string' ? [other, `is no column of the model, which has "${column}"`] : [column, message];
+    if (isText(text) && other === undefined) return text;
+    const message = text === undefined ? 'is missing' : `must be a text${takesTokens ? ' or a list of texts' : ''}`;
+    const [name, problem] = isText(text) ? [other, `is no column of the model, which has "${column}"`] : [column, message];
     const path = `inputs[${index}].${name}`;
     throw new SlipwayError('INVALID_ROW', `${path} ${problem}.`, { details: [{ path, message: problem }] });
   });

@@ -3,8 +3,8 @@ import type { Caller, Inference } from '../../inference/types.ts';
 import type { TextPreprocessing } from '../../packages/manifest.ts';
 import { preprocessImage } from '../../preprocessing/image.ts';
 import { preprocessTable, type TableRow } from '../../preprocessing/table.ts';
-import { preprocessText } from '../../preprocessing/text.ts';
-import { createTokenizer, type Tokenizer, tokenizerFilesIn } from '../../preprocessing/tokenizer.ts';
+import { preprocessText, tokensToLabel } from '../../preprocessing/text.ts';
+import { createTokenizer, type Text, type Tokenizer, tokenizerFilesIn } from '../../preprocessing/tokenizer.ts';
 import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
 import type { ScannedJson } from '../../tensor/json-scanner.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
@@ -82,7 +82,7 @@ function inputsOf(inputs: ScannedJson, version: ReadyVersion): NamedTensors {
 export function createPredict({ inference, maxImagePixels }: PredictOptions): Predict {
   /** Texts are made into token ids; a tokenizer is read with the first of them. */
   const tokenizers = new WeakMap<ReadyVersion, Promise<Tokenizer>>();
-  async function inputsOfTexts(texts: readonly string[], version: ReadyVersion, preprocessing: TextPreprocessing): Promise<NamedTensors> {
+  async function inputsOfTexts(texts: readonly Text[], version: ReadyVersion, preprocessing: TextPreprocessing): Promise<NamedTensors> {
     let tokenizer = tokenizers.get(version);
     if (tokenizer === undefined) {
       tokenizer = createTokenizer(preprocessing.tokenizer, tokenizerFilesIn(version.folder));
@@ -116,10 +116,13 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     // Held from here on: the ids are those of this version's tokenizer, so a newer version must not answer in its place.
     const release = version.acquire();
     try {
-      const tensors = await inputsOfTexts(texts, version, preprocessing);
+      const isLabelled = classification?.of === 'token' && preprocessing.tokenizer.kind === 'list';
+      const tokens = isLabelled ? tokensToLabel(texts, preprocessing) : undefined;
+      const tensors = await inputsOfTexts(tokens ?? texts, version, preprocessing);
       return encodePredictResponse(
         await inference.predict(version, { inputs: tensors, outputs, client, deadline, signal, priority }),
         classification,
+        tokens,
       );
     } finally {
       release();

@@ -34,7 +34,7 @@ const nested = z.any().meta({ description: 'A nested array in the shape of the t
 export const predictBody = predictEnvelope.extend({
   inputs: z.union([nested, z.record(z.string(), nested)]).meta({
     description:
-      'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out. For a model whose slipway.json declares table preprocessing: an array of objects with the columns, or one such object. For one that declares text preprocessing: a text or an array of texts, or of objects with the text.',
+      'A nested array when the model has one input, else an object of nested arrays by input name. Leading dimensions of size 1 may be left out. For a model whose slipway.json declares table preprocessing: an array of objects with the columns, or one such object. For one that declares text preprocessing: a text or an array of texts, or of objects with the text; a text may be an array of its tokens where the tokenizer is of the kind `list`.',
   }),
 });
 
@@ -50,7 +50,13 @@ export const predictResponse = z.object({
   outputs: z
     .record(z.string(), nested)
     .meta({ description: 'Nested arrays by output name. Numbers that JSON cannot say (NaN, ±Infinity) are null.' }),
-  predictions: z.array(prediction).optional().meta({ description: 'One for each example, for models that declare their classes.' }),
+  predictions: z
+    .union([z.array(prediction), z.array(z.array(prediction.extend({ token: z.string().optional() })))])
+    .optional()
+    .meta({
+      description:
+        'One for each example, for models that declare their classes; for models that label tokens an array for each example, with one for each of its tokens.',
+    }),
 });
 
 export const predictQuery = z.strictObject({

@@ -81,7 +81,7 @@ describe('reading JSON Lines', () => {
     expect(Object.fromEntries(description.skipped.first.map(({ place, reason }) => [place, reason]))).toEqual({
       'line 2': expect.stringContaining('not valid JSON'),
       'line 3': 'is no JSON object; each line must be one',
-      'line 4': '"a" is an object; values are texts, numbers, booleans and arrays of numbers',
+      'line 4': '"a" is an object; values are texts, numbers, booleans, arrays of numbers and lists of texts',
       'line 5': '"v" is an array of another shape than [2], which it has in the first row',
       'line 6': '"v" is an array that holds something else than numbers',
       'line 7': '"v" is missing; an array must be there in every row',

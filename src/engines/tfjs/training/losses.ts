@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { countedIn } from '../../training/micro-batches.ts';
 import type { Distillation, LossName, TrainerSpec, TrainingBatch, Values } from '../../training/trainer.ts';
 
 /** Beyond this distance the Huber loss is linear (P. Huber, 1964). */
@@ -6,17 +7,18 @@ const HUBER_DELTA = 1;
 
 /**
  * Cross-entropy of class indexes, from scores before softmax, where it is exact for large scores too. Its gradient is
- * weight · (softmax − one-hot) ÷ N. Of sequences each step counts alike.
+ * weight · (softmax − one-hot) ÷ N. Of sequences each step counts alike, and one of the class −1 for nothing.
  * @param outputs [N, …, classes]
  */
 function crossEntropy(outputs: tf.Tensor, classes: Int32Array, classWeights: readonly number[] | undefined): tf.Scalar {
   const width = outputs.shape.at(-1)!;
-  const count = outputs.size / width;
-  if (classes.length !== count) throw new Error(`the model gives ${count} rows of scores for ${classes.length} classes`);
-  const scores = tf.reshape(outputs, [count, width]);
-  const target = new Float32Array(count * width);
-  for (const [row, index] of classes.entries()) target[row * width + index] = (classWeights?.[index] ?? 1) / count;
-  return tf.neg(tf.sum(tf.mul(tf.logSoftmax(scores), tf.tensor2d(target, [count, width]))));
+  const rows = outputs.size / width;
+  if (classes.length !== rows) throw new Error(`the model gives ${rows} rows of scores for ${classes.length} classes`);
+  const scores = tf.reshape(outputs, [rows, width]);
+  const target = new Float32Array(rows * width);
+  const count = countedIn({ shape: [rows], data: classes });
+  for (const [row, index] of classes.entries()) if (index >= 0) target[row * width + index] = (classWeights?.[index] ?? 1) / count;
+  return tf.neg(tf.sum(tf.mul(tf.logSoftmax(scores), tf.tensor2d(target, [rows, width]))));
 }
 
 /** No probability counts as less: the logarithm of 0 is none. */

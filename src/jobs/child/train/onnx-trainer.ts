@@ -6,6 +6,7 @@ import { slotName, STEP } from '../../../compiler/training/training-step.ts';
 import { openParallelSession } from '../../../engines/onnx/parallel-session.ts';
 import { openTrainingSession, type TrainingSession } from '../../../engines/onnx/training-session.ts';
 import { initialWeights } from '../../../engines/tfjs/training/open-model.ts';
+import { countedIn } from '../../../engines/training/micro-batches.ts';
 import { layersModelFiles } from '../../../engines/training/model-files.ts';
 import { slotState, weightState } from '../../../engines/training/state-names.ts';
 import type { CreateTrainer, LayerConfig, StepResult, TrainerSpec, TrainingBatch, Values } from '../../../engines/training/trainer.ts';
@@ -21,11 +22,13 @@ function toTensor({ shape, data }: Values): Tensor {
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 /** What each example counts in the loss, so that the sum is the mean over the batch. */
-function exampleWeights({ target: { shape, data } }: TrainingBatch, { loss, classWeights }: TrainerSpec): Tensor {
+function exampleWeights({ target }: TrainingBatch, { loss, classWeights }: TrainerSpec): Tensor {
+  const { shape, data } = target;
   const sizes = loss === 'cross-entropy' ? shape : shape.slice(0, 1);
-  const share = 1 / sizeOf(sizes);
+  const share = 1 / (loss === 'cross-entropy' ? countedIn(target) : sizes[0]!);
   const weights = new Float32Array(sizeOf(sizes)).fill(share);
-  if (classWeights !== undefined) for (let at = 0; at < weights.length; at += 1) weights[at] = share * (classWeights[data[at]!] ?? 1);
+  if (loss === 'cross-entropy')
+    for (let at = 0; at < weights.length; at += 1) weights[at] = data[at]! < 0 ? 0 : share * (classWeights?.[data[at]!] ?? 1);
   return { dtype: 'FP32', shape: sizes, data: weights };
 }
 

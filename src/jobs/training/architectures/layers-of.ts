@@ -4,7 +4,7 @@ import { dense, dropped, EMBEDDINGS, invalid, layer } from './layer-config.ts';
 import { shownShape } from './layer-shapes.ts';
 import type { Architecture, Family } from './schema.ts';
 import { withSeeds } from './seeds.ts';
-import { bagOfTokens, isTokens, recurrentLayers, transformerLayers } from './sequence-layers.ts';
+import { bagOfTokens, embedded, isTokens, recurrentLayers, transformerLayers } from './sequence-layers.ts';
 
 function hidden(sizes: readonly number[], activation: string, dropout: number): LayerConfig[] {
   return sizes.flatMap((units) => [dense(units, activation), ...dropped(dropout)]);
@@ -18,23 +18,27 @@ function imageShape({ shape }: InputSpec, kind: string): readonly number[] {
 /** Families in which a step of a sequence sees none that comes after it. */
 const CAUSAL: ReadonlySet<string> = new Set(['rnn', 'lstm', 'gru', 'transformer-decoder']);
 
-/** One row of numbers for each example. */
-function flattened(input: InputSpec, embedding: number): LayerConfig[] {
-  if (isTokens(input)) return bagOfTokens(input, embedding);
+/** One row of numbers for each example, or for each token. */
+function flattened(input: InputSpec, embedding: number, everyStep: boolean): LayerConfig[] {
+  if (isTokens(input)) return everyStep ? [embedded(input, embedding, false)] : bagOfTokens(input, embedding);
   return input.shape.length > 1 ? [layer('Flatten')] : [];
 }
 
 /** The layers of a family up to the last one, which gives what is predicted. */
 function bodyOf(architecture: Family, input: InputSpec, target: TargetSpec): LayerConfig[] {
   const isContinued = target.kind === 'token';
+  const everyStep = isContinued || target.kind === 'tags';
   const { kind } = architecture;
   if (isContinued && !CAUSAL.has(kind))
     throw invalid(`${kind} cannot continue texts; ${[...CAUSAL].join(', ')} can, for there each step sees those before it alone.`);
   switch (architecture.kind) {
     case 'linear':
-      return flattened(input, architecture.embedding);
+      return flattened(input, architecture.embedding, everyStep);
     case 'mlp':
-      return [...flattened(input, architecture.embedding), ...hidden(architecture.hidden, architecture.activation, architecture.dropout)];
+      return [
+        ...flattened(input, architecture.embedding, everyStep),
+        ...hidden(architecture.hidden, architecture.activation, architecture.dropout),
+      ];
     case 'lenet5': {
       const [height, width] = imageShape(input, 'lenet5') as [number, number];
       // 28×28 is padded by 2 to 32×32, for which LeNet was made.
@@ -66,10 +70,10 @@ function bodyOf(architecture: Family, input: InputSpec, target: TargetSpec): Lay
     case 'rnn':
     case 'lstm':
     case 'gru':
-      return recurrentLayers(architecture, input, isContinued);
+      return recurrentLayers(architecture, input, everyStep);
     case 'transformer-encoder':
     case 'transformer-decoder':
-      return transformerLayers(architecture, input, isContinued);
+      return transformerLayers(architecture, input, everyStep, !isContinued);
   }
 }
 
@@ -78,6 +82,10 @@ function softmaxOf(target: TargetSpec): { readonly units: number; readonly name:
   if (target.kind === 'class') {
     const { column, labels } = target;
     return { units: labels.length, name: 'probabilities', why: `"${column}" has ${labels.length} classes` };
+  }
+  if (target.kind === 'tags') {
+    const { column, labels } = target;
+    return { units: labels.length, name: 'label_probabilities', why: `"${column}" has ${labels.length} labels` };
   }
   if (target.kind !== 'token') return undefined;
   return { units: target.vocabularySize, name: 'token_probabilities', why: `the vocabulary has ${target.vocabularySize} tokens` };

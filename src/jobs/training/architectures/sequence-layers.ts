@@ -13,7 +13,7 @@ function asSequence({ shape }: InputSpec, kind: string): LayerConfig[] {
 }
 
 /** Tokens as rows of numbers. @param masked whether the 0 that fills texts up is masked, so that no layer behind counts it */
-function embedded({ vocabularySize }: InputSpec, embedding: number, masked: boolean): LayerConfig {
+export function embedded({ vocabularySize }: InputSpec, embedding: number, masked: boolean): LayerConfig {
   return layer('Embedding', { input_dim: vocabularySize!, output_dim: embedding, mask_zero: masked });
 }
 
@@ -28,7 +28,10 @@ export function bagOfTokens(input: InputSpec, embedding: number): LayerConfig[] 
 
 const RECURRENT = { rnn: 'SimpleRNN', lstm: 'LSTM', gru: 'GRU' } as const;
 
-/** @param everyStep whether each step gives something, and not the last one alone; texts are then cut so that none is filled up */
+/**
+ * @param everyStep whether each step gives something, and not the last one alone; what fills a text up stands behind its
+ * tokens, which do not see it, so nothing need be masked then
+ */
 export function recurrentLayers(
   { kind, units, layers, embedding, dropout }: Extract<Family, { kind: keyof typeof RECURRENT }>,
   input: InputSpec,
@@ -48,11 +51,15 @@ export function recurrentLayers(
   return [...before, ...recurrent.flat()];
 }
 
-/** Blocks that begin with their norm, and a norm behind the last, as in GPT-2: they train without a warm-up. */
+/**
+ * Blocks that begin with their norm, and a norm behind the last, as in GPT-2: they train without a warm-up.
+ * @param masked whether texts are filled up, which no token may see
+ */
 export function transformerLayers(
   { kind, width, heads, layers, feedforward, dropout }: Extract<Family, { kind: 'transformer-encoder' | 'transformer-decoder' }>,
   input: InputSpec,
   everyStep: boolean,
+  masked: boolean,
 ): LayerConfig[] {
   if (!isTokens(input))
     throw invalid(
@@ -70,7 +77,7 @@ export function transformerLayers(
       vocabulary_size: input.vocabularySize!,
       sequence_length: input.shape[0]!,
       embedding_dim: width,
-      mask_zero: !everyStep,
+      mask_zero: masked,
     }),
     ...dropped(dropout),
     ...Array.from({ length: layers }, () => block),

@@ -25,7 +25,9 @@ export function checkReads(parent: Reader, columns: readonly Column[], path: str
   const { preprocessing } = parent;
   const has = (type: Column['type']): boolean => columns.some((column) => column.type === type);
   if (preprocessing?.kind === 'image' && !has('image')) throw unsuitable(`The data has no images, which ${nameOf(parent)} is for.`);
-  if (preprocessing?.kind === 'text' && !has('text') && !has('category'))
+  if (preprocessing?.kind === 'text' && preprocessing.tokenizer.kind === 'list' && !has('tokens'))
+    throw unsuitable(`The data has no column of the type tokens, which ${nameOf(parent)} is for.`);
+  if (preprocessing?.kind === 'text' && preprocessing.tokenizer.kind !== 'list' && !has('text') && !has('category'))
     throw unsuitable(`The data has no texts, which ${nameOf(parent)} is for.`);
   if (preprocessing?.kind !== 'table') return;
   for (const { kind, name } of preprocessing.columns) {
@@ -62,7 +64,7 @@ export function requestOf({
 /** The order of classes and the scale of numbers are the version's, where it has been trained for the same. */
 function adoptTarget(target: TargetSpec, parent: Parent): TargetSpec {
   if (target.kind === 'number') return { ...target, mean: parent.units.offset, std: parent.units.scale };
-  if (target.kind !== 'class' || !hasSameClasses(target.labels, parent)) return target;
+  if ((target.kind !== 'class' && target.kind !== 'tags') || !hasSameClasses(target.labels, parent)) return target;
   const labels = parent.labels!;
   return { ...target, labels, counts: labels.map((label) => target.counts[target.labels.indexOf(label)]!) };
 }

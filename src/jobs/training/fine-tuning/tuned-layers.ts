@@ -49,6 +49,7 @@ export function keepsHead(parent: Parent, target: TargetSpec): boolean {
   const units = head?.config['units'];
   switch (target.kind) {
     case 'class':
+    case 'tags':
       // A version that does not name its classes is taken for one of the same when there are as many.
       return activation === 'softmax' && (labels === undefined ? units === target.labels.length : hasSameClasses(target.labels, parent));
     case 'number':
@@ -62,8 +63,8 @@ export function keepsHead(parent: Parent, target: TargetSpec): boolean {
 
 function newHeadOf(target: TargetSpec, taken: ReadonlySet<string>): LayerConfig {
   const [units, activation, name] =
-    target.kind === 'class'
-      ? [target.labels.length, 'softmax', 'probabilities']
+    target.kind === 'class' || target.kind === 'tags'
+      ? [target.labels.length, 'softmax', target.kind === 'class' ? 'probabilities' : 'label_probabilities']
       : target.kind === 'token'
         ? [target.vocabularySize, 'softmax', 'token_probabilities']
         : [target.kind === 'number' ? target.width : 1, 'linear', 'value'];

@@ -194,6 +194,65 @@ describe.each<[string, CreateTrainer]>([
   });
 });
 
+/** Sentences of unlike length with a class for each of their words, and none behind the last. */
+function taggedBatches(): TrainingBatch[] {
+  const random = createRandom(7);
+  const steps = 6;
+  return Array.from({ length: 4 }, () => {
+    const ids = new Int32Array(9 * steps);
+    const tags = new Int32Array(9 * steps).fill(-1);
+    for (let row = 0; row < 9; row += 1) {
+      for (let step = 0; step < 1 + (row % steps); step += 1) {
+        ids[row * steps + step] = 1 + Math.floor(random() * 7);
+        tags[row * steps + step] = ids[row * steps + step]! % 3;
+      }
+    }
+    return { inputs: { shape: [9, steps], data: ids }, target: { shape: [9, steps], data: tags } };
+  });
+}
+
+const TAGS: TargetSpec = { kind: 'tags', column: 'tags', labels: ['a', 'b', 'c'], counts: [1, 1, 1] };
+const WORDS: InputSpec = { name: 'words', dtype: 'INT32', shape: [6], vocabularySize: 8 };
+
+describe.each<[string, Architecture]>([
+  ['transformer-encoder', { kind: 'transformer-encoder', width: 8, heads: 2, layers: 1, dropout: 0 }],
+  ['gru', { kind: 'gru', units: 8, layers: 1, embedding: 8, dropout: 0 }],
+])('labels of tokens, by a %s,', (_name, architecture) => {
+  const specWith = (changes: Partial<TrainerSpec>): TrainerSpec => ({
+    ...specOf(MLP, { optimizer: { kind: 'sgd', momentum: 0.9, nesterov: false, weightDecay: 0 }, ...changes }),
+    layers: layersOf(architecture, WORDS, TAGS, 3),
+  });
+
+  it.each<[string, Partial<TrainerSpec>]>([
+    ['alike', {}],
+    ['of unlike weights', { classWeights: [2, 1, 0.5] }],
+  ])('give the same loss with every engine and in parts of a batch, which count by their tokens: %s', async (_which, changes) => {
+    const [onOnnx, onTfjs, onThreads, inParts, tfjsInParts] = [
+      await open(onnx, specWith(changes)),
+      await open(tfjsTrainer(), specWith(changes)),
+      await open(onnxTrainer(2), specWith(changes)),
+      await open(onnx, specWith({ ...changes, microBatches: 4 })),
+      await open(tfjsTrainer(), specWith({ ...changes, microBatches: 4 })),
+    ];
+    const batches = taggedBatches();
+    const expected = await train(onOnnx, batches);
+    for (const other of [onTfjs, onThreads, inParts, tfjsInParts]) {
+      for (const [index, loss] of (await train(other, batches)).entries())
+        expect(loss, `step ${index + 1}`).toBeCloseTo(expected[index]!, 4);
+    }
+    const [one, two] = [await onOnnx.evaluate(batches[0]!), await onTfjs.evaluate(batches[0]!)];
+    expect(two.loss).toBeCloseTo(one.loss, 4);
+  });
+
+  it('have the mean over the tokens that there are, whatever fills the batch up', async () => {
+    const [batch] = taggedBatches();
+    const { loss, outputs } = await (await open(onnx, specWith({}))).evaluate(batch!);
+    const losses = [...batch!.target.data].flatMap((tag, row) => (tag < 0 ? [] : [-Math.log(outputs[row * 3 + tag]!)]));
+    expect(losses.length).toBeLessThan(batch!.target.data.length);
+    expect(loss).toBeCloseTo(losses.reduce((sum, each) => sum + each, 0) / losses.length, 5);
+  });
+});
+
 describe('the trainer onnx', () => {
   it.each<[string, Architecture, Partial<TrainerSpec>]>([
     ['LeNet', LENET, {}],
