@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { failureOf, post } from '../helpers/http.ts';
+import { jobsClient } from '../helpers/jobs.ts';
 import { runningServer } from '../helpers/running-server.ts';
 import { type TaggedSentence, taggedSentences } from '../helpers/tagged-sentences.ts';
 import { trained } from '../helpers/train-jobs.ts';
@@ -117,6 +118,26 @@ describe('training to label tokens', () => {
       const job = await trained(address, { ...SPEC, ...settings, architecture, classWeights: 'balanced', microBatches: 3 });
       expect(job, architecture.kind).toMatchObject({ state: 'succeeded', result: { engine: 'onnx cpu' } });
     }
+  });
+
+  it.each(['onnx', 'tfjs'])('goes on when its process is killed, to the same weights and metrics, with the engine %s', async (engine) => {
+    const { address } = await runningServer([], { jobs: { checkpointMs: 0 } });
+    expect((await upload(address, 'sentences', sentences.slice(0, 80))).status).toBe(201);
+    const { submit, eventsOf, eventFrom, describe: describeJob } = jobsClient(address, '/train-jobs');
+    const architecture = { ...SPEC.architecture, width: 8, dropout: 0.2 };
+    const spec = { ...SPEC, engine, architecture, epochs: 6, split: { validation: 0.2, test: 0.2 } };
+    const whole = (await submit(spec)).id;
+    await eventsOf(whole);
+    const { id } = await submit(spec);
+    await eventFrom(id, ({ type, data }) => type === 'epoch' && data['epoch'] === 2);
+    const { data } = await eventFrom(id, ({ type }) => type === 'process');
+    process.kill(data['pid'] as number, 'SIGKILL');
+    await eventsOf(id);
+    const [job, expected] = [await describeJob(id), await describeJob(whole)];
+    expect(expected.state).toBe('succeeded');
+    expect(job).toMatchObject({ state: 'succeeded', attempts: 2, metrics: expected.metrics });
+    const { weightsDigest, confusion } = expected.result as { weightsDigest: string; confusion: unknown };
+    expect(job.result).toMatchObject({ weightsDigest, confusion });
   });
 
   it('refuses before the queue what cannot be', async () => {
