@@ -37,6 +37,8 @@ export interface Column {
    * integer columns with few different values; of tokens with few different ones, how often each comes.
    */
   readonly values?: readonly ValueCount[];
+  /** Of texts: how long those of all rows are together, in UTF-16 code units. */
+  readonly characters?: number;
   /** Of tokens: those of the longest row. */
   readonly longest?: number;
   /** Of vectors, and of images that all have one size: `[height, width, channels]`. */

@@ -92,6 +92,38 @@ describe('before a training job is queued', () => {
     }
   });
 
+  it('texts too short for a window and splits that cannot be are refused', async () => {
+    const rows = 'text,use\nthe whale,training\nthe sea and the ship,rest\n';
+    expect((await post(address, '/datasets?name=short&types={"text":"text"}', rows, 'text/csv')).status).toBe(201);
+    const continued = { dataset: 'short', task: 'next-token', features: ['text'], architecture: { kind: 'gru' }, epochs: 1 };
+    for (const [spec, path, message] of [
+      [
+        continued,
+        'text.maxLength',
+        'The texts in "text" have 29 characters, too few for a window of 64 tokens; text.maxLength makes it smaller.',
+      ],
+      [
+        { ...continued, text: { maxLength: 31 } },
+        'text.maxLength',
+        'The texts in "text" have 29 characters, too few for a window of 31 tokens; text.maxLength makes it smaller.',
+      ],
+      [
+        { ...SPEC, split: { validation: 0.6, test: 0.4 } },
+        'split',
+        'The shares for validation (0.6) and test (0.4) must be at least 0 and together less than 1.',
+      ],
+      [
+        { ...SPEC, split: { column: 'ash' } },
+        'split',
+        'The column "ash" does not say which rows are for training: it must have the value "train", and may have "validation" and "test".',
+      ],
+    ] as const)
+      expect(await refusal(spec)).toMatchObject({ code: 'UNSUITABLE_DATA', message, details: [{ path }] });
+    // Whether 30 tokens fill a window shows when the rows are split.
+    const job = { ...continued, text: { maxLength: 30 } };
+    expect((await post(address, '/train-jobs', JSON.stringify(job))).status).toBe(202);
+  });
+
   it('a damaged image is named and the upload refused, or it is left out; images of several sizes are told before the queue', async () => {
     const good = Object.fromEntries(
       await Promise.all(

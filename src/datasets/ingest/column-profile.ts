@@ -144,7 +144,7 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
     if (storage.kind === 'bytes') return { column: { name, type: 'image', missing, ...sizes.describe() } };
     if (storage.kind === 'string') {
       const type = textType();
-      if (type !== 'category') return { column: { name, type, missing } };
+      if (type !== 'category') return { column: { name, type, missing, characters: textLength } };
       return { column: { name, type, missing, values: valueCounts() }, dictionary: [...codes.keys()] };
     }
     const type = numberType();

@@ -78,9 +78,13 @@ export interface SplitSource {
 }
 
 /** Fills in what a request leaves out. @throws SlipwayError COLUMN_NOT_FOUND, UNSUITABLE_DATA */
-export function resolveSplit(request: SplitRequest, ownColumn: string | undefined, { file, columns, target }: SplitSource): ResolvedSplit {
+export function resolveSplit(
+  request: SplitRequest,
+  ownColumn: string | undefined,
+  { columns, target, recordBytes }: Pick<SplitSource, 'columns' | 'target'> & { readonly recordBytes: number },
+): ResolvedSplit {
   const name = request.column ?? ownColumn;
-  const column = name === undefined ? undefined : splitColumnOf(name, columns, file.rowBytes);
+  const column = name === undefined ? undefined : splitColumnOf(name, columns, recordBytes);
   const order = request.order ?? 'random';
   return {
     ...(name !== undefined && { column: name }),

@@ -1,10 +1,11 @@
+import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { Column, InputSpec, PreparationRequest, TargetSpec } from '../dataset.ts';
 import { elementsOf, type StoredColumn } from '../records/layout.ts';
 import { readStoredDescription } from '../stored-description.ts';
 import { splitNamed } from '../split-names.ts';
 import { chooseFeatures } from './choose-features.ts';
 import { createFeatureMeter } from './feature-meter.ts';
-import { columnNamed } from './record-columns.ts';
+import { resolveSplit } from './assign-splits.ts';
 import { type ResolvedTarget, resolveTarget } from './resolve-target.ts';
 import { DEFAULT_CONTEXT, TOKENS_INPUT } from './text-features.ts';
 
@@ -47,6 +48,16 @@ function targetOf(target: ResolvedTarget, isContinued: boolean, split: Column | 
   }
 }
 
+/** Texts that are continued must fill a window; a trained tokenizer makes at most a token of each character and one of each end. */
+function checkFillsWindow(column: Column, rows: number, length: number, { text }: PreparationRequest): void {
+  const { name, values, missing } = column;
+  const characters = column.characters ?? values?.reduce((sum, { value, count }) => sum + String(value).length * count, 0);
+  // What a tokenizer that is given makes of them is not known, nor how long the texts are of which an older version wrote the description.
+  if (typeof text?.tokenizer === 'object' || characters === undefined || characters + rows - missing > length) return;
+  const message = `The texts in "${name}" have ${characters} characters, too few for a window of ${length} tokens; text.maxLength makes it smaller.`;
+  throw new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path: 'text.maxLength', message }] });
+}
+
 /**
  * Looks at a dataset's description only, as fast as a request must be answered.
  * @param folder of the dataset
@@ -55,8 +66,7 @@ function targetOf(target: ResolvedTarget, isContinued: boolean, split: Column | 
 export function foresee(folder: string, request: PreparationRequest): Foreseen {
   const { description, columns, recordBytes } = readStoredDescription(folder);
   const target = resolveTarget(request, columns, description.columns, recordBytes);
-  const splitName = request.split?.column ?? description.splitColumn;
-  if (splitName !== undefined) columnNamed(columns, splitName, 'split');
+  const { column: splitName } = resolveSplit(request.split ?? {}, description.splitColumn, { columns, target, recordBytes });
   const taken = [target.kind === 'none' ? undefined : target.column, splitName].filter((name) => name !== undefined);
   const empty = new Set(description.columns.filter(({ missing }) => missing === description.rows).map(({ name }) => name));
   const features = chooseFeatures(request, columns, taken, empty, target.kind === 'tags' ? target.stored : undefined);
@@ -65,6 +75,13 @@ export function foresee(folder: string, request: PreparationRequest): Foreseen {
     if (features.kind === 'image') return createFeatureMeter(features, request, description.columns, recordBytes).finish().input;
     if (features.kind === 'table') return { name: 'features', dtype: 'FP32', shape: tableShape(features.columns) };
     const length = request.text?.maxLength ?? (isContinued ? DEFAULT_CONTEXT : Number.NaN);
+    if (isContinued)
+      checkFillsWindow(
+        description.columns.find(({ name }) => name === features.columns[0]!.name)!,
+        description.rows,
+        length,
+        request,
+      );
     return { name: TOKENS_INPUT, dtype: 'INT32', shape: [length], vocabularySize: Number.NaN };
   };
   const split = description.columns.find(({ name }) => name === splitName);

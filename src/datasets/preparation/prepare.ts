@@ -98,7 +98,7 @@ export async function prepare(folder: string, stored: StoredDescription, file: R
   const { rows } = description;
   const target = resolveTarget(request, columns, description.columns, recordBytes);
   const source = { file, rows, columns, target };
-  const split = resolveSplit(request.split ?? {}, description.splitColumn, source);
+  const split = resolveSplit(request.split ?? {}, description.splitColumn, { columns, target, recordBytes });
   const taken = [target.kind === 'none' ? undefined : target.column, split.column].filter((name) => name !== undefined);
   const empty = new Set(description.columns.filter(({ missing }) => missing === rows).map(({ name }) => name));
   const features = chooseFeatures(request, columns, taken, empty, target.kind === 'tags' ? target.stored : undefined);

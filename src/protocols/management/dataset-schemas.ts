@@ -21,6 +21,7 @@ const columnAnswer = z
       .describe(
         'Every value and how many rows have it, most frequent first: the class balance. Of columns with few different values; of tokens, how often each comes.',
       ),
+    characters: z.int().optional().describe('Of texts: how long those of all rows are together, in UTF-16 code units.'),
     longest: z.int().optional().describe('Of tokens: those of the longest row.'),
     shape: z.array(z.int()).optional().describe('Of vectors and of images of one size: height, width, channels.'),
     shapeRange: z
