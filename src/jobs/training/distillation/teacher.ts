@@ -112,7 +112,12 @@ export function checkReadsAlike(
 export function teacherScores(teacher: Teacher, target: TargetSpec): TeacherScores {
   const { labels, scores: kind } = teacher.classification;
   if (target.kind !== 'class') {
-    const what = { number: 'the target is a number', token: 'the task next-token has tokens', none: 'there is no target' }[target.kind];
+    const what = {
+      number: 'the target is a number',
+      token: 'the task next-token has tokens',
+      tags: 'the target is a label for each token',
+      none: 'there is no target',
+    }[target.kind];
     throw unsuitableTeacher(`A teacher gives probabilities of classes; ${what}.`);
   }
   const order = target.labels.map((label) => labels.indexOf(label));
