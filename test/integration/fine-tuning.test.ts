@@ -281,7 +281,7 @@ describe('fine-tuning', () => {
       [
         version('times-three'),
         'INVALID_ARCHITECTURE',
-        /^Version 1 of "times-three" cannot be trained further: it is in the format onnx, and only TF\.js layers models are/,
+        /^Version 1 of "times-three" cannot be trained further: it is in the format onnx, and only layers models are/,
       ],
       [version('times-three-graph'), 'INVALID_ARCHITECTURE', /in the format tfjs-graph/],
       [version('multi-layers'), 'INVALID_ARCHITECTURE', /only a Sequential model is/],
