@@ -3,7 +3,9 @@
  * for each answer, said in `X-Request-Timeout-Ms` and held to by the client. Each run measures the capacity first (the best of two closed loops), then
  * loads with 70 % of it, with three times as much, and with 70 % again without a pause. Two models: `digits`, where the
  * gateway is the limit, and one with a millisecond of convolutions, where the runner is. Beside them the bare baseline.
- * Linux only, for it reads /proc. Usage: node bench/overload.ts [runs=5] [milliseconds=2000] [models=digits,heavy] [more settings of the server]
+ * Latencies count from when a request was to be sent; beside them those without what the client was late with itself. Where other
+ * programs run, `chrt -f 1 npx node bench/overload.ts` (as root) gives client and servers the cores first. Linux only, for it reads
+ * /proc. Usage: node bench/overload.ts [runs=5] [milliseconds=2000] [models=digits,heavy] [more settings of the server]
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -72,7 +74,7 @@ function report(title: string, all: readonly Run[]): void {
   console.log(
     `${title}: capacity ${of(({ capacity }) => capacity).toFixed(0)} requests/s\n` +
       `  at ${CALM * 100} %: p50 ${of(({ calm }) => calm.p50Ms).toFixed(2)} ms, p99 ${of(({ calm }) => calm.p99Ms).toFixed(2)} ms, ` +
-      `${of(({ calm }) => calm.p99Ms / calm.p50Ms).toFixed(1)}x the p50\n` +
+      `${of(({ calm }) => calm.p99Ms / calm.p50Ms).toFixed(1)}x the p50; ${of(({ calm }) => calm.serverP99Ms).toFixed(2)} ms of it surely not the client's own lateness\n` +
       `  at ${OVERLOAD}x: goodput ${of(({ overload, capacity }) => answered(overload) / capacity).toFixed(2)} of the capacity ` +
       `(${all.map(({ overload, capacity }) => (answered(overload) / capacity).toFixed(2)).join(' ')}), ` +
       `p50 ${of(({ overload }) => overload.p50Ms).toFixed(0)} ms, p99 ${of(({ overload }) => overload.p99Ms).toFixed(0)} ms, the client late by ${of(({ overload }) => overload.lagP99Ms).toFixed(1)} ms`,

@@ -33,6 +33,8 @@ interface Record {
   readonly startedAt: number;
   endedAt: number;
   readonly latencies: number[];
+  /** The same without what the client itself may have added. */
+  readonly serverLatencies: number[];
   readonly lags: number[];
   readonly outcomes: Map<string, number>;
   lastFailureMs: number;
@@ -57,13 +59,14 @@ function note(record: Record, outcome: string, dueAt: number): void {
   if (outcome !== '200') record.lastFailureMs = Math.max(record.lastFailureMs, dueAt - record.startedAt);
 }
 
-function resultOf({ startedAt, endedAt, latencies, lags, outcomes, lastFailureMs }: Record): PhaseResult {
+function resultOf({ startedAt, endedAt, latencies, serverLatencies, lags, outcomes, lastFailureMs }: Record): PhaseResult {
   const ascending = Float64Array.from(latencies).toSorted();
   return {
     seconds: (endedAt - startedAt) / 1_000,
     outcomes: Object.fromEntries(outcomes),
     p50Ms: quantile(ascending, 0.5),
     p99Ms: quantile(ascending, 0.99),
+    serverP99Ms: quantile(Float64Array.from(serverLatencies).toSorted(), 0.99),
     lagP99Ms: quantile(Float64Array.from(lags).toSorted(), 0.99),
     lastFailureMs,
   };
@@ -76,6 +79,8 @@ async function run({ port, request, deadlineMs, connections, maxConnections, pha
   /** In the order of their deadlines; those before `firstWaiting` are done with. */
   let waiting: { readonly connection: Connection; readonly sending: Sending }[] = [];
   let firstWaiting = 0;
+  /** When the client last had looked at all sockets: what it reads now may have been there since. */
+  let lookedAt = Infinity;
   let onFree = (connection: Connection): void => void free.push(connection);
 
   function finish(connection: Connection, outcome: string): void {
@@ -85,7 +90,10 @@ async function run({ port, request, deadlineMs, connections, maxConnections, pha
     const { record, dueAt, sentAt } = sending;
     const now = performance.now();
     const inTime = now - dueAt <= deadlineMs;
-    if (inTime && outcome === '200') record.latencies.push(now - sentAt);
+    if (inTime && outcome === '200') {
+      record.latencies.push(now - dueAt);
+      record.serverLatencies.push(Math.max(0, Math.min(now, Math.max(lookedAt, sentAt)) - sentAt));
+    }
     note(record, inTime ? outcome : 'no answer in time', dueAt);
   }
 
@@ -159,6 +167,7 @@ async function run({ port, request, deadlineMs, connections, maxConnections, pha
       }
       giveUp();
       await new Promise((resolve) => setImmediate(resolve));
+      lookedAt = performance.now();
       const idleMs = dueAt - performance.now();
       if (idleMs > 0) Atomics.wait(nap, 0, 0, Math.min(NAP_MS, idleMs));
     }
@@ -167,10 +176,19 @@ async function run({ port, request, deadlineMs, connections, maxConnections, pha
   async function runPhase({ durationMs, load }: Phase): Promise<Record> {
     const startedAt = performance.now();
     const until = startedAt + durationMs;
-    const record: Record = { startedAt, endedAt: until, latencies: [], lags: [], outcomes: new Map(), lastFailureMs: 0 };
+    const record: Record = {
+      startedAt,
+      endedAt: until,
+      latencies: [],
+      serverLatencies: [],
+      lags: [],
+      outcomes: new Map(),
+      lastFailureMs: 0,
+    };
     if ('connections' in load) await closedLoop(record, until, load.connections);
     else await openLoop(record, until, load.requestsPerSecond);
     record.endedAt = performance.now();
+    lookedAt = Infinity;
     return record;
   }
 

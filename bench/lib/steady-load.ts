@@ -11,9 +11,11 @@ export interface PhaseResult {
   readonly seconds: number;
   /** Requests by what became of them: the status of an answer in time, or what else happened. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Of the answers with status 200, from when they were sent, in milliseconds. */
+  /** Of the answers with status 200, from when their requests were to be sent by the schedule, in milliseconds. */
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** The same from when they were sent until the client had last found nothing: what it was late with itself is left out. */
+  readonly serverP99Ms: number;
   /** How late the client itself was with nearly every request, in milliseconds. */
   readonly lagP99Ms: number;
   /** When the last request was due that was not answered in time with 200, in milliseconds from the start of the phase. */
