@@ -209,8 +209,18 @@ export function createServer(config: Config, { logger, env: ownEnv, version, isA
   const statistics = createInferenceStatistics();
   const lanes = createLanes(config.scheduler);
   const uncounted = createInference({ registry, lanes, responseCache, ...config.scheduler });
-  const rollouts = createRollouts({ registry, folder: join(resolve(config.state), 'rollouts'), logger });
-  const inference = withRollouts(withStatistics(uncounted, statistics), { rollouts, uncounted });
+  const rollouts = createRollouts({
+    registry,
+    folder: join(resolve(config.state), 'rollouts'),
+    saveMs: config.rollouts.saveMs,
+    logger,
+  });
+  const inference = withRollouts(withStatistics(uncounted, statistics), {
+    rollouts,
+    uncounted,
+    shadowing: createInference({ registry, lanes, ...config.scheduler }),
+    ...config.rollouts,
+  });
   const intake = createIntake({
     lateness: createLateness(),
     quotas: createQuotas(config.clients),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { clientsSection, schedulerSection } from './sections/admission.ts';
 import { datasetsSection, jobsSection } from './sections/jobs.ts';
+import { rolloutsSection } from './sections/rollouts.ts';
 import { bytes, count, MAX_TIMER_MS, milliseconds, port, text } from './units.ts';
 
 const httpPort = port.optional().describe('Port of its routes; `port` when it has none of its own.');
@@ -217,6 +218,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   clients: clientsSection,
+  rollouts: rolloutsSection,
   datasets: datasetsSection,
   jobs: jobsSection,
   limits: z

@@ -78,6 +78,7 @@ export const CATALOGUE = {
   VERSION_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such version, or its version policy leaves it out.' },
   LINEAGE_NOT_FOUND: { kind: 'not_found', meaning: 'The slipway.json of the version does not say where it comes from.' },
   ROLLOUT_NOT_FOUND: { kind: 'not_found', meaning: 'No candidate of the model is being rolled out.' },
+  REPOSITORY_READ_ONLY: { kind: 'failed_precondition', meaning: 'The folder of the model can’t be written; nothing was changed.' },
   LABEL_NOT_FOUND: { kind: 'not_found', meaning: 'The model has no such label.' },
   VERSION_EXISTS: { kind: 'already_exists', meaning: 'The model has this version already; versions are never overwritten.' },
   MODEL_NOT_READY: {

@@ -51,7 +51,7 @@ export function createInference(options: InferenceOptions): Inference & { close(
   }
 
   return {
-    resolve(reference, patience) {
+    resolve(reference, _requester, patience) {
       if (closed) throw new SlipwayError('SHUTTING_DOWN', 'The server is stopping.', { retryAfterMs: 1_000 });
       const ready = registry.find(reference);
       if (ready !== undefined) return ready;

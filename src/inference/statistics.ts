@@ -218,7 +218,7 @@ export function withStatistics<T extends Inference>(inference: T, statistics: In
         throw error;
       }
     },
-    resolve(reference, patience) {
+    resolve(reference, requester, patience) {
       const refused = (error: unknown): never => {
         const { code } = toSlipwayError(error);
         // Clients choose names: those of no model must not become labels.
@@ -226,7 +226,7 @@ export function withStatistics<T extends Inference>(inference: T, statistics: In
         throw error;
       };
       try {
-        const resolved = inference.resolve(reference, patience);
+        const resolved = inference.resolve(reference, requester, patience);
         return resolved instanceof Promise ? resolved.catch(refused) : resolved;
       } catch (error) {
         return refused(error);

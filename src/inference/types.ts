@@ -3,6 +3,15 @@ import type { Cancellation } from '../scheduler/types.ts';
 import type { CacheTimes } from './response-cache.ts';
 import type { ModelReference, Patience, ReadyVersion } from '../registry/types.ts';
 
+/** The head of a request, before its body: headers of HTTP, metadata of gRPC. */
+export interface RequestHead {
+  /** @param name in lower case. */
+  header(name: string): string | undefined;
+}
+
+/** What tells a request from others before anything of it is decoded. */
+export type Requester = Pick<Caller, 'client' | 'head'>;
+
 /** Whoever sent a request, and how long they wait for its answer. */
 export interface Caller {
   /** A name that tells clients apart, for turns and quotas; empty when they are all one. */
@@ -11,6 +20,8 @@ export interface Caller {
   readonly deadline: number | undefined;
   /** Aborted when the client goes away. */
   readonly signal: Cancellation | undefined;
+  /** Undefined for requests that have none. */
+  readonly head?: RequestHead | undefined;
 }
 
 /** What every protocol turns its bytes into. */
@@ -58,20 +69,15 @@ export type InferenceTimes = Pick<InferenceResponse, 'model' | 'version' | 'time
 /** Told how long a protocol took to decode a request and to encode its answer, in milliseconds. */
 export type OnInference = (inference: InferenceTimes, decodeMs: number, encodeMs: number) => void;
 
-export interface ResolvePatience extends Patience {
-  /** As `Caller.client`. */
-  readonly client: string;
-}
-
 /** The one data plane behind every protocol. */
 export interface Inference {
   /**
    * The version that will answer, at once or else once it is in memory; protocols need its signature to decode a body.
-   * @param patience how long to wait for it, no longer than for any request, and who asks: a rollout may give each client
-   *   another version.
+   * @param requester of a request that is to be run, so that it may have part in a rollout. What only asks about the model leaves it out.
+   * @param patience how long to wait for it, no longer than for any request.
    * @throws SlipwayError as `Registry.demand`, and SHUTTING_DOWN.
    */
-  resolve(reference: ModelReference, patience?: Partial<ResolvePatience>): ReadyVersion | Promise<ReadyVersion>;
+  resolve(reference: ModelReference, requester?: Requester, patience?: Partial<Patience>): ReadyVersion | Promise<ReadyVersion>;
   /** Checks the inputs against the signature, waits for a place and runs. */
   predict(version: ReadyVersion, request: Omit<InferenceRequest, 'reference'>): Promise<InferenceResponse>;
 }

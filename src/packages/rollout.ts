@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { nameSchema, versionSchema } from './names.ts';
 
+/** RFC 9110, token; a key of gRPC's metadata as well. */
+const headerName = z
+  .string()
+  .max(128)
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the name of a header')
+  .toLowerCase();
+
 /**
  * How a candidate is let in beside the version that answers: `rollout` in slipway-model.json. The test is described in
  * src/rollouts/sequential-test.ts.
@@ -13,10 +20,10 @@ const terms = {
     .default(0.1)
     .describe('Share of the requests that the candidate answers (canary); 0 leaves all of them to the baseline.'),
   sticky: z
-    .boolean()
+    .union([z.boolean(), z.strictObject({ header: headerName })], 'must be true, false or {"header": NAME}')
     .default(true)
     .describe(
-      'The same client always gets the same version while the weight stays: the first 32 bits of the SHA-256 of `<model>/<candidate>/<client>`, as a fraction, are below the weight or not. What tells clients apart are the settings `clients.*`. False draws for each request.',
+      'The same key always has the same version while the weight stays, and keeps the candidate when it grows: the first 32 bits of the SHA-256 of `<model>/<candidate>/<key>`, as a fraction, are below the weight or not. The key is the client as the settings `clients.*` tell it (true), or a header, with gRPC a key of the metadata. False draws for each request, and so does a request without a key.',
     ),
   shadow: z
     .number()
@@ -74,7 +81,9 @@ export type Rollout = z.infer<typeof rolloutSchema>;
 export const rolloutDecisionSchema = z.strictObject({
   decision: z.enum(['promoted', 'rolled_back']),
   at: z.iso.datetime(),
-  by: z.enum(['test', 'request']).describe('`test`: on its own, `request`: because it was asked for.'),
+  by: z
+    .enum(['test', 'request', 'server'])
+    .describe('`test`: on its own, `request`: because it was asked for, `server`: because it could not begin.'),
   reason: z.string(),
   candidate: versionSchema,
   baseline: versionSchema,

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { hasCode } from '../errors/has-code.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
 import { MODEL_MANIFEST_FILE, modelManifestSchema, type ModelManifest } from '../packages/manifest.ts';
 import { readModelManifest, writeModelManifest } from '../packages/read-version.ts';
@@ -15,7 +16,8 @@ export interface ModelSettings {
   refresh(fingerprint: string | undefined): Promise<void>;
   /**
    * Changes some of the settings and writes the file.
-   * @throws SlipwayError INVALID_MANIFEST when the file on disk is broken: it is not for Slipway to overwrite.
+   * @throws SlipwayError INVALID_MANIFEST when the file on disk is broken: it is not for Slipway to overwrite;
+   *   REPOSITORY_READ_ONLY, STORAGE_FULL.
    */
   write(change: Partial<ModelManifest>): Promise<void>;
 }
@@ -62,7 +64,13 @@ export function createModelSettings(model: string, modelFolder: string): ModelSe
         );
       }
       const changed: ModelManifest = { ...manifest, ...change };
-      await writeModelManifest(modelFolder, changed);
+      try {
+        await writeModelManifest(modelFolder, changed);
+      } catch (error) {
+        if (!hasCode(error, 'EROFS', 'EACCES', 'EPERM')) throw error;
+        const problem = `The settings of model "${model}" can't be written: its folder is read-only.`;
+        throw new SlipwayError('REPOSITORY_READ_ONLY', problem, { cause: error });
+      }
       take(changed);
       known = await fingerprintFile(join(modelFolder, MODEL_MANIFEST_FILE));
     },

@@ -8,6 +8,9 @@ export interface Comparison {
   readonly difference: number;
 }
 
+/** Dtypes that scores of classes come in. */
+const SCORES: ReadonlySet<string> = new Set(['FP16', 'BF16', 'FP32', 'FP64']);
+
 const APART: Comparison = { agrees: false, difference: Infinity };
 
 function isSameShape(one: Tensor, other: Tensor): boolean {
@@ -17,9 +20,9 @@ function isSameShape(one: Tensor, other: Tensor): boolean {
 }
 
 /** The class with the highest score of each row; -1 where a score is no number. */
-function classesOf({ data, shape }: Tensor): number[] {
-  const scores = data as Float32Array;
-  const width = shape.at(-1)!;
+function classesOf(tensor: Tensor): number[] {
+  const scores = elementsOf(tensor) as ArrayLike<number>;
+  const width = tensor.shape.at(-1)!;
   return Array.from({ length: scores.length / width }, (_row, row) => {
     let best = row * width;
     for (let at = row * width; at < (row + 1) * width; at += 1) {
@@ -70,7 +73,7 @@ export function compareOutputs(
     const other = candidate.get(name);
     if (other === undefined || !isSameShape(tensor, other)) return APART;
     let compared = compareNumbers(tensor, other, tolerance);
-    if (name === scores && tensor.dtype === 'FP32' && tensor.shape.length > 0) {
+    if (name === scores && SCORES.has(tensor.dtype) && tensor.shape.length > 0) {
       const classes = classesOf(other);
       compared = { ...compared, agrees: classesOf(tensor).every((each, row) => each === classes[row]) };
     }

@@ -5,16 +5,21 @@ import type { ModelDescription, ModelReference, Registry } from '../registry/typ
 import { rolloutNotFound } from '../registry/settings-changes.ts';
 import { createHistogram, type Histogram } from '../inference/histogram.ts';
 import type { Comparison } from './compare-outputs.ts';
+import { problemWith } from './candidate.ts';
 import { createCountsFile } from './counts-file.ts';
 import { judge, type Judgement, type RolloutCounts } from './judgement.ts';
 
 export type Arm = 'candidate' | 'baseline';
+
+export type HeldDecision = Pick<RolloutDecision, 'decision' | 'reason'>;
 
 /** A rollout that is under way, as requests see it. */
 export interface ActiveRollout {
   readonly model: string;
   /** Its terms may change while it goes on. */
   readonly rollout: Rollout;
+  /** What the test has decided and could not be written yet: it holds for requests already. */
+  readonly held: HeldDecision | undefined;
   answered(arm: Arm, totalMs: number): void;
   failed(arm: Arm): void;
   /** The candidate was to answer and could not be reached; the baseline did. */
@@ -33,6 +38,7 @@ export interface RolloutDescription {
   /** Times of answered requests since the server started. */
   readonly latencies: Readonly<Record<Arm | 'shadow', Histogram>>;
   readonly judgement: Judgement;
+  readonly held: HeldDecision | undefined;
 }
 
 /** Candidates that are let in beside the versions that answer. */
@@ -42,7 +48,7 @@ export interface Rollouts {
   /** @throws SlipwayError MODEL_NOT_FOUND, ROLLOUT_NOT_FOUND */
   describe(model: string): RolloutDescription;
   list(): readonly RolloutDescription[];
-  /** @throws SlipwayError as `Registry.setRollout` */
+  /** @throws SlipwayError as `Registry.setRollout`; MODEL_FAILED, INPUT_MISMATCH for a candidate that can't take the requests */
   begin(model: string, request: RolloutRequest): Promise<RolloutDescription>;
   /** @throws SlipwayError as `Registry.endRollout` */
   end(model: string, decision: RolloutDecision['decision']): Promise<ModelDescription>;
@@ -54,17 +60,18 @@ export interface RolloutsOptions {
   readonly registry: Pick<Registry, 'rolloutOf' | 'setRollout' | 'endRollout' | 'describe' | 'list'>;
   /** Where the counts are kept. */
   readonly folder: string;
+  /** How often, in milliseconds. */
+  readonly saveMs: number;
   readonly logger: Logger;
 }
 
 /** The test is looked at after so many requests; in between it would hardly say anything else. */
 const REQUESTS_BETWEEN_LOOKS = 16;
-/** Counts that came since the last time are kept so often, in milliseconds. */
-const SAVE_MS = 5_000;
 
 interface Entry extends ActiveRollout {
   readonly counts: RolloutCounts;
   setTerms(rollout: Rollout): void;
+  hold(decision: HeldDecision): void;
   describe(): RolloutDescription;
   /** Whether there are counts that are not kept yet. */
   takeUnsaved(): boolean;
@@ -77,6 +84,7 @@ function createEntry(model: string, first: Rollout, known: RolloutCounts, onLook
   const counts: Counters = { ...known };
   const latencies = { candidate: createHistogram(), baseline: createHistogram(), shadow: createHistogram() };
   let largestDifference = 0;
+  let held: HeldDecision | undefined;
   let unlooked = 0;
   let isUnsaved = false;
 
@@ -92,6 +100,12 @@ function createEntry(model: string, first: Rollout, known: RolloutCounts, onLook
     model,
     get rollout() {
       return rollout;
+    },
+    get held() {
+      return held;
+    },
+    hold(decision) {
+      held = decision;
     },
     counts,
     answered(arm, totalMs) {
@@ -126,9 +140,10 @@ function createEntry(model: string, first: Rollout, known: RolloutCounts, onLook
     },
     setTerms(next) {
       rollout = next;
+      held = undefined;
       unlooked = REQUESTS_BETWEEN_LOOKS;
     },
-    describe: () => ({ model, rollout, counts: { ...counts }, largestDifference, latencies, judgement: judge(rollout, counts) }),
+    describe: () => ({ model, rollout, counts: { ...counts }, largestDifference, latencies, judgement: judge(rollout, counts), held }),
     takeUnsaved() {
       const was = isUnsaved;
       isUnsaved = false;
@@ -138,7 +153,7 @@ function createEntry(model: string, first: Rollout, known: RolloutCounts, onLook
   return entry;
 }
 
-export function createRollouts({ registry, folder, logger }: RolloutsOptions): Rollouts {
+export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOptions): Rollouts {
   const file = createCountsFile(folder);
   const entries = new Map<string, Entry>();
   /** Models whose rollout is being ended by the test. */
@@ -155,7 +170,7 @@ export function createRollouts({ registry, folder, logger }: RolloutsOptions): R
   }
   const timer = setInterval(() => {
     saving = saving.then(save);
-  }, SAVE_MS).unref();
+  }, saveMs).unref();
 
   async function end(
     model: string,
@@ -174,12 +189,20 @@ export function createRollouts({ registry, folder, logger }: RolloutsOptions): R
     return described;
   }
 
-  function look({ model, rollout, counts }: Entry): void {
+  function look(entry: Entry): void {
+    const { model, rollout, counts, held } = entry;
+    if (ending.has(model)) return;
     const { verdict, reason } = judge(rollout, counts);
-    if (verdict === 'open' || ending.has(model)) return;
+    if (held === undefined && verdict === 'open') return;
+    const decided = held ?? { decision: verdict === 'promote' ? 'promoted' : 'rolled_back', reason };
     ending.add(model);
-    end(model, verdict === 'promote' ? 'promoted' : 'rolled_back', 'test', reason)
-      .catch((error: unknown) => logger.error({ model, reason: messageOf(error) }, 'a rollout could not be ended'))
+    end(model, decided.decision, 'test', decided.reason)
+      .catch((error: unknown) => {
+        // It can be tried again with later requests, which it holds for until then.
+        if (held === undefined)
+          logger.error({ model, reason: messageOf(error) }, 'the decision on a rollout holds, but could not be written');
+        entry.hold(decided);
+      })
       .finally(() => ending.delete(model));
   }
 
@@ -214,8 +237,12 @@ export function createRollouts({ registry, folder, logger }: RolloutsOptions): R
     describe,
     list: () => registry.list().flatMap(({ name }) => entryOf(name)?.describe() ?? []),
     async begin(model, request) {
-      await registry.setRollout(model, request);
-      return describe(model);
+      const before = registry.rolloutOf(model);
+      const { rollout, versions } = await registry.setRollout(model, request);
+      const problem = rollout === undefined || before?.candidate === rollout.candidate ? undefined : problemWith(rollout, versions);
+      if (problem === undefined) return describe(model);
+      await end(model, 'rolled_back', 'server', problem.message);
+      throw problem;
     },
     end: (model, decision) => end(model, decision, 'request', 'It was asked for.'),
     async stop() {

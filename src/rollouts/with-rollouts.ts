@@ -1,18 +1,23 @@
 import { toSlipwayError } from '../errors/slipway-error.ts';
 import type { ErrorCode } from '../errors/catalogue.ts';
-import type { Inference, InferenceRequest, InferenceResponse, ResolvePatience } from '../inference/types.ts';
-import type { ModelReference, ReadyVersion } from '../registry/types.ts';
+import type { Inference, InferenceRequest, InferenceResponse, Requester } from '../inference/types.ts';
+import type { ModelReference, Patience, ReadyVersion } from '../registry/types.ts';
 import { isForCandidate } from './assignment.ts';
 import { compareOutputs } from './compare-outputs.ts';
 import type { ActiveRollout, Arm, Rollouts } from './rollouts.ts';
 
-/** What a version cannot be blamed for. */
-const NO_FAULT: ReadonlySet<ErrorCode> = new Set(['REQUEST_CANCELLED', 'SHUTTING_DOWN']);
+/** What no version can be blamed for. */
+const NOBODYS_FAULT: ReadonlySet<ErrorCode> = new Set(['REQUEST_CANCELLED', 'SHUTTING_DOWN']);
 
-/** Shadow requests of all models that are under way at once; further ones are left out. */
-const SHADOWS_AT_ONCE = 16;
-/** A shadow request waits no longer for its answer, in milliseconds. */
-const SHADOW_MS = 10_000;
+/** Why a shadow request has no answer, where that says nothing of what the answer would have been. */
+const NOT_RUN: ReadonlySet<ErrorCode> = new Set(['DEADLINE_EXCEEDED', 'MODEL_NOT_READY', 'MODEL_UNLOADED']);
+
+/** What says how much traffic there is, and nothing of the version that it is for. */
+function isRefusal(error: unknown): boolean {
+  const { kind, code } = toSlipwayError(error);
+  return kind === 'overloaded' || NOBODYS_FAULT.has(code);
+}
+
 /** Behind everything that somebody waits for. */
 const LOWEST_PRIORITY = Number.MAX_SAFE_INTEGER;
 
@@ -25,8 +30,14 @@ interface Assigned {
 
 export interface RolloutInferenceOptions {
   readonly rollouts: Pick<Rollouts, 'of'>;
-  /** Runs shadow requests, and finds versions: what it does is not counted among the requests of clients. */
-  readonly uncounted: Inference;
+  /** Finds versions: what it does is not counted among the requests of clients. */
+  readonly uncounted: Pick<Inference, 'resolve'>;
+  /** Runs shadow requests: neither counted nor kept in the response cache. */
+  readonly shadowing: Inference;
+  /** Shadow requests of all models that are under way at once; further ones are left out. */
+  readonly maxShadowing: number;
+  /** A shadow request waits no longer for its answer, in milliseconds. */
+  readonly shadowTimeoutMs: number;
   /** A number from 0 up to 1; `Math.random` by default. */
   readonly random?: () => number;
 }
@@ -35,7 +46,10 @@ export interface RolloutInferenceOptions {
  * Shares the requests of models with a rollout out between its two versions, and runs shadow requests. Protocols are given
  * the version that will answer, and decode for it, as without a rollout.
  */
-export function withRollouts<T extends Inference>(inference: T, { rollouts, uncounted, random = Math.random }: RolloutInferenceOptions): T {
+export function withRollouts<T extends Inference>(
+  inference: T,
+  { rollouts, uncounted, shadowing, maxShadowing, shadowTimeoutMs, random = Math.random }: RolloutInferenceOptions,
+): T {
   /** A version by what stands for it in requests that a rollout shares out. */
   const assigned = new WeakMap<ReadyVersion, Assigned>();
   /** What stands for a version, for each of its arms; one for all requests, since protocols keep things by version. */
@@ -49,32 +63,56 @@ export function withRollouts<T extends Inference>(inference: T, { rollouts, unco
     return standIn;
   }
 
-  async function resolve(active: ActiveRollout, reference: ModelReference, patience: Partial<ResolvePatience>): Promise<ReadyVersion> {
-    const { model, rollout } = active;
-    if (isForCandidate(model, rollout, patience.client, random)) {
+  async function resolve(
+    active: ActiveRollout,
+    reference: ModelReference,
+    requester: Requester,
+    patience: Partial<Patience>,
+  ): Promise<ReadyVersion> {
+    const { model, rollout, held } = active;
+    const isCandidate = held === undefined ? isForCandidate(model, rollout, requester, random) : held.decision === 'promoted';
+    let isInstead = false;
+    if (isCandidate) {
       try {
-        return standInOf(await uncounted.resolve({ model, version: rollout.candidate }, patience), active, 'candidate');
+        return standInOf(await uncounted.resolve({ model, version: rollout.candidate }, requester, patience), active, 'candidate');
       } catch (error) {
-        if (NO_FAULT.has(toSlipwayError(error).code)) throw error;
-        active.unavailable();
+        if (NOBODYS_FAULT.has(toSlipwayError(error).code)) throw error;
+        isInstead = true;
       }
     }
     try {
-      return standInOf(await uncounted.resolve({ model, version: rollout.baseline }, patience), active, 'baseline');
+      const baseline = standInOf(await uncounted.resolve({ model, version: rollout.baseline }, requester, patience), active, 'baseline');
+      // Not before: where neither can answer, such as in a model that was unloaded, it is not the candidate's fault.
+      if (isInstead) active.unavailable();
+      return baseline;
     } catch {
       // As if there were no rollout; what is wrong then is said of what was asked for.
-      return inference.resolve(reference, patience);
+      return inference.resolve(reference, requester, patience);
     }
   }
 
+  /** What only asks about the model is told of the baseline, and counts for nothing. */
+  async function resolveBaseline(
+    { model, rollout }: ActiveRollout,
+    reference: ModelReference,
+    patience: Partial<Patience>,
+  ): Promise<ReadyVersion> {
+    try {
+      return await uncounted.resolve({ model, version: rollout.baseline }, undefined, patience);
+    } catch {
+      return inference.resolve(reference, undefined, patience);
+    }
+  }
+
+  /** Runs a request again on the candidate. It is left out, not failed, where the server was too busy for it. */
   async function shadow(active: ActiveRollout, baseline: ReadyVersion, request: Request, answer: InferenceResponse): Promise<void> {
     const { model, rollout } = active;
     shadows += 1;
     try {
-      const deadline = performance.now() + SHADOW_MS;
-      const candidate = await uncounted.resolve({ model, version: rollout.candidate }, { deadline });
+      const deadline = performance.now() + shadowTimeoutMs;
+      const candidate = await shadowing.resolve({ model, version: rollout.candidate }, undefined, { deadline });
       const { inputs, outputs } = request;
-      const given = await uncounted.predict(candidate, {
+      const given = await shadowing.predict(candidate, {
         inputs,
         outputs,
         client: '',
@@ -85,7 +123,9 @@ export function withRollouts<T extends Inference>(inference: T, { rollouts, unco
       const { classification } = baseline.manifest;
       active.compared(compareOutputs(answer.outputs, given.outputs, { tolerance: rollout.tolerance, classification }), given.times.totalMs);
     } catch (error) {
-      if (!NO_FAULT.has(toSlipwayError(error).code)) active.shadowFailed();
+      const { code } = toSlipwayError(error);
+      if (isRefusal(error) || NOT_RUN.has(code)) active.shadowDropped();
+      else active.shadowFailed();
     } finally {
       shadows -= 1;
     }
@@ -98,12 +138,12 @@ export function withRollouts<T extends Inference>(inference: T, { rollouts, unco
     try {
       answer = await inference.predict(version, request);
     } catch (error) {
-      if (!NO_FAULT.has(toSlipwayError(error).code)) active.failed(arm);
+      if (!isRefusal(error)) active.failed(arm);
       throw error;
     }
     active.answered(arm, answer.times.totalMs);
-    if (arm === 'baseline' && random() < active.rollout.shadow) {
-      if (shadows >= SHADOWS_AT_ONCE) active.shadowDropped();
+    if (arm === 'baseline' && active.held === undefined && random() < active.rollout.shadow) {
+      if (shadows >= maxShadowing) active.shadowDropped();
       else void shadow(active, version, request, answer);
     }
     return answer;
@@ -111,9 +151,10 @@ export function withRollouts<T extends Inference>(inference: T, { rollouts, unco
 
   return {
     ...inference,
-    resolve(reference, patience = {}) {
+    resolve(reference, requester, patience = {}) {
       const active = rollouts.of(reference);
-      return active === undefined ? inference.resolve(reference, patience) : resolve(active, reference, patience);
+      if (active === undefined) return inference.resolve(reference, requester, patience);
+      return requester === undefined ? resolveBaseline(active, reference, patience) : resolve(active, reference, requester, patience);
     },
     predict(version, request) {
       const own = assigned.get(version);

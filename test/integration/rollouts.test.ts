@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { failureOf, post } from '../helpers/http.ts';
 import { grpcClient } from '../helpers/grpc.ts';
+import { placeOf } from '../../src/rollouts/assignment.ts';
 import { runningServer, type RunningServer } from '../helpers/running-server.ts';
 
 interface RolloutAnswer {
@@ -106,7 +107,7 @@ describe('a rollout', () => {
     expect(counts['candidateRequests']! + counts['baselineRequests']!).toBe(6 * 4);
     const metrics = await (await fetch(`${address}/metrics`)).text();
     expect(metrics).toContain(
-      `slipway_rollout_requests_total{model="m",role="candidate",outcome="success"} ${counts['candidateRequests']}`,
+      `slipway_rollout_requests_total{model="m",version="2",role="candidate",outcome="success"} ${counts['candidateRequests']}`,
     );
   });
 
@@ -193,6 +194,75 @@ describe('a rollout', () => {
     await rm(join(models, 'm/2'), { recursive: true });
     await vi.waitFor(async () => expect(await answering(address)).toBe(1), SOON);
     expect((await described(address)).counts['unavailable']).toBeGreaterThan(0);
+  });
+
+  it('keeps a header at its version through every protocol, and tells who only asks about the model of the baseline', async () => {
+    const { address, models, server } = await serverOfOne();
+    await addVersion(models, 2);
+    await begun(address, { candidate: 2, weight: 0.5, sticky: { header: 'X-User-Id' } });
+    const users = ['anna', 'bert', 'carl', 'dora', 'emil', 'fred'];
+    const byUser = new Map(users.map((user) => [user, placeOf('m', 2, user) < 0.5 ? 2 : 1]));
+    expect(new Set(byUser.values())).toEqual(new Set([1, 2]));
+    const grpcAddress = server.addresses.find((each) => !each.startsWith('http'))!;
+    const v2 = grpcClient(grpcAddress, 'inference.proto', 'inference.GRPCInferenceService');
+    const serving = grpcClient(grpcAddress, 'tensorflow_serving.proto', 'tensorflow.serving.PredictionService');
+    for (const [user, version] of byUser) {
+      const headers = { 'x-user-id': user };
+      const metadata = headers;
+      expect(await answering(address, headers)).toBe(version);
+      const input = { name: 'x', datatype: 'FP32', shape: [1] };
+      expect(
+        await v2.call('ModelInfer', { model_name: 'm', inputs: [{ ...input, contents: { fp32_contents: [1] } }] }, { metadata }),
+      ).toMatchObject({ model_version: String(version) });
+      const tensor = { dtype: 'DT_FLOAT', tensor_shape: { dim: [{ size: 1 }] }, float_val: [1] };
+      expect(await serving.call('Predict', { model_spec: { name: 'm' }, inputs: { x: tensor } }, { metadata })).toMatchObject({
+        model_spec: { version: { value: String(version) } },
+      });
+      for (const path of ['/v1/models/m:predict', '/invocations']) {
+        const sent = await fetch(`${address}${path}`, {
+          method: 'POST',
+          headers: { ...headers, 'content-type': 'application/json' },
+          body: '{"instances":[1]}',
+        });
+        expect(sent.status, path).toBe(200);
+      }
+    }
+    const candidates = [...byUser.values()].filter((version) => version === 2).length;
+    const counts = { candidateRequests: 5 * candidates, baselineRequests: 5 * (users.length - candidates), unavailable: 0 };
+    expect((await described(address)).counts).toMatchObject(counts);
+    await begun(address, { candidate: 2, weight: 1 });
+    expect(await (await fetch(`${address}/v1/models/m/metadata`)).json()).toMatchObject({ model_spec: { version: '1' } });
+    expect((await described(address)).counts).toMatchObject(counts);
+  });
+
+  it('does not blame the candidate where neither version can answer, and keeps shadow answers out of the cache', async () => {
+    const { address, models } = await serverOfOne({ responseCache: { maxBytes: 1_000_000 } });
+    await addVersion(models, 2);
+    await begun(address, { candidate: 2, weight: 0, shadow: 1 });
+    await answers(address, 2);
+    await vi.waitFor(async () => expect((await described(address)).counts).toMatchObject({ shadowRequests: 2, disagreements: 0 }), SOON);
+    // One answer, that of the baseline, which the second request found.
+    expect(await (await fetch(`${address}/metrics`)).text()).toContain('slipway_response_cache_entries 1\n');
+    await begun(address, { candidate: 2, weight: 1 });
+    await post(address, '/models/m/unload');
+    expect(await failureOf(await post(address, '/predict', '{"model":"m","inputs":[1]}'))).toMatchObject({ code: 'MODEL_UNLOADED' });
+    expect((await described(address)).counts).toMatchObject({ unavailable: 0, candidateRequests: 0 });
+  });
+
+  it('does not begin with a candidate that cannot be loaded, or whose inputs have other names', async () => {
+    const { address, models } = await serverOfOne();
+    await cp(join(import.meta.dirname, '../fixtures/models/multi/1'), join(models, 'm/2'), { recursive: true });
+    await cp(join(import.meta.dirname, '../fixtures/models/broken-onnx/1'), join(models, 'm/3'), { recursive: true });
+    expect(await failureOf(await put(address, { candidate: 2, weight: 1 }))).toMatchObject({
+      status: 400,
+      code: 'INPUT_MISMATCH',
+      message: /^Version 2 can't take the requests of version 1: /,
+    });
+    expect(await failureOf(await put(address, { candidate: 3, weight: 1 }))).toMatchObject({ status: 409, code: 'MODEL_FAILED' });
+    expect(await answers(address, 2)).toEqual({ 1: 2 });
+    expect(await (await fetch(`${address}/models/m/versions/3/lineage`)).json()).toMatchObject({
+      rollouts: [{ decision: 'rolled_back', by: 'server', candidate: 3 }],
+    });
   });
 
   it('outlives a restart with its counts', async () => {

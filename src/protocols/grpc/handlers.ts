@@ -8,7 +8,7 @@ import {
 } from '@grpc/grpc-js';
 import { type SlipwayError, toSlipwayError } from '../../errors/slipway-error.ts';
 import type { CacheTimes } from '../../inference/response-cache.ts';
-import type { Caller, InferenceTimes, OnInference } from '../../inference/types.ts';
+import type { Caller, InferenceTimes, OnInference, RequestHead } from '../../inference/types.ts';
 import type { Logger } from '../../observability/log.ts';
 import type { RequestOrigin, RequestTraces } from '../../observability/tracing.ts';
 import { CACHE_HEADER } from '../cache-header.ts';
@@ -32,13 +32,11 @@ const STREAM_CONCURRENCY = 32;
 type AnyCall = ServerUnaryCall<Buffer, object> | ServerDuplexStream<Buffer, object>;
 
 /** What a call says before its first message. */
-export interface CallHead {
+export interface CallHead extends RequestHead {
   /** Address of the other end of the connection, without its port. */
   readonly address: string;
   /** Moment by which the answer must be there, on the `performance.now()` clock; undefined when the client does not say. */
   readonly deadline: number | undefined;
-  /** What the metadata has under a key; undefined for nothing. */
-  metadata(key: string): string | undefined;
 }
 
 type CallCaller = Caller & Pick<CallContext, 'signal'>;
@@ -49,7 +47,7 @@ function headOf(call: AnyCall): CallHead {
   return {
     address: peer.slice(0, Math.max(0, peer.lastIndexOf(':'))),
     deadline: deadline === Infinity ? undefined : performance.now() + deadline - Date.now(),
-    metadata: (key) => call.metadata.get(key).join(',') || undefined,
+    header: (name) => call.metadata.get(name).join(',') || undefined,
   };
 }
 
@@ -63,8 +61,8 @@ function cancellationOf(call: AnyCall): Cancelling {
 
 function callerOf(clients: ClientIdentity, head: CallHead, signal: CallContext['signal']): CallCaller {
   const headers: Record<string, string> = {};
-  for (const name of clients.headers) headers[name] = head.metadata(name) ?? '';
-  return { client: clients.of(head.address, headers), deadline: head.deadline, signal };
+  for (const name of clients.headers) headers[name] = head.header(name) ?? '';
+  return { client: clients.of(head.address, headers), deadline: head.deadline, signal, head };
 }
 
 /** What the methods of a server share. */
@@ -82,8 +80,8 @@ function originOf(path: string, head: CallHead): RequestOrigin {
   return {
     operation,
     attributes: { 'rpc.system': 'grpc', 'rpc.method': operation },
-    traceparent: head.metadata('traceparent'),
-    tracestate: head.metadata('tracestate'),
+    traceparent: head.header('traceparent'),
+    tracestate: head.header('tracestate'),
   };
 }
 

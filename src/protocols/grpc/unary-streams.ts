@@ -84,8 +84,8 @@ class StreamHead implements CallHead {
     return this.#stream.session?.socket.remoteAddress ?? '';
   }
 
-  metadata(key: string): string | undefined {
-    const value = this.#headers[key];
+  header(name: string): string | undefined {
+    const value = this.#headers[name];
     return (typeof value === 'string' ? value : value?.join(',')) || undefined;
   }
 }

@@ -53,6 +53,11 @@ export class RequestContext implements RouteContext<unknown, unknown> {
     this.#response = response;
   }
 
+  header(name: string): string | undefined {
+    const value = this.headers[name];
+    return typeof value === 'string' ? value : value?.join(',');
+  }
+
   get mediaType(): string {
     return mediaTypeOf(this.headers['content-type']);
   }
@@ -67,6 +72,6 @@ export class RequestContext implements RouteContext<unknown, unknown> {
 
   get caller(): Caller {
     const { client, deadline } = this.#caller;
-    return { client, deadline, signal: cancellationOf(this.#response) };
+    return { client, deadline, signal: cancellationOf(this.#response), head: this };
   }
 }

@@ -1,5 +1,5 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Caller, Inference, InferenceTimes } from '../../inference/types.ts';
+import type { Caller, Inference, InferenceTimes, Requester } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion } from '../../registry/types.ts';
 import type { NamedTensors, Tensor } from '../../tensor/tensor.ts';
 import { classifyOutput, labelsOf } from './classification.ts';
@@ -28,7 +28,7 @@ export interface InferAnswer extends InferenceTimes {
 /** Runs V2 requests on the data plane. */
 export interface Infer {
   /** The version that will answer. @throws SlipwayError as `Inference.resolve` */
-  resolve(reference: ModelReference, caller: Pick<Caller, 'client'>): ReadyVersion | Promise<ReadyVersion>;
+  resolve(reference: ModelReference, requester: Requester): ReadyVersion | Promise<ReadyVersion>;
   run(version: ReadyVersion, request: InferRequest, caller: Caller): Promise<InferAnswer>;
 }
 
@@ -69,7 +69,7 @@ function classified(version: ReadyVersion, requested: readonly RequestedOutput[]
 
 export function createInfer(inference: Inference): Infer {
   return {
-    resolve: (reference, { client }) => inference.resolve(reference, { client }),
+    resolve: (reference, requester) => inference.resolve(reference, requester),
     async run(version, { inputs, outputs, timeoutUs, priority }, { client, deadline = Infinity, signal }) {
       checkRequestedOnce(outputs);
       // Triton takes 0 for no timeout, and its clients send it.

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Histogram } from '../../inference/histogram.ts';
-import { rolloutRequestSchema, rolloutSchema } from '../../packages/rollout.ts';
+import { rolloutDecisionSchema, rolloutRequestSchema, rolloutSchema } from '../../packages/rollout.ts';
 import { CRITERIA, NO_COUNTS, type RolloutCounts } from '../../rollouts/judgement.ts';
 import type { RolloutDescription, Rollouts } from '../../rollouts/rollouts.ts';
 import { parseJson } from '../../tensor/json-scanner.ts';
@@ -38,6 +38,10 @@ const rolloutAnswer = z
     largestDifference: z
       .number()
       .describe('Of two numbers in shadow answers, since the server started; answers of other shapes are not compared number by number.'),
+    held: z
+      .object({ decision: rolloutDecisionSchema.shape.decision, reason: z.string() })
+      .optional()
+      .describe('What the test has decided and could not be written to slipway-model.json yet; requests are answered by it already.'),
     latency: z
       .object({ candidate: latency.optional(), baseline: latency.optional(), shadow: latency.optional() })
       .describe('Of answered requests in the data plane, since the server started. Nothing is decided by it.'),
@@ -99,7 +103,7 @@ function encodeLatency(histogram: Histogram): z.infer<typeof latency> | undefine
   return histogram.count === 0 ? undefined : { requests: histogram.count, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
-function encodeRollout({ model, rollout, counts, largestDifference, latencies, judgement }: RolloutDescription): unknown {
+function encodeRollout({ model, rollout, counts, largestDifference, latencies, judgement, held }: RolloutDescription): unknown {
   return {
     model,
     rollout,
@@ -107,6 +111,7 @@ function encodeRollout({ model, rollout, counts, largestDifference, latencies, j
     largestDifference,
     latency: Object.fromEntries(Object.entries(latencies).map(([name, histogram]) => [name, encodeLatency(histogram)])),
     test: judgement,
+    held,
   };
 }
 

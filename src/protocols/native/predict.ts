@@ -99,10 +99,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
     const { timeoutMs, priority } = envelope.parameters ?? {};
     const { client, signal } = caller;
     const deadline = timeoutMs === undefined ? caller.deadline : Math.min(caller.deadline ?? Infinity, performance.now() + timeoutMs);
-    const version = await inference.resolve(
-      mergeReference([...said, envelope]),
-      deadline === undefined ? { client } : { client, deadline },
-    );
+    const version = await inference.resolve(mergeReference([...said, envelope]), caller, deadline === undefined ? {} : { deadline });
     const { preprocessing, classification } = version.manifest;
     const texts = preprocessing?.kind === 'text' ? textsIn(inputs, preprocessing, version.signature) : undefined;
     const { outputs } = envelope;
@@ -130,7 +127,7 @@ export function createPredict({ inference, maxImagePixels }: PredictOptions): Pr
   }
 
   async function fromImage(body: Buffer, said: readonly SaidReference[], caller: Caller): Promise<RouteAnswer> {
-    const version = await inference.resolve(mergeReference(said), { client: caller.client });
+    const version = await inference.resolve(mergeReference(said), caller);
     const { preprocessing, classification } = version.manifest;
     if (preprocessing?.kind !== 'image') {
       throw new SlipwayError(

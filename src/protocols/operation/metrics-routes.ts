@@ -8,6 +8,11 @@ import { defineRoute, type RouteDefinition } from '../http/route.ts';
 
 type Labels = Sample['labels'];
 
+interface RolloutLabels {
+  readonly role: 'candidate' | 'baseline';
+  readonly outcome: string;
+}
+
 /** Buckets end at powers of two of a microsecond, from 64 µs to 33.6 s. */
 const FIRST_EXPONENT = 6;
 const LAST_EXPONENT = 25;
@@ -121,8 +126,10 @@ function modelMetrics(registry: Pick<Registry, 'list' | 'memory'>): Metric[] {
 
 function rolloutMetrics(all: readonly RolloutDescription[]): Metric[] {
   if (all.length === 0) return [];
-  const samples = (values: (counts: RolloutDescription['counts']) => readonly (readonly [Labels, number])[]): Sample[] =>
-    all.flatMap(({ model, counts }) => values(counts).map(([labels, value]) => ({ labels: { model, ...labels }, value })));
+  const samples = (values: (counts: RolloutDescription['counts']) => readonly (readonly [RolloutLabels, number])[]): Sample[] =>
+    all.flatMap(({ model, rollout, counts }) =>
+      values(counts).map(([{ role, outcome }, value]) => ({ labels: { model, version: rollout[role], role, outcome }, value })),
+    );
   return [
     {
       name: 'slipway_rollout_requests_total',
@@ -141,9 +148,9 @@ function rolloutMetrics(all: readonly RolloutDescription[]): Metric[] {
       help: 'Requests that were run on the candidate, too, since the rollout began, by whether the answers agree.',
       type: 'counter',
       samples: samples((counts) => [
-        [{ outcome: 'agreed' }, counts.shadowRequests - counts.disagreements],
-        [{ outcome: 'disagreed' }, counts.disagreements],
-        [{ outcome: 'dropped' }, counts.shadowDropped],
+        [{ role: 'candidate', outcome: 'agreed' }, counts.shadowRequests - counts.disagreements],
+        [{ role: 'candidate', outcome: 'disagreed' }, counts.disagreements],
+        [{ role: 'candidate', outcome: 'dropped' }, counts.shadowDropped],
       ]),
     },
   ];

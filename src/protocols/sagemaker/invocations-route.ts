@@ -1,6 +1,7 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Inference } from '../../inference/types.ts';
+import type { Caller, Inference } from '../../inference/types.ts';
 import type { ReadyVersion, Registry } from '../../registry/types.ts';
 import { parseJson, type ScannedJson } from '../../tensor/json-scanner.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
@@ -66,7 +67,8 @@ export function createInvocationsRoute({
     version: ReadyVersion,
     inputs: NamedTensors,
     format: PredictFormat,
-    { headers, caller }: RouteContext<unknown, unknown>,
+    headers: IncomingHttpHeaders,
+    caller: Caller,
   ): Promise<RouteAnswer> {
     const response = await inference.predict(version, { inputs, outputs: undefined, ...caller });
     const { outputs } = response;
@@ -80,12 +82,13 @@ export function createInvocationsRoute({
   }
 
   async function fromCsv(body: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
-    const version = await inference.resolve({ model: target ?? fallback() }, { client: context.caller.client });
+    const { headers, caller } = context;
+    const version = await inference.resolve({ model: target ?? fallback() }, caller);
     const { manifest, signature, model } = version;
     const { preprocessing } = manifest;
     const rows = preprocessing?.kind === 'table' ? readTableRows(body, preprocessing.columns) : undefined;
     const made = tableInputs(rows, version);
-    if (made !== undefined) return run(version, made, 'row', context);
+    if (made !== undefined) return run(version, made, 'row', headers, caller);
     const [only, ...more] = signature.inputs;
     if (only === undefined || more.length > 0 || only.dtype === 'BYTES') {
       throw new SlipwayError(
@@ -93,21 +96,22 @@ export function createInvocationsRoute({
         `Model "${model}" does not take CSV, which is for models with one input of numbers; send JSON.`,
       );
     }
-    return run(version, new Map([[only.name, readNumberRows(body, only)]]), 'row', context);
+    return run(version, new Map([[only.name, readNumberRows(body, only)]]), 'row', headers, caller);
   }
 
   async function fromJson(bytes: Buffer, target: string | undefined, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
+    const { headers, caller } = context;
     const body = parseJson(bytes, { maxDepth: maxJsonDepth, nonFinite: true });
     if (isJsonObject(body) && NATIVE_FIELDS.some((name) => Object.hasOwn(body, name))) {
       const named = target ?? (Object.hasOwn(body, 'model') ? undefined : fallback());
-      return predict.fromJson(body, [{ model: named }], context.caller);
+      return predict.fromJson(body, [{ model: named }], caller);
     }
     const fields = fieldsOf(body);
     const format = formatOf(fields);
-    const version = await inference.resolve({ model: target ?? fallback() }, { client: context.caller.client });
+    const version = await inference.resolve({ model: target ?? fallback() }, caller);
     const value = (format === 'row' ? fields['instances'] : fields['inputs'])!;
     const rows = version.manifest.preprocessing?.kind === 'table' ? rowsIn(value, version.signature) : undefined;
-    return run(version, tableInputs(rows, version) ?? decodePredict(fields, format, version.signature), format, context);
+    return run(version, tableInputs(rows, version) ?? decodePredict(fields, format, version.signature), format, headers, caller);
   }
 
   const json = { schema: z.union([predictBody, nativeBody]), example: { instances: [1, 2, 3] } };

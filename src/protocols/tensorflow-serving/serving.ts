@@ -1,5 +1,5 @@
 import { SlipwayError } from '../../errors/slipway-error.ts';
-import type { Caller, Inference, InferenceResponse, InferenceTimes } from '../../inference/types.ts';
+import type { Caller, Inference, InferenceResponse, InferenceTimes, Requester } from '../../inference/types.ts';
 import type { ModelReference, ReadyVersion, Registry, VersionDescription, VersionState } from '../../registry/types.ts';
 import type { Signature } from '../../tensor/signature.ts';
 import type { NamedTensors } from '../../tensor/tensor.ts';
@@ -44,11 +44,8 @@ export interface Results<T> {
 
 /** TensorFlow Serving without its wire: what REST and gRPC both answer. */
 export interface Serving {
-  /**
-   * @param client who is to be answered, as `Caller.client`; left out of requests for metadata
-   * @throws SlipwayError as `Inference.resolve`; SIGNATURE_NOT_FOUND
-   */
-  resolve(reference: ModelReference, signatureName: string, client?: string): Promise<ReadyVersion>;
+  /** @param requester as `Inference.resolve`. @throws SlipwayError as that; SIGNATURE_NOT_FOUND */
+  resolve(reference: ModelReference, signatureName: string, requester?: Requester): Promise<ReadyVersion>;
   /** @param outputs all when empty. */
   predict(version: ReadyVersion, inputs: NamedTensors, outputs: readonly string[], caller: Caller): Promise<InferenceResponse>;
   /** The scores of all classes. @throws SlipwayError OUTPUT_MISMATCH when the model has none, and as `predict` */
@@ -86,8 +83,8 @@ export function createServing({ inference, registry }: ServingOptions): Serving 
   }
 
   return {
-    async resolve(reference, signatureName, client) {
-      const version = await inference.resolve(reference, client === undefined ? {} : { client });
+    async resolve(reference, signatureName, requester) {
+      const version = await inference.resolve(reference, requester);
       if (signatureName === '' || signatureName === signatureNameOf(version)) return version;
       const named = version.signatures?.get(signatureName);
       if (named !== undefined) return named;

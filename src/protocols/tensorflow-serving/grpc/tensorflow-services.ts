@@ -34,7 +34,7 @@ function anyOf(definition: PackageDefinition, type: string, value: object): obje
 function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, definition: PackageDefinition): GrpcService {
   async function predict(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, inputs, outputFilter } = readPredictRequest(bytes);
-    const version = await serving.resolve(spec.reference, spec.signatureName, context.client);
+    const version = await serving.resolve(spec.reference, spec.signatureName, context);
     const tensors = new Map(inputs.map(([name, tensor]) => [name, decodeTensorProto(tensor, `inputs.${name}`, maxBodyBytes)]));
     const answer = await serving.predict(version, tensors, outputFilter, context);
     context.answered(answer);
@@ -46,7 +46,7 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
 
   async function classify(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, examples, context: shared } = readExamplesRequest(bytes);
-    const version = await serving.resolve(spec.reference, spec.signatureName, context.client);
+    const version = await serving.resolve(spec.reference, spec.signatureName, context);
     const { results, inference } = await serving.classify(version, readExamples(examples, shared), context);
     context.answered(inference);
     const result = new WireWriter();
@@ -60,7 +60,7 @@ function predictionService({ serving, maxBodyBytes }: TensorFlowServiceOptions, 
 
   async function regress(bytes: Buffer, context: CallContext): Promise<Buffer> {
     const { spec, examples, context: shared } = readExamplesRequest(bytes);
-    const version = await serving.resolve(spec.reference, spec.signatureName, context.client);
+    const version = await serving.resolve(spec.reference, spec.signatureName, context);
     const { results, inference } = await serving.regress(version, readExamples(examples, shared), context);
     context.answered(inference);
     const result = new WireWriter();

@@ -95,16 +95,18 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
   async function predict(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
     const format = formatOf(fields);
-    const version = await serving.resolve(reference, signatureName, context.caller.client);
+    const { caller } = context;
+    const version = await serving.resolve(reference, signatureName, caller);
     const inputs = decodePredict(fields, format, version.signature);
-    const response = await serving.predict(version, inputs, [], context.caller);
+    const response = await serving.predict(version, inputs, [], caller);
     return compressAnswer(jsonAnswer(encodePredict(response.outputs, format), response), context.headers['accept-encoding']);
   }
 
   async function classify(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
-    const version = await serving.resolve(reference, signatureName, context.caller.client);
-    const { results, inference } = await serving.classify(version, decodeExamples(fields), context.caller);
+    const { caller } = context;
+    const version = await serving.resolve(reference, signatureName, caller);
+    const { results, inference } = await serving.classify(version, decodeExamples(fields), caller);
     const texts = results.map(
       (classes) => `[${classes.map(({ label, score }) => `[${JSON.stringify(label)},${scoreText(score)}]`).join(',')}]`,
     );
@@ -113,8 +115,9 @@ function inferenceRoutes({ serving, maxBodyBytes, maxJsonDepth }: TensorFlowServ
 
   async function regress(reference: ModelReference, context: RouteContext<unknown, unknown>): Promise<RouteAnswer> {
     const { signatureName, fields } = await read(context);
-    const version = await serving.resolve(reference, signatureName, context.caller.client);
-    const { results, inference } = await serving.regress(version, decodeExamples(fields), context.caller);
+    const { caller } = context;
+    const version = await serving.resolve(reference, signatureName, caller);
+    const { results, inference } = await serving.regress(version, decodeExamples(fields), caller);
     return jsonAnswer(`{"results":[${Array.from(results, scoreText).join(',')}]}`, inference);
   }
 
