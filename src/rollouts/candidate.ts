@@ -27,7 +27,9 @@ export function problemWith({ candidate, baseline }: Rollout, versions: readonly
   if (one?.state === 'failed')
     return new SlipwayError('MODEL_FAILED', `Version ${candidate}, the candidate, could not be loaded: ${one.reason}`);
   if (one?.signature === undefined || other?.signature === undefined) return undefined;
-  const found = mismatch(other.signature, one.signature);
+  const signatures = one.loaded?.signatures ?? {};
+  const missing = Object.keys(other.loaded?.signatures ?? {}).find((name) => !Object.hasOwn(signatures, name));
+  const found = missing === undefined ? mismatch(other.signature, one.signature) : `it has no signature "${missing}"`;
   if (found === undefined) return undefined;
   return new SlipwayError('INPUT_MISMATCH', `Version ${candidate} can't take the requests of version ${baseline}: ${found}.`);
 }

@@ -58,8 +58,15 @@ export function withRollouts<T extends Inference>(
 
   function standInOf(version: ReadyVersion, active: ActiveRollout, arm: Arm): ReadyVersion {
     let standIn = standIns[arm].get(version);
-    if (standIn === undefined) standIns[arm].set(version, (standIn = { ...version }));
-    if (assigned.get(standIn)?.active !== active) assigned.set(standIn, { version, active, arm });
+    if (standIn === undefined) {
+      // Of the other signatures of a SavedModel, too: they are run by the same version.
+      const signatures = version.signatures && new Map([...version.signatures].map(([name, each]) => [name, standInOf(each, active, arm)]));
+      standIns[arm].set(version, (standIn = { ...version, signatures }));
+    }
+    if (assigned.get(standIn)?.active !== active) {
+      assigned.set(standIn, { version, active, arm });
+      for (const each of version.signatures?.values() ?? []) standInOf(each, active, arm);
+    }
     return standIn;
   }
 
@@ -105,14 +112,17 @@ export function withRollouts<T extends Inference>(
   }
 
   /** Runs a request again on the candidate. It is left out, not failed, where the server was too busy for it. */
-  async function shadow(active: ActiveRollout, baseline: ReadyVersion, request: Request, answer: InferenceResponse): Promise<void> {
+  async function shadow({ active, version: baseline }: Assigned, request: Request, answer: InferenceResponse): Promise<void> {
     const { model, rollout } = active;
+    const { signatureName } = baseline;
     shadows += 1;
     try {
       const deadline = performance.now() + shadowTimeoutMs;
       const candidate = await shadowing.resolve({ model, version: rollout.candidate }, undefined, { deadline });
+      const named = signatureName === undefined ? candidate : candidate.signatures?.get(signatureName);
+      if (named === undefined) return active.shadowFailed();
       const { inputs, outputs } = request;
-      const given = await shadowing.predict(candidate, {
+      const given = await shadowing.predict(named, {
         inputs,
         outputs,
         client: '',
@@ -133,7 +143,8 @@ export function withRollouts<T extends Inference>(
 
   type Request = Omit<InferenceRequest, 'reference'>;
 
-  async function predict({ version, active, arm }: Assigned, request: Request): Promise<InferenceResponse> {
+  async function predict(own: Assigned, request: Request): Promise<InferenceResponse> {
+    const { version, active, arm } = own;
     let answer: InferenceResponse;
     try {
       answer = await inference.predict(version, request);
@@ -144,7 +155,7 @@ export function withRollouts<T extends Inference>(
     active.answered(arm, answer.times.totalMs);
     if (arm === 'baseline' && active.held === undefined && random() < active.rollout.shadow) {
       if (shadows >= maxShadowing) active.shadowDropped();
-      else void shadow(active, version, request, answer);
+      else void shadow(own, request, answer);
     }
     return answer;
   }

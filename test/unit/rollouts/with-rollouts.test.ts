@@ -12,7 +12,10 @@ const outputs: NamedTensors = new Map([['y', { dtype: 'FP32', shape: [1], data: 
 /** A fake data plane that answers, or fails, as it is told. */
 function fakeInference(fail?: (version: number) => SlipwayError | undefined): Inference {
   return {
-    resolve: ({ model, version = 0 }) => ({ model, version, manifest: {} }) as ReadyVersion,
+    resolve({ model, version = 0 }) {
+      const ready = { model, version, manifest: {} } as ReadyVersion;
+      return { ...ready, signatures: new Map([['other', { ...ready, signatureName: 'other' }]]) };
+    },
     async predict({ model, version }) {
       const error = fail?.(version);
       if (error !== undefined) throw error;
@@ -103,4 +106,12 @@ describe('a request of a rollout', () => {
     expect((await inference.resolve({ model: 'm' })).version).toBe(1);
     expect(active.answered).not.toHaveBeenCalled();
   });
+});
+
+it('counts and copies requests for another signature of a SavedModel as those of its version', async () => {
+  const { active, inference, request } = setUp({ weight: 0, shadow: 1 });
+  const named = (await inference.resolve({ model: 'm' }, { client: '' })).signatures?.get('other');
+  expect((await inference.predict(named!, request)).version).toBe(1);
+  expect(active.answered).toHaveBeenCalledExactlyOnceWith('baseline', 1);
+  await vi.waitFor(() => expect(active.compared).toHaveBeenCalledOnce());
 });
