@@ -6,7 +6,9 @@ import { compressor } from './compression.ts';
 import { sha256Of } from './file-digest.ts';
 import { isLayersFormat, type ModelFormat } from './formats.ts';
 import { openLayersModel } from './layers-model.ts';
+import { VERSION_MANIFEST_FILE } from './manifest.ts';
 import { readVersionFolder } from './read-version.ts';
+import { SIGNATURE_FILE } from './signature.ts';
 import { filesOfModel, readModelFile } from './tfjs/model-file.ts';
 
 /** By the names that ONNX tools give to a model and to the files with its weights. */
@@ -31,6 +33,15 @@ export async function digestsOf(folder: string, names: readonly string[]): Promi
   const digests: Record<string, string> = {};
   for (const name of names) digests[name] = await sha256Of(join(folder, name));
   return digests;
+}
+
+/** SHA-256 of all files of a version but what it says of itself, by their names. @throws as `readVersionFolder` */
+export async function versionDigestsOf(folder: string): Promise<Record<string, string>> {
+  const { files } = await readVersionFolder(folder);
+  return digestsOf(
+    folder,
+    files.filter((name) => name !== VERSION_MANIFEST_FILE && name !== SIGNATURE_FILE),
+  );
 }
 
 /** SHA-256 of the files that are a version's model itself, by their names. @throws as `readVersionFolder` */

@@ -124,7 +124,7 @@ describe('optimization jobs', () => {
       ['dense_6', 120, 60],
       ['dense_7', 84, 42],
     ]);
-    for (const { sensitivity } of half!.layers) expect(sensitivity).toBeTypeOf('number');
+    for (const { sensitivity } of [...half!.layers, ...sparse!.layers]) expect(sensitivity).toBeTypeOf('number');
     expect(half!.notes[0]).toMatch(/416520 multiplications became 133740; then it was fine-tuned over 2 epochs$/);
 
     expect(most).toMatchObject({ verdict: 'refused' });
@@ -147,11 +147,35 @@ describe('optimization jobs', () => {
     expect(published).toEqual({ model: 'small', version: 1 });
   });
 
+  it('train kernels as the numbers of 8 bits before these are made, where there are layers to train', async () => {
+    const { address } = await serverWithDigits();
+    const jobs = jobsOf(address);
+    const asked = {
+      techniques: ['int8-aware'],
+      fineTuning: { epochs: 1 },
+      limits: { accuracyDrop: 0.2, slowdown: SLOWDOWN },
+      publish: false,
+    };
+    const data = { dataset: 'digits-test', split: { validation: 0.15, test: 0.35 } };
+    const { id } = await jobs.submit({ ...asked, model: 'lenet', data });
+    const [variant] = ((await jobs.ended(id)).result as OptimizeResult).variants;
+    expect(variant).toMatchObject({ verdict: 'accepted', measurement: { engine: 'onnx cpu' } });
+    expect(variant!.measurement!.sizeRatio).toBeGreaterThan(3.4);
+    expect(variant!.notes).toHaveLength(3);
+    expect(variant!.notes[0]).toBe('5 kernels were trained over 1 epochs as the numbers that 8 bits can be');
+    expect(variant!.notes[2]).toMatch(/compute with 8-bit integers/);
+
+    // Without training rows of its own.
+    const untaught = await jobs.submit({ ...asked, model: 'lenet', data: 'digits-test' });
+    const [unfit] = ((await jobs.ended(untaught.id)).result as OptimizeResult).variants;
+    expect(unfit).toMatchObject({ verdict: 'inapplicable', reasons: [expect.stringMatching(/^there are no rows to train on/)] });
+  });
+
   it('measure on the evaluation set that a version brings along; smaller files are taken, int8 is refused where its ranges cost too much', async () => {
     const { address } = await runningServer(['digits']);
     const jobs = jobsOf(address);
     const narrow = { kind: 'int8', perChannel: false, calibration: 'percentile', percentile: 50, leastSignalToNoise: 0 };
-    const techniques = ['int8', narrow, 'int8-dynamic', 'float16', 'weights-int8', { kind: 'cluster', clusters: 64 }];
+    const techniques = ['int8', narrow, 'int8-dynamic', 'float16', 'weights-int8', { kind: 'cluster', clusters: 64 }, 'int8-aware'];
     const { id } = await jobs.submit({ model: 'digits', techniques, limits: { accuracyDrop: 0.005, slowdown: SLOWDOWN }, publish: false });
     const job = await jobs.ended(id);
     expect(job.reason).toBe('Not published, as was asked.');
@@ -164,7 +188,11 @@ describe('optimization jobs', () => {
     const { comparison } = variants[1]!.measurement!;
     expect(comparison.accuracyDrop).toBeGreaterThan(0.02);
     expect(comparison.pValue).toBeLessThan(1e-6);
-    const ratios = variants.slice(2).map(({ techniques: [technique], verdict, measurement }) => {
+    expect(variants.at(-1)).toMatchObject({
+      verdict: 'inapplicable',
+      reasons: ['its format is onnx, and weights of TF.js layers models alone are trained here; int8 makes integers of it as it is'],
+    });
+    const ratios = variants.slice(2, -1).map(({ techniques: [technique], verdict, measurement }) => {
       expect(verdict).toBe('accepted');
       return [technique!.kind, Math.round(measurement!.sizeRatio)];
     });

@@ -7,33 +7,39 @@ import { z } from 'zod';
 const perChannel = z.boolean().default(true).describe('A scale for each channel of the weights, or one for each tensor.');
 const reduceRange = z.boolean().default(false).describe('7 bits for weights, for processors that add two products in 16 bits.');
 
+const int8Options = {
+  calibration: z
+    .enum(['minmax', 'percentile', 'entropy'])
+    .default('percentile')
+    .describe('How ranges of values are chosen on the calibration rows.'),
+  percentile: z.number().min(50).max(100).default(99.99).describe('Percent of the values that `percentile` keeps.'),
+  perChannel,
+  reduceRange,
+  operators: z
+    .array(z.enum(['Conv', 'Gemm', 'MatMul']))
+    .min(1)
+    .default(['Conv', 'Gemm', 'MatMul'])
+    .describe('Operators that compute with integers. Convolutions of few channels are faster as floats.'),
+  leastSignalToNoise: z
+    .number()
+    .min(0)
+    .max(1_000)
+    .default(25)
+    .describe('In decibels: what 8 bits would hide more of computes with floats. 0 makes integers of everything.'),
+};
+
 /** The techniques with their options; each may be given by its name alone. */
 export const techniqueSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('compile') }).describe('A TF.js layers model becomes one ONNX graph.'),
   z
-    .strictObject({
-      kind: z.literal('int8'),
-      calibration: z
-        .enum(['minmax', 'percentile', 'entropy'])
-        .default('percentile')
-        .describe('How ranges of values are chosen on the calibration rows.'),
-      percentile: z.number().min(50).max(100).default(99.99).describe('Percent of the values that `percentile` keeps.'),
-      perChannel,
-      reduceRange,
-      operators: z
-        .array(z.enum(['Conv', 'Gemm', 'MatMul']))
-        .min(1)
-        .default(['Conv', 'Gemm', 'MatMul'])
-        .describe('Operators that compute with integers. Convolutions of few channels are faster as floats.'),
-      leastSignalToNoise: z
-        .number()
-        .min(0)
-        .max(1_000)
-        .default(25)
-        .describe('In decibels: what 8 bits would hide more of computes with floats. 0 makes integers of everything.'),
-    })
+    .strictObject({ kind: z.literal('int8'), ...int8Options })
     .describe(
       'Static quantization: weights and values are 8-bit integers, and ONNX Runtime computes with them. TF.js layers models are compiled first.',
+    ),
+  z
+    .strictObject({ kind: z.literal('int8-aware'), ...int8Options })
+    .describe(
+      'Quantization-aware fine-tuning of weights: a TF.js layers model is trained with its kernels rounded to 8 bits, with their scales; then `int8` with the same options. Values between layers are calibrated.',
     ),
   z
     .strictObject({ kind: z.literal('int8-dynamic'), perChannel, reduceRange })
@@ -94,6 +100,7 @@ export const PLACES: Readonly<Record<TechniqueKind, Place>> = {
   'prune-weights': { stage: 20, group: 'sparsity' },
   compile: FORM,
   int8: FORM,
+  'int8-aware': FORM,
   'int8-dynamic': FORM,
   float16: FORM,
   'weights-int8': FORM,

@@ -7,7 +7,7 @@ import type { CreateTrainer, LayerConfig } from '../../engines/training/trainer.
 import { isStorageFull } from '../../errors/has-code.ts';
 import { SlipwayError } from '../../errors/slipway-error.ts';
 import type { VersionManifest } from '../../packages/manifest.ts';
-import { modelDigestsOf } from '../../packages/model-files.ts';
+import { versionDigestsOf } from '../../packages/model-files.ts';
 import { createLessons } from './distillation/lessons.ts';
 import { adoptTeacher, type OpenTeacher, readTeacher, type TeacherModel, teacherRequest } from './distillation/teacher.ts';
 import { openFineTuning } from './fine-tuning/fine-tuning.ts';
@@ -173,7 +173,7 @@ export async function runTraining(
             model: taught.model,
             version: taught.version,
             engine: teacher!.engine,
-            files: await modelDigestsOf(teacherFolder!),
+            files: await versionDigestsOf(teacherFolder!),
           },
           dataset: preparation.dataset,
           split: preparation.split,

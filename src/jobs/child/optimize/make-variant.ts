@@ -23,11 +23,12 @@ async function forgetEngine(folder: string): Promise<void> {
   await writeFile(join(folder, VERSION_MANIFEST_FILE), `${JSON.stringify(rest, null, 2)}\n`);
 }
 
-/** Before techniques for ONNX models a TF.js layers model is compiled. */
-async function withCompilation(source: string, techniques: readonly Technique[]): Promise<readonly Technique[]> {
-  if (!isLayersFormat(await detectFormat(source))) return techniques;
-  const at = techniques.findIndex(({ kind }) => NEEDS_ONNX.has(kind));
-  return at === -1 ? techniques : techniques.toSpliced(at, 0, { kind: 'compile' });
+/** After the training for integers these are made. Before techniques for ONNX models a TF.js layers model is compiled. */
+async function stepsOf(source: string, techniques: readonly Technique[]): Promise<readonly Technique[]> {
+  const steps = techniques.flatMap((each): Technique[] => (each.kind === 'int8-aware' ? [each, { ...each, kind: 'int8' }] : [each]));
+  if (!isLayersFormat(await detectFormat(source))) return steps;
+  const at = steps.findIndex(({ kind }) => NEEDS_ONNX.has(kind));
+  return at === -1 ? steps : steps.toSpliced(at, 0, { kind: 'compile' });
 }
 
 /**
@@ -37,7 +38,7 @@ async function withCompilation(source: string, techniques: readonly Technique[])
 export async function makeVariant({ source, techniques, target, ...means }: MakeOptions): Promise<Made> {
   const notes: string[] = [];
   const layers: LayerReport[] = [];
-  const steps = await withCompilation(source, techniques);
+  const steps = await stepsOf(source, techniques);
   let from = source;
   for (const [index, technique] of steps.entries()) {
     const step = index === steps.length - 1 ? target : `${target}.step${index}`;

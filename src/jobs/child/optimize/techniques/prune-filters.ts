@@ -1,52 +1,18 @@
-import { rm } from 'node:fs/promises';
 import { compileLayersModel } from '../../../../compiler/compile.ts';
 import { type LayersModel, storedWeights } from '../../../../optimization/pruning/layers-model.ts';
 import { multiplications } from '../../../../optimization/pruning/multiplications.ts';
-import { type PrunedLayer, pruneChannels } from '../../../../optimization/pruning/prune-channels.ts';
-import type { LayerReport } from '../../../optimization/result.ts';
+import { pruneChannels } from '../../../../optimization/pruning/prune-channels.ts';
 import type { Technique } from '../../../optimization/techniques.ts';
 import { fineTune } from '../fine-tune.ts';
 import { readLayersModel, writeLayersModel } from '../layers-files.ts';
-import { copyBeside } from '../beside-model.ts';
 import { isLayersFormat } from '../../../../packages/formats.ts';
-import { type ApplyTechnique, inapplicable, type TechniqueContext, type TechniqueSource } from '../technique.ts';
+import { withSensitivities } from '../sensitivities.ts';
+import { type ApplyTechnique, inapplicable } from '../technique.ts';
 
 type PruneFilters = Extract<Technique, { kind: 'prune-filters' }>;
 
-/** More layers than this are not looked at one by one. */
-const MAX_PROBED = 32;
-
 function multiplicationsOf({ topology, weights }: LayersModel): number {
   return multiplications(compileLayersModel(topology, storedWeights(weights)));
-}
-
-/** What each layer alone costs. */
-async function sensitivities(
-  model: LayersModel,
-  layers: readonly PrunedLayer[],
-  technique: PruneFilters,
-  { folder }: TechniqueSource,
-  { target, calibrationAccuracy }: TechniqueContext,
-): Promise<LayerReport[]> {
-  if (calibrationAccuracy === undefined || layers.length > MAX_PROBED) return [...layers];
-  const whole = await calibrationAccuracy(folder);
-  const reports: LayerReport[] = [];
-  for (const report of layers) {
-    if (report.after === report.before) {
-      reports.push(report);
-      continue;
-    }
-    const probe = `${target}.probe`;
-    const alone = pruneChannels(model, { share: technique.share, scope: 'layer', layers: [report.layer] });
-    try {
-      await copyBeside(folder, probe);
-      await writeLayersModel(probe, alone, folder);
-      reports.push({ ...report, sensitivity: whole - (await calibrationAccuracy(probe)) });
-    } finally {
-      await rm(probe, { recursive: true, force: true });
-    }
-  }
-  return reports;
 }
 
 /** Takes filters, neurons and heads out of a TF.js layers model and trains what is left. */
@@ -63,7 +29,9 @@ export const pruneFilters: ApplyTechnique<PruneFilters> = async (technique, sour
     throw inapplicable(`no channel can go out of ${unknown.join(', ')}; those that can be pruned are ${[...known].join(', ')}`);
   if (!layers.some(({ before, after }) => after < before))
     throw inapplicable('no channel of it can go: all are tied to what goes in or comes out');
-  const reports = await sensitivities(model, layers, technique, source, context);
+  const aloneOf = ({ layer }: { readonly layer: string }): LayersModel =>
+    pruneChannels(model, { share: technique.share, scope: 'layer', layers: [layer] });
+  const reports = await withSensitivities(layers, aloneOf, source, context);
   await writeLayersModel(target, pruned, folder);
   const [before, after] = [multiplicationsOf(model), multiplicationsOf(pruned)];
   const what = `${layers.map((each) => `${each.layer} ${each.before} → ${each.after}`).join(', ')}; ${before} multiplications became ${after}`;

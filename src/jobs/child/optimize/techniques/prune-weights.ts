@@ -6,6 +6,7 @@ import type { Tensor } from '../../../../tensor/tensor.ts';
 import type { LayerReport } from '../../../optimization/result.ts';
 import type { Technique } from '../../../optimization/techniques.ts';
 import { fineTune, weightsIn } from '../fine-tune.ts';
+import { withSensitivities } from '../sensitivities.ts';
 import { readLayersModel, writeLayersModel } from '../layers-files.ts';
 import { isLayersFormat } from '../../../../packages/formats.ts';
 import { type ApplyTechnique, inapplicable } from '../technique.ts';
@@ -46,12 +47,16 @@ function nonZero({ data }: Tensor): number {
 }
 
 /** Makes the smallest weights of a TF.js layers model 0, at once or while it is trained further. */
-export const pruneWeights: ApplyTechnique<PruneWeights> = async (technique, { folder, format }, { target, fineTuning, signal }) => {
+export const pruneWeights: ApplyTechnique<PruneWeights> = async (technique, source, context) => {
+  const { folder, format } = source;
+  const { target, fineTuning, signal } = context;
   if (!isLayersFormat(format)) throw inapplicable(`it is a ${format} model; weights are taken out of layers models alone`);
   const model = await readLayersModel(folder);
   const { share, scope, schedule } = technique;
+  /** The masks that the technique is asked for, whatever the way there is. */
+  const wanted = magnitudeMasks(model.weights, { share, scope });
   const isGradual = schedule === 'gradual' && fineTuning !== undefined;
-  const masks = magnitudeMasks(model.weights, { share: isGradual ? 0 : share, scope });
+  const masks = isGradual ? magnitudeMasks(model.weights, { share: 0, scope }) : wanted;
   const begun = { ...model, weights: applyMasks(model.weights, masks) };
   await writeLayersModel(target, begun, folder);
   let pruned: LayersModel = begun;
@@ -66,5 +71,12 @@ export const pruneWeights: ApplyTechnique<PruneWeights> = async (technique, { fo
   }));
   const [before, after] = [layers.reduce((sum, each) => sum + each.before, 0), layers.reduce((sum, each) => sum + each.after, 0)];
   const how = fineTuning === undefined ? 'it was not fine-tuned' : `${schedule} over ${fineTuning.epochs} epochs of fine-tuning`;
-  return { note: `${before - after} of ${before} weights are 0; ${how}`, layers };
+  const aloneOf = ({ layer }: LayerReport): LayersModel => ({
+    ...model,
+    weights: applyMasks(model.weights, new Map([[layer, wanted.get(layer)!]])),
+  });
+  return {
+    note: `${before - after} of ${before} weights are 0; ${how}`,
+    layers: await withSensitivities(layers, aloneOf, source, context),
+  };
 };

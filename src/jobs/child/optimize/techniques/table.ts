@@ -12,6 +12,7 @@ const LOADERS: Loaders = {
   'prune-filters': async () => (await import('./prune-filters.ts')).pruneFilters,
   'prune-weights': async () => (await import('./prune-weights.ts')).pruneWeights,
   compile: async () => (await import('./compile.ts')).compileModel,
+  'int8-aware': async () => (await import('./int8-aware.ts')).trainOnGrid,
   int8: async () => (await quantization()).quantizeToInt8,
   'int8-dynamic': async () => (await quantization()).quantizeDynamically,
   float16: async () => (await quantization()).storeFloat16,
