@@ -152,7 +152,7 @@ describe('optimization jobs', () => {
     const jobs = jobsOf(address);
     const asked = {
       techniques: ['int8-aware'],
-      fineTuning: { epochs: 1 },
+      fineTuning: { epochs: 1, teacher: {} },
       limits: { accuracyDrop: 0.2, slowdown: SLOWDOWN },
       publish: false,
     };
@@ -162,7 +162,7 @@ describe('optimization jobs', () => {
     expect(variant).toMatchObject({ verdict: 'accepted', measurement: { engine: 'onnx cpu' } });
     expect(variant!.measurement!.sizeRatio).toBeGreaterThan(3.4);
     expect(variant!.notes).toHaveLength(3);
-    expect(variant!.notes[0]).toBe('5 kernels were trained over 1 epochs as the numbers that 8 bits can be');
+    expect(variant!.notes[0]).toBe('5 kernels were trained over 1 epochs, taught by the version, as the numbers that 8 bits can be');
     expect(variant!.notes[2]).toMatch(/compute with 8-bit integers/);
 
     // Without training rows of its own.

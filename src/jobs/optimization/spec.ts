@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { OBJECTIVES } from '../../optimization/gate/pareto.ts';
 import { nameSchema, versionSchema } from '../../packages/manifest.ts';
+import { distillationSchema } from '../training/distillation/schema.ts';
 import { splitSchema } from '../training/spec.ts';
 import { TECHNIQUE_KINDS, techniqueSchema } from './techniques.ts';
 
@@ -20,6 +21,9 @@ const fineTuningSchema = z.strictObject({
   epochs: z.int().min(0).max(10_000).default(5).describe('0 leaves variants as the techniques have made them.'),
   learningRate: z.number().positive().max(1_000).default(0.001).describe('Of Adam, at the beginning; it falls to 0 along a cosine.'),
   batchSize: z.int().min(1).max(1_000_000).default(32),
+  teacher: distillationSchema
+    .optional()
+    .describe('Variants learn from the probabilities that the version gives, too. From the right classes alone when left out.'),
 });
 
 const limitsSchema = z.strictObject({

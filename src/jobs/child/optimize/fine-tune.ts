@@ -17,6 +17,11 @@ export interface FineTuneOptions extends FineTuning {
   readonly guard?: ((trainer: Trainer, steps: number) => Trainer) | undefined;
 }
 
+/** How long, and taught by whom, in words: `5 epochs`. */
+export function shownEpochs({ epochs, lessons }: Pick<FineTuning, 'epochs' | 'lessons'>): string {
+  return `${epochs} epochs${lessons === undefined ? '' : ', taught by the version'}`;
+}
+
 /** Weights out of the state of a trainer, by the names of the files. */
 export function weightsIn(state: TrainerState): Map<string, Tensor> {
   return new Map(
@@ -34,7 +39,7 @@ export function weightsIn(state: TrainerState): Map<string, Tensor> {
  * @throws SlipwayError TECHNIQUE_INAPPLICABLE for a model that cannot be trained, TRAINING_DIVERGED
  */
 export async function fineTune(folder: string, model: LayersModel, options: FineTuneOptions): Promise<LayersModel> {
-  const { examples, epochs, batchSize, learningRate, seed, threads, signal, guard } = options;
+  const { examples, epochs, batchSize, learningRate, seed, threads, signal, guard, teacher, lessons } = options;
   const { preparation } = examples;
   const tuning = await openFineTuning({ kind: 'version', model: 'variant', version: 1, frozen: [] }, folder).catch((error: unknown) => {
     if (!(error instanceof SlipwayError && error.code === 'INVALID_ARCHITECTURE')) throw error;
@@ -49,6 +54,7 @@ export async function fineTune(folder: string, model: LayersModel, options: Fine
   )({
     layers: layersOf({ kind: 'layers', layers: tuned.layers as never }, preparation.inputs[0]!, preparation.target, seed),
     loss: 'cross-entropy',
+    ...(lessons && { distillation: teacher }),
     optimizer: ADAM,
     clipping: {},
     frozen: [],
@@ -60,6 +66,7 @@ export async function fineTune(folder: string, model: LayersModel, options: Fine
     const steps = epochs * Math.ceil(rows.train / Math.min(batchSize, rows.train));
     await train({
       trainer: guard?.(trainer, steps) ?? trainer,
+      lessons,
       examples,
       spec: {
         epochs,

@@ -6,6 +6,7 @@ import type { ReadBounds } from '../../../optimization/onnx-model/read-budget.ts
 import type { LayerReport } from '../../optimization/result.ts';
 import type { OptimizeSpec } from '../../optimization/spec.ts';
 import type { Technique } from '../../optimization/techniques.ts';
+import type { Lessons } from '../../training/distillation/lessons.ts';
 import type { ModelRows } from './model-rows.ts';
 
 /** What a technique is given. */
@@ -17,6 +18,8 @@ export interface TechniqueSource {
 
 /** How variants are trained further. */
 export interface FineTuning extends Omit<OptimizeSpec['fineTuning'], 'dataset' | 'target'> {
+  /** What the version that is optimized gives to a batch; of jobs that ask for it. */
+  readonly lessons: Lessons | undefined;
   /** Training rows, and validation rows by which the best epoch is told where there are any. */
   readonly examples: Examples;
   readonly seed: number;

@@ -13,6 +13,8 @@ import { isLayersFormat } from '../../../packages/formats.ts';
 import { modelBytes } from '../../../packages/model-files.ts';
 import { readVersionFolder, type VersionFolder } from '../../../packages/read-version.ts';
 import type { DataReport, OptimizeRequest } from '../../optimization/result.ts';
+import { createLessons, type Lessons } from '../../training/distillation/lessons.ts';
+import { teacherModel } from '../train/open-teacher.ts';
 import { readLayersModel } from './layers-files.ts';
 import { classesOf } from './measure.ts';
 import { type ModelRows, readModelRows } from './model-rows.ts';
@@ -153,6 +155,22 @@ async function fineTuningExamples(
   return openServedExamples(openDataset(fineTuning.folder), version, { target: fineTuning.target, split, signal });
 }
 
+/** What the parent gives to batches of rows that are fine-tuned on. Their classes are its own, in its order. */
+function parentLessons(
+  { spec }: OptimizeRequest,
+  { manifest }: VersionFolder,
+  parent: ServedModel,
+  preparation: Examples['preparation'],
+): Lessons | undefined {
+  const { teacher: asked } = spec.fineTuning;
+  const { target } = preparation;
+  if (asked === undefined || target.kind !== 'class') return undefined;
+  const { model, version } = spec;
+  const classification = manifest.classification ?? { labels: [...target.labels], scores: 'probabilities' as const, top: 1 };
+  const teacher = { model, version, preprocessing: manifest.preprocessing, files: {}, classification };
+  return createLessons(teacherModel(parent, teacher, preparation), teacher, asked, preparation);
+}
+
 /** Of a TF.js layers model that can be compiled; undefined for others. */
 export async function multiplicationsOf(folder: string, format: VersionFolder['format']): Promise<number | undefined> {
   if (!isLayersFormat(format)) return undefined;
@@ -212,7 +230,13 @@ export async function openTrial(request: OptimizeRequest, signal: AbortSignal): 
     fineTuning:
       tuning === undefined || spec.fineTuning.epochs === 0
         ? undefined
-        : { ...spec.fineTuning, examples: tuning, seed: spec.seed, threads: request.trainingThreads },
+        : {
+            ...spec.fineTuning,
+            examples: tuning,
+            lessons: parentLessons(request, version, parent, tuning.preparation),
+            seed: spec.seed,
+            threads: request.trainingThreads,
+          },
     async close() {
       await parent.model.dispose();
       await examples.close();

@@ -1,11 +1,19 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Preparation } from '../../../datasets/dataset.ts';
 import type { Values } from '../../../engines/training/trainer.ts';
 import { type NumericData, STORAGE } from '../../../tensor/dtype.ts';
 import type { Tensor } from '../../../tensor/tensor.ts';
-import { checkTeacherInput, nameOfTeacher, type OpenTeacher, unsuitableTeacher } from '../../training/distillation/teacher.ts';
+import {
+  checkTeacherInput,
+  nameOfTeacher,
+  type OpenTeacher,
+  type Teacher,
+  type TeacherModel,
+  unsuitableTeacher,
+} from '../../training/distillation/teacher.ts';
 import { modelInputs } from '../model-inputs.ts';
 import { fixedBatchOf, scoresOutput } from '../optimize/measure.ts';
-import { loadServed } from '../optimize/served-model.ts';
+import { loadServed, type ServedModel } from '../optimize/served-model.ts';
 
 /** Images with their channels last, as a teacher takes them that wants its channels first. */
 function channelsFirst({ shape, data }: Values): Values {
@@ -20,14 +28,21 @@ function channelsFirst({ shape, data }: Values): Values {
 
 /** Loads a teacher as the server would serve it, in the process that trains. */
 export const openTeacher: OpenTeacher = async ({ folder, teacher, preparation, scratch, threads }) => {
-  const { preprocessing, classification } = teacher;
   const { model, engine } = await loadServed(folder, { compiles: true, threads, scratch });
+  return teacherModel({ model, engine }, teacher, preparation);
+};
+
+/** A model in memory as a teacher. @throws SlipwayError UNSUITABLE_DATA when its inputs and outputs are not those of such data */
+export function teacherModel({ model, engine }: ServedModel, teacher: Teacher, preparation: Preparation): TeacherModel {
+  const { preprocessing, classification } = teacher;
   const { signature } = model;
   const [made] = preparation.inputs as [(typeof preparation.inputs)[number]];
-  const isChannelsFirst = preprocessing?.kind === 'image' && preprocessing.layout === 'CHW';
+  const { preprocessing: read } = preparation;
+  const isChannelsFirst =
+    preprocessing?.kind === 'image' && preprocessing.layout === 'CHW' && read.kind === 'image' && read.layout === 'HWC';
   const shown = isChannelsFirst ? [made.shape[2]!, made.shape[0]!, made.shape[1]!] : made.shape;
   // What the data calls its column is not what the model calls its input.
-  const { input: _column, ...byData } = preparation.preprocessing;
+  const { input: _column, ...byData } = read;
   checkTeacherInput(teacher, signature, made);
   const inputs = modelInputs(signature, { ...made, shape: shown }, preprocessing ?? byData, (message) =>
     unsuitableTeacher(`${nameOfTeacher(teacher)} cannot teach: ${message}`),
@@ -68,4 +83,4 @@ export const openTeacher: OpenTeacher = async ({ folder, teacher, preparation, s
     },
     dispose: () => model.dispose(),
   };
-};
+}

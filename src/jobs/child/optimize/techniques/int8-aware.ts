@@ -1,6 +1,6 @@
 import { isFields } from '../../../../compiler/topology/config.ts';
 import type { Technique } from '../../../optimization/techniques.ts';
-import { fineTune } from '../fine-tune.ts';
+import { fineTune, shownEpochs } from '../fine-tune.ts';
 import { readLayersModel, writeLayersModel } from '../layers-files.ts';
 import { onInt8Grid } from '../on-int8-grid.ts';
 import { type ApplyTechnique, inapplicable } from '../technique.ts';
@@ -33,5 +33,5 @@ export const trainOnGrid: ApplyTechnique<Int8Aware> = async (technique, { folder
   const { perChannel, reduceRange } = technique;
   const guard = (trainer: Parameters<typeof onInt8Grid>[0]) => onInt8Grid(trainer, { rounded, perChannel, reduceRange });
   await writeLayersModel(target, await fineTune(target, model, { ...fineTuning, signal, guard }), folder);
-  return { note: `${rounded.size} kernels were trained over ${fineTuning.epochs} epochs as the numbers that 8 bits can be` };
+  return { note: `${rounded.size} kernels were trained over ${shownEpochs(fineTuning)}, as the numbers that 8 bits can be` };
 };

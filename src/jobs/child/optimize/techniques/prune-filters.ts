@@ -3,7 +3,7 @@ import { type LayersModel, storedWeights } from '../../../../optimization/prunin
 import { multiplications } from '../../../../optimization/pruning/multiplications.ts';
 import { pruneChannels } from '../../../../optimization/pruning/prune-channels.ts';
 import type { Technique } from '../../../optimization/techniques.ts';
-import { fineTune } from '../fine-tune.ts';
+import { fineTune, shownEpochs } from '../fine-tune.ts';
 import { readLayersModel, writeLayersModel } from '../layers-files.ts';
 import { isLayersFormat } from '../../../../packages/formats.ts';
 import { withSensitivities } from '../sensitivities.ts';
@@ -37,5 +37,5 @@ export const pruneFilters: ApplyTechnique<PruneFilters> = async (technique, sour
   const what = `${layers.map((each) => `${each.layer} ${each.before} → ${each.after}`).join(', ')}; ${before} multiplications became ${after}`;
   if (fineTuning === undefined) return { note: `channels went: ${what}; it was not fine-tuned`, layers: reports };
   await writeLayersModel(target, await fineTune(target, pruned, { ...fineTuning, signal }), folder);
-  return { note: `channels went: ${what}; then it was fine-tuned over ${fineTuning.epochs} epochs`, layers: reports };
+  return { note: `channels went: ${what}; then it was fine-tuned over ${shownEpochs(fineTuning)}`, layers: reports };
 };

@@ -5,7 +5,7 @@ import { applyMasks, gradualShare, magnitudeMasks, type Masks } from '../../../.
 import type { Tensor } from '../../../../tensor/tensor.ts';
 import type { LayerReport } from '../../../optimization/result.ts';
 import type { Technique } from '../../../optimization/techniques.ts';
-import { fineTune, weightsIn } from '../fine-tune.ts';
+import { fineTune, shownEpochs, weightsIn } from '../fine-tune.ts';
 import { withSensitivities } from '../sensitivities.ts';
 import { readLayersModel, writeLayersModel } from '../layers-files.ts';
 import { isLayersFormat } from '../../../../packages/formats.ts';
@@ -70,7 +70,7 @@ export const pruneWeights: ApplyTechnique<PruneWeights> = async (technique, sour
     after: nonZero(pruned.weights.get(name)!),
   }));
   const [before, after] = [layers.reduce((sum, each) => sum + each.before, 0), layers.reduce((sum, each) => sum + each.after, 0)];
-  const how = fineTuning === undefined ? 'it was not fine-tuned' : `${schedule} over ${fineTuning.epochs} epochs of fine-tuning`;
+  const how = fineTuning === undefined ? 'it was not fine-tuned' : `${schedule} of fine-tuning over ${shownEpochs(fineTuning)}`;
   const aloneOf = ({ layer }: LayerReport): LayersModel => ({
     ...model,
     weights: applyMasks(model.weights, new Map([[layer, wanted.get(layer)!]])),
