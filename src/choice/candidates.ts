@@ -15,6 +15,7 @@ const ENGINES: Readonly<Record<ModelFormat, readonly EngineName[]>> = {
   'tfjs-graph': ['tfjs'],
   'saved-model': ['tensorflow'],
   keras: ['onnx', 'tfjs'],
+  safetensors: ['onnx', 'tfjs'],
 };
 
 /** What the engine tfjs is tried on, in this order. Plain JavaScript wins with the smallest models, for a call of it costs nothing. */

@@ -2,7 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { SlipwayError } from '../errors/slipway-error.ts';
 import { detectFormat, isLayersFormat, type LayersFormat } from './formats.ts';
 import { openKerasModel } from './keras/keras-file.ts';
-import { filesOfModel, readModelFile } from './tfjs/model-file.ts';
+import { SAFETENSORS_FILE } from './safetensors/header.ts';
+import { readLayersFile } from './safetensors/layers-file.ts';
+import { readSafetensors, tensorNames } from './safetensors/read-weights.ts';
+import { filesOfModel, MODEL_FILE, readModelFile } from './tfjs/model-file.ts';
 import { readWeights, type Weights } from './tfjs/read-weights.ts';
 
 /** A list of layers with their weights, whatever files it is in. */
@@ -46,6 +49,24 @@ async function openKeras(folder: string): Promise<LayersModelFiles> {
   };
 }
 
+async function openSafetensors(folder: string): Promise<LayersModelFiles> {
+  const { topology, about, weightNames } = await readLayersFile(folder);
+  return {
+    format: 'safetensors',
+    topology,
+    about,
+    weightNames: weightNames ?? (await tensorNames(folder)),
+    files: [MODEL_FILE, SAFETENSORS_FILE],
+    weights: () => readSafetensors(folder, weightNames),
+  };
+}
+
+const OPEN: Readonly<Record<LayersFormat, (folder: string) => Promise<LayersModelFiles>>> = {
+  'tfjs-layers': openTfjsModel,
+  keras: openKeras,
+  safetensors: openSafetensors,
+};
+
 /**
  * Opens the layers model of a version folder. Its weights are read when they are asked for.
  * @param known its format; found out when left out
@@ -55,5 +76,5 @@ async function openKeras(folder: string): Promise<LayersModelFiles> {
 export async function openLayersModel(folder: string, known?: LayersFormat): Promise<LayersModelFiles> {
   const format = known ?? (await detectFormat(folder));
   if (!isLayersFormat(format)) throw new SlipwayError('INVALID_MODEL', `The version is a ${format} model, which is no list of layers.`);
-  return format === 'keras' ? openKeras(folder) : openTfjsModel(folder);
+  return OPEN[format](folder);
 }

@@ -10,7 +10,7 @@ import { pack, type Pack } from 'tar-stream';
 const NO_TIME = new Date(0);
 
 /** A file of an archive: its content, or where it lies on disk. */
-export type ArchiveFile = { readonly content: string } | { readonly path: string };
+export type ArchiveFile = { readonly content: string | Buffer } | { readonly path: string };
 
 /** Files by their names in the archive, with `/`. */
 export type ArchiveFiles = ReadonlyMap<string, ArchiveFile>;

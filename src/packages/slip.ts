@@ -41,7 +41,7 @@ async function* slipChunks(files: ArchiveFiles): AsyncGenerator<Buffer> {
   yield Buffer.concat([Buffer.from(SLIP_MAGIC), length, createHash('sha256').update(json).digest(), json]);
   for (const [, file] of sorted) {
     if ('path' in file) yield* createReadStream(file.path);
-    else yield Buffer.from(file.content);
+    else yield typeof file.content === 'string' ? Buffer.from(file.content) : file.content;
   }
 }
 

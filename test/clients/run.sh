@@ -143,6 +143,7 @@ run_tensorflow_serving() {
 run_onnx() {
   install onnx || return 0
   check onnx onnx_export_test.py
+  check onnx safetensors_test.py
   discard onnx
 }
 

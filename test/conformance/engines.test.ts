@@ -12,7 +12,7 @@ import { NEEDS_TENSORFLOW, tensorflowFolder } from '../helpers/native-tensorflow
 import { bytes, fp32 } from '../helpers/tensors.ts';
 import { hasWebGpu, NEEDS_WEBGPU } from '../helpers/webgpu.ts';
 
-const BROKEN: Readonly<Record<Exclude<ModelFormat, 'keras'>, readonly [fixture: string, file: string]>> = {
+const BROKEN: Readonly<Record<Exclude<ModelFormat, 'keras' | 'safetensors'>, readonly [fixture: string, file: string]>> = {
   onnx: ['broken-onnx', 'model.onnx'],
   'tfjs-layers': ['broken-tfjs', 'group1-shard1of1.bin'],
   'tfjs-graph': ['broken-tfjs', 'group1-shard1of1.bin'],

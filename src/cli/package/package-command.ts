@@ -30,7 +30,8 @@ import PATH   Upload a package, a version folder, an .onnx or a .keras file to a
   --model NAME  The model that it is a version of.
   --version N   Its number; the next free one when left out.
 export NAME   Download a version from a server, by default the one that answers.
-  --format      slip (default), slip.zst (the same, compressed), tar (a .tar.gz), or onnx (a .tar.gz in which a TF.js layers model is compiled to ONNX).
+  --format      slip (default), slip.zst (the same, compressed), tar (a .tar.gz), onnx (a .tar.gz in which a layers model is
+                compiled to ONNX), or safetensors (a .tar.gz with the weights of a TF.js layers model as model.safetensors).
   --out FILE    Where to; NAME-VERSION.slip in this folder when left out.
 
 Of import and export: --server URL, by default ${DEFAULT_SERVER}; --header NAME:VALUE, sent with each request, may be given

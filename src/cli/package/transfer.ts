@@ -14,7 +14,13 @@ const SERVER_OPTIONS = {
 } as const;
 
 /** The endings of what is downloaded, by its format; `tar` is the route's default. */
-const ENDINGS = { slip: '.slip', 'slip.zst': '.slip.zst', tar: '.tar.gz', onnx: '-onnx.tar.gz' } as const;
+const ENDINGS = {
+  slip: '.slip',
+  'slip.zst': '.slip.zst',
+  tar: '.tar.gz',
+  onnx: '-onnx.tar.gz',
+  safetensors: '-safetensors.tar.gz',
+} as const;
 
 function clientOf({ server, header }: { readonly server: string; readonly header: readonly string[] }): ServerClient {
   return createServerClient({ server: checkedServer(server), headers: headersOf(header) });

@@ -38,15 +38,28 @@ function signatureOf(model: LayersModel): Signature {
   };
 }
 
+/** The weight that has another shape than its layer; of such ones tfjs says the shapes alone. */
+async function misfit(topology: ModelFile['modelTopology'], { specs }: Weights): Promise<Error | undefined> {
+  // Without weights, the layers tell what they want.
+  const model = await loadLayersModel({ load: async () => ({ modelTopology: topology }) }).catch(() => undefined);
+  if (model === undefined) return undefined;
+  const wanted = new Map(model.weights.map(({ originalName, shape }) => [originalName, shape]));
+  model.dispose();
+  const wrong = specs.find(({ name, shape }) => wanted.has(name) && wanted.get(name)!.join() !== shape.join());
+  if (wrong === undefined) return undefined;
+  return new Error(
+    `the weight "${wrong.name}" has the shape [${wrong.shape.join(', ')}]; its layer has [${wanted.get(wrong.name)!.join(', ')}]`,
+  );
+}
+
 /** Loads a layers model. Its inputs and outputs are named as tfjs names them, after their layers. */
 export async function loadLayers(topology: ModelFile['modelTopology'], weights: Weights): Promise<TfjsModel> {
   registerLayers();
-  const model = await loadLayersModel({
-    load: async () => ({
-      modelTopology: topology,
-      ...weightArtifacts(weights),
-    }),
-  });
+  const model = await loadLayersModel({ load: async () => ({ modelTopology: topology, ...weightArtifacts(weights) }) }).catch(
+    async (error: unknown) => {
+      throw (await misfit(topology, weights)) ?? error;
+    },
+  );
   const signature = signatureOf(model);
   const positions = new Map(signature.outputs.map(({ name }, index) => [name, index]));
 

@@ -10,6 +10,7 @@ const PLATFORMS = {
   'tfjs-graph': 'tfjs_graphmodel',
   'saved-model': 'tensorflow_savedmodel',
   keras: 'keras_v3',
+  safetensors: 'safetensors_layersmodel',
 } as const satisfies Record<ModelFormat, string>;
 
 const MODEL_FILES = {
@@ -18,6 +19,7 @@ const MODEL_FILES = {
   'tfjs-graph': 'model.json',
   'saved-model': 'saved_model.pb',
   keras: 'model.keras',
+  safetensors: 'model.safetensors',
 } as const satisfies Record<ModelFormat, string>;
 
 export function platformOf(format: ModelFormat | undefined): string {

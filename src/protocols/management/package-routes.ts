@@ -3,6 +3,7 @@ import type { CompiledModels } from '../../compilation/compiled-models.ts';
 import { onnxPackage } from '../../compilation/onnx-package.ts';
 import { compressed } from '../../packages/compression.ts';
 import { filesOf, packFiles, packVersion } from '../../packages/pack.ts';
+import { safetensorsPackage } from '../../packages/safetensors/export.ts';
 import { packSlip } from '../../packages/slip.ts';
 import type { TrustedKeys } from '../../packages/signature.ts';
 import type { Registry } from '../../registry/types.ts';
@@ -10,9 +11,9 @@ import { versionParams } from '../http/path-params.ts';
 import { defineRoute, type RouteDefinition } from '../http/route.ts';
 
 const packageQuery = z.strictObject({
-  format: z.enum(['onnx', 'slip', 'slip.zst']).optional().meta({
+  format: z.enum(['onnx', 'safetensors', 'slip', 'slip.zst']).optional().meta({
     description:
-      '`onnx`: have the model as ONNX; a TF.js layers model is compiled. `slip`: one file in which the SHA-256 of each file is verified when it is uploaded. `slip.zst`: the same, compressed with Zstandard.',
+      '`onnx`: have the model as ONNX; a layers model is compiled. `safetensors`: have the weights of a TF.js layers model as model.safetensors, with the layers beside them as model.json. `slip`: one file in which the SHA-256 of each file is verified when it is uploaded. `slip.zst`: the same, compressed with Zstandard.',
     example: 'slip',
   }),
 });
@@ -34,7 +35,7 @@ export function createPackageRoutes(
       tag: 'models',
       summary: 'Download a version as one archive.',
       description:
-        'An archive that can be uploaded again, a gzipped tar where nothing else is asked for. The same files always give the same bytes. With `format=onnx` it holds model.onnx (and model.onnx.data when that is over 2 GiB) in place of a TF.js layers model; COMPILE_FAILED says which layer stands in the way. With `format=slip` it is one file with the SHA-256 of each file in it; an upload in which a byte has changed is refused with the name of the file. `format=slip.zst` is that file compressed with Zstandard at the level of the setting `packages.compressionLevel`.',
+        'An archive that can be uploaded again, a gzipped tar where nothing else is asked for. The same files always give the same bytes. With `format=onnx` it holds model.onnx (and model.onnx.data when that is over 2 GiB) in place of a TF.js layers model; COMPILE_FAILED says which layer stands in the way. With `format=safetensors` it holds model.safetensors and model.json, and the numbers are the same to the bit. With `format=slip` it is one file with the SHA-256 of each file in it; an upload in which a byte has changed is refused with the name of the file. `format=slip.zst` is that file compressed with Zstandard at the level of the setting `packages.compressionLevel`.',
       params: versionParams,
       query: packageQuery,
       responses: { 200: { description: 'The archive.', contentType: ['application/gzip', 'application/octet-stream'] } },
@@ -50,7 +51,8 @@ export function createPackageRoutes(
             payload: format === 'slip' ? slip : compressed(slip, compressionLevel),
           };
         }
-        const payload = format === 'onnx' ? packFiles(await onnxPackage(folder, models, trusted)) : packVersion(folder);
+        const converted = { onnx: () => onnxPackage(folder, models, trusted), safetensors: () => safetensorsPackage(folder, trusted) };
+        const payload = format === undefined ? packVersion(folder) : packFiles(await converted[format]());
         const suffix = format === undefined ? '' : `-${format}`;
         return {
           status: 200,

@@ -8,7 +8,7 @@ import { onnxEngine } from '../../../engines/onnx/onnx-engine.ts';
 import { createTfjsEngine } from '../../../engines/tfjs/tfjs-engine.ts';
 import { messageOf, SlipwayError } from '../../../errors/slipway-error.ts';
 import { openLayersModel } from '../../../packages/layers-model.ts';
-import { decodeWeights } from '../../../packages/tfjs/decode-weights.ts';
+import { decodeWeights, type StoredWeight } from '../../../packages/tfjs/decode-weights.ts';
 import type { NamedTensors } from '../../../tensor/tensor.ts';
 import { checkInputs, vocabulariesOf } from './check-inputs.ts';
 import { compareOutputs, compareSignatures } from './compare.ts';
@@ -35,6 +35,25 @@ async function expectations(model: LoadedModel, vocabularies: ReadonlyMap<string
   return problem;
 }
 
+/** The same weights, and the names of those that were not asked for yet. */
+function tracked(weights: ReadonlyMap<string, StoredWeight>): {
+  readonly found: ReadonlyMap<string, StoredWeight>;
+  readonly unused: ReadonlySet<string>;
+} {
+  const unused = new Set(weights.keys());
+  const found = [...weights].map(([name, weight]): [string, StoredWeight] => [
+    name,
+    {
+      ...weight,
+      tensor() {
+        unused.delete(name);
+        return weight.tensor();
+      },
+    },
+  ]);
+  return { found: new Map(found), unused };
+}
+
 /** An engine's words as the end of a sentence. */
 function saidBy(error: unknown): string {
   return `tfjs cannot run it: ${messageOf(error)
@@ -48,7 +67,14 @@ function saidBy(error: unknown): string {
  */
 export async function compileVersion({ folder, target, threads }: CompileRequest): Promise<CompileResult> {
   const { format, topology, weights } = await openLayersModel(folder);
-  const graph = compileLayersModel(topology, decodeWeights(await weights()));
+  const { found, unused } = tracked(decodeWeights(await weights()));
+  const graph = compileLayersModel(topology, found);
+  // Names in such a file are given by people and other programs: one that nothing takes is a mistake in it.
+  if (format === 'safetensors' && unused.size > 0)
+    throw new SlipwayError(
+      'INVALID_MODEL',
+      `model.safetensors has ${[...unused].map((name) => `"${name}"`).join(', ')}, which no layer takes.`,
+    );
   const { model, data } = encodeOnnx(graph);
   await writeFile(join(target, ONNX_FILE), model);
   if (data.length > 0) await writeFile(join(target, EXTERNAL_DATA_FILE), data);
