@@ -58,10 +58,10 @@ function entryOf(name: string, value: unknown, start: number): TensorEntry {
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize))
     throw damaged(`has the tensor "${name}" without "data_offsets"`);
   const [begin, end] = offsets as [number, number];
-  const bytes = shape.reduce<number>((product, size) => product * (size as number), DTYPE_BYTES[dtype as SafetensorsDtype]);
+  const bytes = shape.reduce<number>((product, size) => product * size, DTYPE_BYTES[dtype as SafetensorsDtype]);
   if (end - begin !== bytes)
     throw damaged(`gives the tensor "${name}" ${end - begin} bytes; ${dtype} of the shape [${shape.join(', ')}] has ${bytes}`);
-  return { name, dtype: dtype as SafetensorsDtype, shape: shape as number[], begin: start + begin, end: start + end };
+  return { name, dtype: dtype as SafetensorsDtype, shape, begin: start + begin, end: start + end };
 }
 
 /** Each byte belongs to one tensor: none to two, none to nobody. */

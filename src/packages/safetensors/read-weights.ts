@@ -87,7 +87,7 @@ export async function readSafetensors(folder: string, wanted: readonly string[] 
   const specs: WeightSpec[] = [];
   const data: ArrayBuffer[] = [];
   for (const [name, { name: own, dtype, shape, begin, end }] of named) {
-    const buffer = bytes.buffer.slice(bytes.byteOffset + begin, bytes.byteOffset + end) as ArrayBuffer;
+    const buffer = bytes.buffer.slice(bytes.byteOffset + begin, bytes.byteOffset + end);
     const stored = DECODED[dtype](own, buffer);
     specs.push({ name, shape: [...shape], dtype: stored.dtype });
     data.push(stored.data.buffer);
