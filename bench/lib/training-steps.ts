@@ -5,6 +5,7 @@ import { float } from '../../src/compiler/graph/tensors.ts';
 import { encodeOnnx } from '../../src/compiler/onnx/encode-onnx.ts';
 import type { Fields } from '../../src/compiler/topology/config.ts';
 import { STEP } from '../../src/compiler/training/training-step.ts';
+import { measuredChoice } from '../../src/engines/onnx/measured-choice.ts';
 import { openParallelSession } from '../../src/engines/onnx/parallel-session.ts';
 import { openTrainingSession, type TrainingSession } from '../../src/engines/onnx/training-session.ts';
 import { decodeWeights, type StoredWeight } from '../../src/packages/tfjs/decode-weights.ts';
@@ -94,7 +95,16 @@ export async function benchTraining(name: BenchModelName, batch: number): Promis
         `data parallel, ${parts} parts`,
         () => compileSplitStep(topology, weights, OPTIONS)!,
         ({ graph, update, state, fixed, gradients }) =>
-          openParallelSession({ model: encoded(graph), update: encoded(update), state, fixed, gradients, parts }),
+          openParallelSession({
+            model: encoded(graph),
+            update: encoded(update),
+            state,
+            fixed,
+            gradients,
+            parts,
+            // All of them: a job would find out how many pay.
+            workers: measuredChoice([parts]),
+          }),
       ),
     profiled() {
       const { graph, state, fixed } = whole();
