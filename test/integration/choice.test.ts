@@ -67,7 +67,10 @@ describe('a model that asks for no engine', () => {
     for (const { runMs } of tried) expect(runMs!['1']).toBeGreaterThan(0);
     for (const { outcome, reason } of choice.candidates) if (outcome === 'absent') expect(reason).not.toBe('');
     const devices = (await (await fetch(`${address}/devices`)).json()) as { devices: { models: { choice: Choice }[] }[] };
-    expect(devices.devices[0]!.models[0]!.choice).toEqual(choice);
+    expect(devices.devices.flatMap((device) => device.models)).toMatchObject([{ choice }]);
+    // A GPU in software, as CI has one.
+    const gpu = choice.candidates.find((each) => each.backend === 'webgpu');
+    if (gpu !== undefined) expect(gpu.outcome).toBe('absent');
     await server.stop();
     const again = await runningServer([], { models, state, devices: { choice: 'measured' } });
     expect(await described(again.address)).toMatchObject({ engine, backend, choice: { by: 'measured', measuredAt: choice.measuredAt } });

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { messageOf } from '../../errors/slipway-error.ts';
-import type { DeviceKind, TfjsBackend } from '../engine.ts';
+import type { DeviceKind, TfjsBackend, Wisher } from '../engine.ts';
 import type { TensorFlowOptions } from '../tensorflow/binding.ts';
 
 /** Those that are tried unless others are asked for, fastest first for models of usual sizes. */
@@ -43,11 +43,13 @@ async function startCpu(): Promise<boolean> {
 }
 
 /** Of the backends wasm and tensorflow, which keep what they were started with. Threads are 1 when left out. */
-export type BackendOptions = TensorFlowOptions;
+export interface BackendOptions extends TensorFlowOptions {
+  readonly wishedBy?: Wisher | undefined;
+}
 
 const STARTS: Readonly<Record<TfjsBackend, (options: BackendOptions) => Promise<boolean>>> = {
   tensorflow: async (options) => (await import('./tensorflow-backend.ts')).startTensorFlow(options),
-  webgpu: async () => (await import('./webgpu-backend.ts')).startWebGpu(),
+  webgpu: async (options) => (await import('./webgpu-backend.ts')).startWebGpu(options),
   wasm: ({ threads = 1 }) => startWasm(threads),
   cpu: startCpu,
 };

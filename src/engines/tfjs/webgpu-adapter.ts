@@ -7,6 +7,8 @@ interface AdapterInfo {
   readonly device: string;
   /** Of Dawn, the version of the driver. */
   readonly description: string;
+  /** True of one in software. */
+  readonly isFallbackAdapter: boolean;
 }
 
 interface Gpu {
@@ -24,6 +26,7 @@ interface DawnPackage {
 export interface Adapter {
   readonly name: string;
   readonly driver: string;
+  readonly isSoftware: boolean;
 }
 
 async function loadDawn(): Promise<DawnPackage> {
@@ -40,8 +43,9 @@ export async function openGpu(): Promise<{ readonly gpu: Gpu; readonly globals: 
   const gpu = create([]);
   const found = await gpu.requestAdapter();
   if (found === null) throw new SlipwayError('ENGINE_UNAVAILABLE', 'there is no GPU that WebGPU can use');
-  const { vendor, architecture, device, description } = found.info;
-  return { gpu, globals, adapter: { name: [vendor, architecture, device].filter((each) => each !== '').join(' '), driver: description } };
+  const { vendor, architecture, device, description, isFallbackAdapter } = found.info;
+  const name = [vendor, architecture, device].filter((each) => each !== '').join(' ');
+  return { gpu, globals, adapter: { name, driver: description, isSoftware: isFallbackAdapter } };
 }
 
 export async function adapterInfo(): Promise<Adapter> {

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { SlipwayError } from '../../errors/slipway-error.ts';
+import type { Wisher } from '../engine.ts';
 import { type Adapter, openGpu } from './webgpu-adapter.ts';
 
 interface LosableBackend {
@@ -13,8 +15,11 @@ export function adapterName(): string {
 }
 
 /** Gives tfjs what it takes a browser for: `navigator.gpu` and the classes of WebGPU. */
-async function provideWebGpu(): Promise<void> {
+async function provideWebGpu(wishedBy: Wisher | undefined): Promise<void> {
   const opened = await openGpu();
+  // Small operations tfjs computes without it, so that it seems fast where little is asked.
+  if (wishedBy === 'measurement' && opened.adapter.isSoftware)
+    throw new SlipwayError('ENGINE_UNAVAILABLE', `${opened.adapter.name} is a GPU in software, which is taken only where it is asked for`);
   ({ adapter } = opened);
   Object.assign(globalThis, opened.globals);
   Object.defineProperty(globalThis.navigator, 'gpu', { value: opened.gpu, configurable: true });
@@ -25,9 +30,9 @@ async function provideWebGpu(): Promise<void> {
  * brings the model up anew, elsewhere if need be.
  * @throws SlipwayError ENGINE_UNAVAILABLE
  */
-export async function startWebGpu(): Promise<boolean> {
+export async function startWebGpu({ wishedBy }: { readonly wishedBy?: Wisher | undefined }): Promise<boolean> {
   if (tf.engine().registryFactory['webgpu'] === undefined) {
-    await provideWebGpu();
+    await provideWebGpu(wishedBy);
     await import('@tensorflow/tfjs-backend-webgpu');
   }
   const isNew = tf.engine().registry['webgpu'] === undefined;
