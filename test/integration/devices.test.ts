@@ -130,8 +130,7 @@ async function removableDriver(): Promise<string> {
   return copy;
 }
 
-// A GPU in software takes its time to compile.
-describe.skipIf(!hasWebGpu)(`tfjs on a GPU (${NEEDS_WEBGPU})`, { timeout: 60_000 }, () => {
+describe.skipIf(!hasWebGpu)(`tfjs on a GPU (${NEEDS_WEBGPU})`, () => {
   it('answers as on the CPU, and names the GPU', async () => {
     const models = await asking('digits-graph', { backend: 'webgpu' });
     const { address } = await runningServer([], { models });
