@@ -135,7 +135,13 @@ export function createColumnProfile(sketch: ColumnSketch, cell: Cell, maxCategor
   function describe(): Pick<StoredColumn, 'dictionary' | 'lengthsDigest'> & { readonly column: Column } {
     const { name } = source;
     if (isList(sketch)) {
-      const column: Column = { name, type: 'tokens', missing, longest, ...(codes.size <= MAX_TOKEN_VALUES && { values: valueCounts() }) };
+      const column: Column = {
+        name,
+        type: 'tokens',
+        missing,
+        longest,
+        ...(!beyond && codes.size <= MAX_TOKEN_VALUES && { values: valueCounts() }),
+      };
       return { column, lengthsDigest: lengths.digest('hex') };
     }
     if (storage.kind === 'array') {

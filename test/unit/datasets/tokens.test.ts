@@ -55,6 +55,15 @@ describe('columns of tokens', () => {
     expect(read[1]).toEqual(read[0]);
   });
 
+  it('are no labels when there are more different ones than are kept', async () => {
+    const { description, folder } = await ingestFiles({ 'a.jsonl': linesOf(ROWS) }, {}, { maxCategories: 2 });
+    expect(description.columns.map(({ values }) => values)).toEqual([undefined, undefined]);
+    await expect(openDataset(folder).prepare({ target: 'tags' })).rejects.toMatchObject({
+      code: 'UNSUITABLE_DATA',
+      message: 'The target "tags" has too many different tokens to be labels.',
+    });
+  });
+
   it('are cut to the length that is asked for, the labels with them', async () => {
     const { folder } = await ingestFiles({ 'a.jsonl': linesOf(ROWS) });
     const dataset = openDataset(folder);
