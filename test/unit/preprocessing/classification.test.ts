@@ -60,4 +60,13 @@ describe('classify', () => {
   ])('refuses %s', (_what, tensor) => {
     expect(() => classify(tensor, classes())).toThrow(expect.objectContaining({ code: 'INFERENCE_FAILED' }));
   });
+
+  it('reads the classes of tokens, those of an example one behind the other', () => {
+    const tokens = scores([1, 2, 3], 0.25, 0.5, 0.25, 1, 0, 0);
+    expect(classify(tokens, classes({ of: 'token', top: 1 })).map(({ label }) => label)).toEqual(
+      classify(scores([2, 3], 0.25, 0.5, 0.25, 1, 0, 0), classes({ top: 1 })).map(({ label }) => label),
+    );
+    expect(() => classify(tokens, classes())).toThrow(expect.objectContaining({ code: 'INFERENCE_FAILED' }));
+    expect(() => classify(scores([2, 3], 0, 0, 1, 0, 0, 1), classes({ of: 'token' }))).toThrow(/classes of each token/);
+  });
 });

@@ -46,5 +46,6 @@ describe('classification of an output', () => {
     expect(labelsOf('z', 'y', declared)).toBeUndefined();
     expect(labelsOf('z', 'y', { ...declared, output: 'z' })).toEqual(['a', 'b']);
     expect(labelsOf('y', 'y', undefined)).toBeUndefined();
+    expect(labelsOf('y', 'y', { ...declared, of: 'token' })).toBeUndefined();
   });
 });
