@@ -1,15 +1,24 @@
 import { SlipwayError } from '../errors/slipway-error.ts';
 import type { Rollout } from '../packages/rollout.ts';
 import type { VersionDescription } from '../registry/types.ts';
-import type { Signature } from '../tensor/signature.ts';
+import type { Signature, TensorSpec } from '../tensor/signature.ts';
 
-/** What the inputs of one version lack to be those of another; undefined when they fit. */
+/** Whether a shape leaves out some of what another one takes; an open dimension is -1, an open rank null. */
+function isNarrower(shape: TensorSpec['shape'], than: TensorSpec['shape']): boolean {
+  if (shape === null) return false;
+  return than === null || shape.length !== than.length || shape.some((size, axis) => size !== -1 && size !== than[axis]);
+}
+
+const textOf = (shape: TensorSpec['shape']): string => (shape === null ? 'any' : `[${shape.join(', ')}]`);
+
+/** What the inputs of one version lack to take those of another; undefined when they do. */
 function mismatch(baseline: Signature, candidate: Signature): string | undefined {
-  const inputs = new Map(candidate.inputs.map(({ name, dtype }) => [name, dtype]));
-  for (const { name, dtype } of baseline.inputs) {
+  const inputs = new Map(candidate.inputs.map((spec) => [spec.name, spec]));
+  for (const { name, dtype, shape } of baseline.inputs) {
     const other = inputs.get(name);
     if (other === undefined) return `it has no input "${name}"`;
-    if (other !== dtype) return `its input "${name}" is ${other}, not ${dtype}`;
+    if (other.dtype !== dtype) return `its input "${name}" is ${other.dtype}, not ${dtype}`;
+    if (isNarrower(other.shape, shape)) return `its input "${name}" has the shape ${textOf(other.shape)}, not ${textOf(shape)}`;
     inputs.delete(name);
   }
   const [more] = inputs.keys();
@@ -17,9 +26,8 @@ function mismatch(baseline: Signature, candidate: Signature): string | undefined
 }
 
 /**
- * Why a candidate can't take the place of its baseline, as far as that is known once both were loaded. Inputs of other names
- * or dtypes are refused here because their requests would fail before they are counted; what a model refuses when it is run
- * is for the test.
+ * Why a candidate can't take the place of its baseline, as far as that is known once both were loaded. What it could not take
+ * would look like a fault of the requests, which is not counted; what fails when it is run is for the test.
  */
 export function problemWith({ candidate, baseline }: Rollout, versions: readonly VersionDescription[]): SlipwayError | undefined {
   const one = versions.find(({ version }) => version === candidate);

@@ -12,10 +12,13 @@ const NOBODYS_FAULT: ReadonlySet<ErrorCode> = new Set(['REQUEST_CANCELLED', 'SHU
 /** Why a shadow request has no answer, where that says nothing of what the answer would have been. */
 const NOT_RUN: ReadonlySet<ErrorCode> = new Set(['DEADLINE_EXCEEDED', 'MODEL_NOT_READY', 'MODEL_UNLOADED']);
 
-/** What says how much traffic there is, and nothing of the version that it is for. */
-function isRefusal(error: unknown): boolean {
+/**
+ * What says nothing of the version that it is for: how much traffic there is, and what is wrong with the request itself. A client
+ * that sends rubbish would else condemn the version that it is kept at.
+ */
+function isBlameless(error: unknown): boolean {
   const { kind, code } = toSlipwayError(error);
-  return kind === 'overloaded' || NOBODYS_FAULT.has(code);
+  return kind === 'overloaded' || kind === 'invalid_argument' || NOBODYS_FAULT.has(code);
 }
 
 /** Behind everything that somebody waits for. */
@@ -134,7 +137,7 @@ export function withRollouts<T extends Inference>(
       active.compared(compareOutputs(answer.outputs, given.outputs, { tolerance: rollout.tolerance, classification }), given.times.totalMs);
     } catch (error) {
       const { code } = toSlipwayError(error);
-      if (isRefusal(error) || NOT_RUN.has(code)) active.shadowDropped();
+      if (isBlameless(error) || NOT_RUN.has(code)) active.shadowDropped();
       else active.shadowFailed();
     } finally {
       shadows -= 1;
@@ -149,7 +152,7 @@ export function withRollouts<T extends Inference>(
     try {
       answer = await inference.predict(version, request);
     } catch (error) {
-      if (!isRefusal(error)) active.failed(arm);
+      if (!isBlameless(error)) active.failed(arm);
       throw error;
     }
     active.answered(arm, answer.times.totalMs);

@@ -1,6 +1,9 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, it, vi } from 'vitest';
+import { realDigits, SIDE } from '../helpers/digits.ts';
+import { node, ONNX_TYPES, onnxModel } from '../helpers/onnx-model.ts';
 import { failureOf, post } from '../helpers/http.ts';
 import { grpcClient } from '../helpers/grpc.ts';
 import { placeOf } from '../../src/rollouts/assignment.ts';
@@ -15,10 +18,21 @@ interface RolloutAnswer {
 
 type Settings = Parameters<typeof runningServer>[1];
 
-/** Puts another version of the model "m" beside it: the same one, or one that multiplies by 4 in place of 3, or one that takes other shapes. */
+/** Takes any shape, and fails when it is run on more than one number. */
+const ONE_NUMBER_ONLY = onnxModel({
+  inputs: [{ name: 'x', type: 'FP32', shape: [null] }],
+  outputs: [{ name: 'y', type: 'FP32', shape: [null] }],
+  nodes: [node('Reshape', ['x', 'one'], ['y'])],
+  initializers: [{ name: 'one', dataType: ONNX_TYPES.INT64, dims: [1], int64Data: [1] }],
+});
+
+/** Puts another version of the model "m" beside it: the same one, or one that multiplies by 4 in place of 3, or one that fails at two numbers. */
 async function addVersion(models: string, version: number, kind: 'same' | 'other' | 'strict' = 'same'): Promise<void> {
   const folder = join(models, 'm', String(version));
-  if (kind === 'strict') return cp(join(import.meta.dirname, '../fixtures/models/fixed/1'), folder, { recursive: true });
+  if (kind === 'strict') {
+    await mkdir(folder);
+    return writeFile(join(folder, 'model.onnx'), ONE_NUMBER_ONLY);
+  }
   await cp(join(models, 'm/1'), folder, { recursive: true });
   if (kind === 'same') return;
   const file = join(folder, 'model.onnx');
@@ -169,6 +183,34 @@ describe('a rollout', () => {
     expect(await (await fetch(`${address}/models/m`)).json()).toMatchObject({ defaultVersion: 1 });
   });
 
+  it('tells a damaged classifier by its classes', async () => {
+    const { address, models } = await runningServer(['digits as m']);
+    await writeFile(join(models, 'm/slipway-model.json'), '{"versionPolicy":{"versions":[1]}}');
+    await cp(join(models, 'm/1'), join(models, 'm/2'), { recursive: true });
+    const { files: _digests, ...manifest } = JSON.parse(await readFile(join(models, 'm/1/slipway.json'), 'utf8')) as { files: object };
+    await writeFile(join(models, 'm/2/slipway.json'), JSON.stringify(manifest));
+    const file = join(models, 'm/2/model.onnx');
+    const content = await readFile(file);
+    // Weights, in the middle of the file, become 0.747: it is the number whose four bytes are alike.
+    await writeFile(file, content.fill(0x3f, content.length >> 1, (content.length >> 1) + 60_000));
+    await begun(address, { candidate: 2, weight: 0, shadow: 1, automatic: true });
+    const { images } = realDigits(3);
+    const pixels = SIDE * SIDE;
+    for (let at = 0; at < images.length; at += pixels) {
+      const digit = await sharp(Buffer.from(images.subarray(at, at + pixels)), { raw: { width: SIDE, height: SIDE, channels: 1 } })
+        .png()
+        .toBuffer();
+      const answer = await post(address, '/predict?model=m', new Uint8Array(digit), 'image/png');
+      expect(await answer.json()).toMatchObject({ version: 1 });
+    }
+    await vi.waitFor(async () => expect((await fetch(`${address}/models/m/rollout`)).status).toBe(404), SOON);
+    const lineage = (await (await fetch(`${address}/models/m/versions/2/lineage`)).json()) as {
+      rollouts: { counts: Record<string, number> }[];
+    };
+    expect(lineage).toMatchObject({ rollouts: [{ decision: 'rolled_back', by: 'test' }] });
+    expect(lineage.rollouts[0]!.counts['disagreements']).toBeGreaterThan(3);
+  });
+
   it('promotes by itself a candidate that answers as the baseline does, and tells how far it is', async () => {
     const { address, models } = await serverOfOne();
     await addVersion(models, 2);
@@ -189,8 +231,11 @@ describe('a rollout', () => {
     await addVersion(models, 2, 'strict');
     await begun(address, { candidate: 2, weight: 1 });
     const refused = await post(address, '/predict', '{"model":"m","inputs":[1,2]}');
-    expect(refused.status).toBe(400);
+    expect(await failureOf(refused)).toMatchObject({ status: 500, code: 'INFERENCE_FAILED' });
     await vi.waitFor(async () => expect((await described(address)).counts).toMatchObject({ candidateRequests: 1, candidateFailures: 1 }));
+    // What is wrong with a request is not held against the version that it is kept at.
+    expect((await post(address, '/predict', '{"model":"m","inputs":[[1]]}')).status).toBe(400);
+    expect((await described(address)).counts).toMatchObject({ candidateRequests: 1, candidateFailures: 1 });
     await rm(join(models, 'm/2'), { recursive: true });
     await vi.waitFor(async () => expect(await answering(address)).toBe(1), SOON);
     expect((await described(address)).counts['unavailable']).toBeGreaterThan(0);
@@ -259,6 +304,8 @@ describe('a rollout', () => {
       message: /^Version 2 can't take the requests of version 1: /,
     });
     expect(await failureOf(await put(address, { candidate: 3, weight: 1 }))).toMatchObject({ status: 409, code: 'MODEL_FAILED' });
+    await cp(join(import.meta.dirname, '../fixtures/models/fixed/1'), join(models, 'm/4'), { recursive: true });
+    expect(await failureOf(await put(address, { candidate: 4, weight: 1 }))).toMatchObject({ code: 'INPUT_MISMATCH' });
     expect(await answers(address, 2)).toEqual({ 1: 2 });
     expect(await (await fetch(`${address}/models/m/versions/3/lineage`)).json()).toMatchObject({
       rollouts: [{ decision: 'rolled_back', by: 'server', candidate: 3 }],

@@ -15,9 +15,9 @@ const latency = z.object({ requests: z.int(), p50Ms: z.number(), p99Ms: z.number
 
 const COUNTED: Record<keyof RolloutCounts, string> = {
   candidateRequests: 'Requests that the candidate was chosen for.',
-  candidateFailures: 'Those of them that got an error; cancelled ones do not count.',
+  candidateFailures: 'Those of them that got an error, unless the request itself was wrong, was cancelled or found the queue full.',
   baselineRequests: 'Requests that the baseline was chosen for.',
-  baselineFailures: 'Those of them that got an error.',
+  baselineFailures: 'The same of the baseline.',
   unavailable:
     'Requests meant for the candidate that the baseline answered, because the candidate was not there. They count as its failures.',
   shadowRequests: 'Requests that were run on the candidate, too.',

@@ -82,6 +82,7 @@ describe('a request of a rollout', () => {
     ['INFERENCE_FAILED', 1],
     ['DEADLINE_EXCEEDED', 1],
     ['QUEUE_FULL', 0],
+    ['INPUT_MISMATCH', 0],
     ['REQUEST_CANCELLED', 0],
   ] as const)('that gets %s counts %i times as a failure of its version', async (code, times) => {
     const { active, ask } = setUp({ weight: 1 }, () => error(code));
