@@ -71,7 +71,7 @@ const REQUESTS_BETWEEN_LOOKS = 16;
 interface Entry extends ActiveRollout {
   readonly counts: RolloutCounts;
   setTerms(rollout: Rollout): void;
-  hold(decision: HeldDecision): void;
+  hold(decision: HeldDecision | undefined): void;
   describe(): RolloutDescription;
   /** Whether there are counts that are not kept yet. */
   takeUnsaved(): boolean;
@@ -158,6 +158,11 @@ export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOpt
   const entries = new Map<string, Entry>();
   /** Models whose rollout is being ended by the test. */
   const ending = new Set<string>();
+  /**
+   * Rollouts whose end is being written. Until the registry has followed, it answers by what its policy says without a rollout,
+   * which may be the version that was turned down: so long the decision holds for requests.
+   */
+  const settling = new Map<string, Entry>();
   let saving: Promise<void> = Promise.resolve();
 
   async function save(): Promise<void> {
@@ -178,8 +183,19 @@ export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOpt
     by: RolloutDecision['by'],
     reason: string,
   ): Promise<ModelDescription> {
-    const counts = entryOf(model)?.counts ?? {};
-    const described = await registry.endRollout(model, { decision, by, reason, counts: { ...counts } });
+    const entry = entryOf(model);
+    const before = entry?.held;
+    if (entry !== undefined) {
+      entry.hold({ decision, reason });
+      settling.set(model, entry);
+    }
+    const described = await registry
+      .endRollout(model, { decision, by, reason, counts: { ...entry?.counts } })
+      .catch((error: unknown) => {
+        entry?.hold(before);
+        throw error;
+      })
+      .finally(() => settling.delete(model));
     entries.delete(model);
     await file.remove(model);
     logger.info(
@@ -191,7 +207,7 @@ export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOpt
 
   function look(entry: Entry): void {
     const { model, rollout, counts, held } = entry;
-    if (ending.has(model)) return;
+    if (ending.has(model) || settling.has(model)) return;
     const { verdict, reason } = judge(rollout, counts);
     if (held === undefined && verdict === 'open') return;
     const decided = held ?? { decision: verdict === 'promote' ? 'promoted' : 'rolled_back', reason };
@@ -231,8 +247,9 @@ export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOpt
   return {
     of({ model, version, label }) {
       const rollout = registry.rolloutOf(model);
-      if (rollout === undefined || version !== undefined || label !== rollout.label) return undefined;
-      return entryOf(model);
+      if (rollout === undefined && settling.size === 0) return undefined;
+      const entry = settling.get(model) ?? entryOf(model);
+      return version !== undefined || label !== entry?.rollout.label ? undefined : entry;
     },
     describe,
     list: () => registry.list().flatMap(({ name }) => entryOf(name)?.describe() ?? []),

@@ -51,3 +51,33 @@ it('holds a decision that cannot be written, says so once, and writes it as soon
   expect(rollouts.of({ model: 'm' })).toBeUndefined();
   await rollouts.stop();
 });
+
+it('goes by its end while that is written, since the registry follows later', async () => {
+  const rollout = rolloutSchema.parse({ candidate: 2, baseline: 1, weight: 1, startedAt: '2026-11-24T12:00:00.000Z' });
+  let current: typeof rollout | undefined = rollout;
+  const { promise: followed, resolve: follow } = Promise.withResolvers<void>();
+  // A fake that takes its time between the write and what comes of it.
+  const fakeRegistry = {
+    rolloutOf: () => current,
+    describe: () => ({}) as ModelDescription,
+    list: () => [],
+    setRollout: () => Promise.reject(new Error('not asked for here')),
+    async endRollout() {
+      current = undefined;
+      await followed;
+      return {} as ModelDescription;
+    },
+  };
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const rollouts = createRollouts({ registry: fakeRegistry, folder: await temporaryFolder(), saveMs: 1_000_000, logger });
+  expect(rollouts.of({ model: 'm' })!.held).toBeUndefined();
+  const ended = rollouts.end('m', 'rolled_back');
+  expect(fakeRegistry.rolloutOf()).toBeUndefined();
+  expect(rollouts.of({ model: 'm' })!.held).toMatchObject({ decision: 'rolled_back' });
+  expect(rollouts.of({ model: 'm', version: 2 })).toBeUndefined();
+  expect(rollouts.of({ model: 'm', label: 'other' })).toBeUndefined();
+  follow();
+  await ended;
+  expect(rollouts.of({ model: 'm' })).toBeUndefined();
+  await rollouts.stop();
+});
