@@ -192,7 +192,8 @@ export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOpt
     const described = await registry
       .endRollout(model, { decision, by, reason, counts: { ...entry?.counts } })
       .catch((error: unknown) => {
-        entry?.hold(before);
+        // What the test has decided holds on, and is tried again with later requests.
+        if (by !== 'test') entry?.hold(before);
         throw error;
       })
       .finally(() => settling.delete(model));
@@ -214,10 +215,8 @@ export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOpt
     ending.add(model);
     end(model, decided.decision, 'test', decided.reason)
       .catch((error: unknown) => {
-        // It can be tried again with later requests, which it holds for until then.
         if (held === undefined)
           logger.error({ model, reason: messageOf(error) }, 'the decision on a rollout holds, but could not be written');
-        entry.hold(decided);
       })
       .finally(() => ending.delete(model));
   }
