@@ -94,6 +94,13 @@ describe('training to label tokens', () => {
       message: 'inputs[0].words must be a text or a list of texts.',
     });
 
+    // Jobs that optimize compare classes of rows.
+    const optimize = { model: 'writer', techniques: [{ kind: 'weights-float16' }], data: { dataset: 'sentences', target: 'written' } };
+    expect(await failureOf(await post(address, '/optimize-jobs', JSON.stringify(optimize)))).toMatchObject({
+      code: 'INVALID_REQUEST',
+      message: 'writer/1 labels the tokens of texts; what is measured here is one class for each row.',
+    });
+
     const again = await trained(address, {
       ...SPEC,
       architecture: { kind: 'version', model: 'writer' },

@@ -35,9 +35,11 @@ export async function resolveOptimizeSpec(spec: OptimizeSpec, registry: Registry
       ? asked
       : { ...asked, target: targetColumn(datasets.describe(asked.dataset), asked.target, 'fineTuning.target') };
   const rest = { ...others, fineTuning };
+  const { evaluation, classification } =
+    registry.describeVersion(spec.model, version).manifest ?? (await readVersionManifest(registry.folderOf(spec.model, version)));
+  if (classification?.of === 'token')
+    throw invalid('model', `${spec.model}/${version} labels the tokens of texts; what is measured here is one class for each row.`);
   if (data === undefined) {
-    const { evaluation } =
-      registry.describeVersion(spec.model, version).manifest ?? (await readVersionManifest(registry.folderOf(spec.model, version)));
     if (evaluation === undefined) {
       const message = `There is no data to measure on: "data" is left out, and slipway.json of ${spec.model}/${version} names no evaluation set. Name a dataset with the right class of each row.`;
       throw new SlipwayError('UNSUITABLE_DATA', message, { details: [{ path: 'data', message }] });
