@@ -132,7 +132,7 @@ describe('training to label tokens', () => {
     expect((await upload(address, 'sentences', sentences.slice(0, 80))).status).toBe(201);
     const { submit, eventsOf, eventFrom, describe: describeJob } = jobsClient(address, '/train-jobs');
     const architecture = { ...SPEC.architecture, width: 8, dropout: 0.2 };
-    const spec = { ...SPEC, engine, architecture, epochs: 6, split: { validation: 0.2, test: 0.2 } };
+    const spec = { ...SPEC, engine, architecture, epochs: 4, split: { validation: 0.2, test: 0.2 } };
     const whole = (await submit(spec)).id;
     await eventsOf(whole);
     const { id } = await submit(spec);
