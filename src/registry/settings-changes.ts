@@ -132,6 +132,7 @@ export function createSettingsChanges({ visible, change, versionOnDisk }: Settin
           ...told,
         };
         const winner = told.decision === 'promoted' ? candidate : baseline;
+        if (winner === candidate) versionOnDisk(found, candidate);
         const onDisk = [...found.versions.keys()].filter((version) => found.isOnDisk(version));
         return {
           rollout: undefined,

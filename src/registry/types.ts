@@ -123,7 +123,7 @@ export interface Registry {
   /**
    * Ends a rollout: from then on the candidate answers alone where it was promoted, else the baseline, by the label or the
    * version policy. The decision stays in slipway-model.json.
-   * @throws SlipwayError ROLLOUT_NOT_FOUND
+   * @throws SlipwayError ROLLOUT_NOT_FOUND; VERSION_NOT_FOUND when the files of the one that is to answer are gone
    */
   endRollout(model: string, decision: Pick<RolloutDecision, 'decision' | 'by' | 'reason' | 'counts'>): Promise<ModelDescription>;
   /** Chooses which versions are served and writes it to slipway-model.json. Resolves when these are loaded. */

@@ -25,6 +25,13 @@ function mismatch(baseline: Signature, candidate: Signature): string | undefined
   return more === undefined ? undefined : `it also needs the input "${more}"`;
 }
 
+/** What a candidate cannot read that its baseline reads: images, rows of tables, texts. */
+function readingProblem({ manifest: baseline }: VersionDescription, { manifest: candidate }: VersionDescription): string | undefined {
+  const [kind, own] = [baseline?.preprocessing?.kind, candidate?.preprocessing?.kind];
+  if (kind === undefined || kind === own) return undefined;
+  return `its slipway.json does not say how to read a ${kind}`;
+}
+
 /**
  * Why a candidate can't take the place of its baseline, as far as that is known once both were loaded. What it could not take
  * would look like a fault of the requests, which is not counted; what fails when it is run is for the test.
@@ -37,7 +44,8 @@ export function problemWith({ candidate, baseline }: Rollout, versions: readonly
   if (one?.signature === undefined || other?.signature === undefined) return undefined;
   const signatures = one.loaded?.signatures ?? {};
   const missing = Object.keys(other.loaded?.signatures ?? {}).find((name) => !Object.hasOwn(signatures, name));
-  const found = missing === undefined ? mismatch(other.signature, one.signature) : `it has no signature "${missing}"`;
+  const found =
+    missing === undefined ? (readingProblem(other, one) ?? mismatch(other.signature, one.signature)) : `it has no signature "${missing}"`;
   if (found === undefined) return undefined;
   return new SlipwayError('INPUT_MISMATCH', `Version ${candidate} can't take the requests of version ${baseline}: ${found}.`);
 }

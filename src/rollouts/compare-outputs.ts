@@ -51,7 +51,10 @@ function compareNumbers(one: Tensor, other: Tensor, tolerance: number): Comparis
       continue;
     }
     const apart = Math.abs(Number(a) - Number(b));
-    if (Number.isNaN(apart)) return APART;
+    // Infinite on one side only, or no number.
+    if (!Number.isFinite(apart)) return APART;
+    // Whole numbers beyond 2 ** 53 may differ by less than their distance as doubles tells.
+    if (apart === 0 && tolerance === 0 && typeof a === 'bigint') agrees = false;
     difference = Math.max(difference, apart);
     if (apart > tolerance * Math.max(1, Math.abs(Number(a)))) agrees = false;
   }

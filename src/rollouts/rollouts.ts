@@ -208,6 +208,8 @@ export function createRollouts({ registry, folder, saveMs, logger }: RolloutsOpt
 
   function look(entry: Entry): void {
     const { model, rollout, counts, held } = entry;
+    // Late answers of a rollout that has ended say nothing of the one that came after it.
+    if (entryOf(model) !== entry) return;
     if (ending.has(model) || settling.has(model)) return;
     const { verdict, reason } = judge(rollout, counts);
     if (held === undefined && verdict === 'open') return;

@@ -9,6 +9,9 @@ import type { ActiveRollout, Arm, Rollouts } from './rollouts.ts';
 /** What no version can be blamed for. */
 const NOBODYS_FAULT: ReadonlySet<ErrorCode> = new Set(['REQUEST_CANCELLED', 'SHUTTING_DOWN']);
 
+/** A candidate that is on its way, or that was put out of memory by request, is none that fails. */
+const ON_ITS_WAY: ReadonlySet<ErrorCode> = new Set(['MODEL_NOT_READY', 'MODEL_UNLOADED']);
+
 /** Why a shadow request has no answer, where that says nothing of what the answer would have been. */
 const NOT_RUN: ReadonlySet<ErrorCode> = new Set(['DEADLINE_EXCEEDED', 'MODEL_NOT_READY', 'MODEL_UNLOADED']);
 
@@ -23,6 +26,11 @@ function isBlameless(error: unknown): boolean {
 
 /** Behind everything that somebody waits for. */
 const LOWEST_PRIORITY = Number.MAX_SAFE_INTEGER;
+
+/** Whether two versions make the same tensors of the same images, rows and texts. */
+function isReadAlike({ manifest: one }: ReadyVersion, { manifest: other }: ReadyVersion): boolean {
+  return one.preprocessing === other.preprocessing || JSON.stringify(one.preprocessing) === JSON.stringify(other.preprocessing);
+}
 
 /** A request that a rollout has given to one of its versions. */
 interface Assigned {
@@ -86,8 +94,9 @@ export function withRollouts<T extends Inference>(
       try {
         return standInOf(await uncounted.resolve({ model, version: rollout.candidate }, requester, patience), active, 'candidate');
       } catch (error) {
-        if (NOBODYS_FAULT.has(toSlipwayError(error).code)) throw error;
-        isInstead = true;
+        const { code } = toSlipwayError(error);
+        if (NOBODYS_FAULT.has(code)) throw error;
+        isInstead = !ON_ITS_WAY.has(code);
       }
     }
     try {
@@ -124,6 +133,8 @@ export function withRollouts<T extends Inference>(
       const candidate = await shadowing.resolve({ model, version: rollout.candidate }, undefined, { deadline });
       const named = signatureName === undefined ? candidate : candidate.signatures?.get(signatureName);
       if (named === undefined) return active.shadowFailed();
+      // The tensors were made as the baseline's slipway.json says, such as with its means and its vocabulary.
+      if (!isReadAlike(baseline, candidate)) return active.shadowDropped();
       const { inputs, outputs } = request;
       const given = await shadowing.predict(named, {
         inputs,

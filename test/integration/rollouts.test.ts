@@ -237,8 +237,13 @@ describe('a rollout', () => {
     expect((await post(address, '/predict', '{"model":"m","inputs":[[1]]}')).status).toBe(400);
     expect((await described(address)).counts).toMatchObject({ candidateRequests: 1, candidateFailures: 1 });
     await rm(join(models, 'm/2'), { recursive: true });
-    await vi.waitFor(async () => expect(await answering(address)).toBe(1), SOON);
-    expect((await described(address)).counts['unavailable']).toBeGreaterThan(0);
+    await vi.waitFor(async () => {
+      expect(await answering(address)).toBe(1);
+      // Not while it drains: only once it is gone.
+      expect((await described(address)).counts['unavailable']).toBeGreaterThan(0);
+    }, SOON);
+    expect(await failureOf(await post(address, '/models/m/rollout/promote'))).toMatchObject({ status: 404, code: 'VERSION_NOT_FOUND' });
+    expect((await post(address, '/models/m/rollout/roll-back')).status).toBe(200);
   });
 
   it('keeps a header at its version through every protocol, and tells who only asks about the model of the baseline', async () => {

@@ -119,6 +119,9 @@ function rnn(config: Fields, where: string): Converted {
 }
 
 /** One layer forward and the same backward; TF.js puts `forward_` and `backward_` before the layer's name by itself. */
+/** A wrapper in both directions doubles what it holds, so wrappers in wrappers would grow without end from a few bytes. */
+const WRAPPERS: ReadonlySet<string> = new Set(['Bidirectional', 'TimeDistributed']);
+
 function bidirectional(config: Fields, where: string): Converted {
   const forward = kerasObject(config['layer'], `the layer in ${where}`);
   const backward =
@@ -129,6 +132,7 @@ function bidirectional(config: Fields, where: string): Converted {
   };
   if (told(forward) !== told(backward))
     throw unsupported(`${where} has a backward layer of its own; TF.js has the same layer both ways alone`);
+  if (WRAPPERS.has(forward.className)) throw unsupported(`${where} holds a ${forward.className}, one wrapper inside of another`);
   const name = nameOf(forward).replace(/^forward_/, '');
   const inner = convertLayer({ ...forward, config: { ...forward.config, name } }, where);
   const { layer: _layer, backward_layer: _backward, ...rest } = plainConfig(config, where);
@@ -140,7 +144,9 @@ function bidirectional(config: Fields, where: string): Converted {
 }
 
 function timeDistributed(config: Fields, where: string): Converted {
-  const inner = convertLayer(kerasObject(config['layer'], `the layer in ${where}`), where);
+  const held = kerasObject(config['layer'], `the layer in ${where}`);
+  if (held.className === 'TimeDistributed') throw unsupported(`${where} holds a TimeDistributed, one wrapper inside of another`);
+  const inner = convertLayer(held, where);
   const { layer: _layer, ...rest } = plainConfig(config, where);
   return {
     className: 'TimeDistributed',

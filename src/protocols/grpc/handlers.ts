@@ -191,8 +191,12 @@ export function handleStream(
       if (call.cancelled || call.destroyed) return;
       if (call.write(message)) return;
       blocked = new Promise((resolve) => {
-        call.once('drain', resolve);
-        cancellation.addEventListener('abort', resolve, { once: true });
+        const go = (): void => {
+          cancellation.removeEventListener('abort', go);
+          resolve();
+        };
+        call.once('drain', go);
+        cancellation.addEventListener('abort', go, { once: true });
       });
     }
 

@@ -31,9 +31,15 @@ function timeoutOf(header: string | readonly string[] | undefined): number {
   return found === null ? Number.NaN : Number(found[1]) * UNIT_MS[found[2]!]!;
 }
 
+/** Pieces that are kept as they came; each costs some hundred bytes, however small it is. */
+const MOST_PIECES = 16;
+
 /** Gathers the one message of a call from the pieces in which it comes. */
 class MessageReader {
   readonly #most: number;
+  /** The bytes before the pieces, with room behind them; it grows by doubling. */
+  #gathered: Buffer = Buffer.alloc(0);
+  #gatheredLength = 0;
   #pieces: Buffer[] = [];
   #length = 0;
   /** With its prefix; NaN before that has come. */
@@ -47,9 +53,10 @@ class MessageReader {
   push(piece: Buffer, path: string): Partial<StatusObject> | undefined {
     this.#pieces.push(piece);
     this.#length += piece.length;
+    if (this.#pieces.length > MOST_PIECES) this.#gather();
     if (this.#length < PREFIX_BYTES) return undefined;
     if (Number.isNaN(this.#size)) {
-      const start = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces, PREFIX_BYTES);
+      const start = this.#length === piece.length ? piece : this.#gather();
       const bytes = start.readUInt32BE(1);
       if (bytes > this.#most) {
         return { code: STATUS.RESOURCE_EXHAUSTED, details: `Received message larger than max (${bytes} vs ${this.#most})` };
@@ -63,8 +70,27 @@ class MessageReader {
   /** The message, once all of the call has come; undefined when there is none, or not all of it. */
   message(): Buffer | undefined {
     if (this.#length !== this.#size) return undefined;
-    const whole = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces, this.#length);
-    return whole.subarray(PREFIX_BYTES);
+    const isOnePiece = this.#pieces.length === 1 && this.#gatheredLength === 0;
+    return (isOnePiece ? this.#pieces[0]! : this.#gather()).subarray(PREFIX_BYTES);
+  }
+
+  /** Forgets what has come: nobody will ask for it. */
+  drop(): void {
+    this.#pieces = [];
+    this.#gathered = Buffer.alloc(0);
+    this.#gatheredLength = 0;
+  }
+
+  /** Puts the pieces behind the bytes before them. */
+  #gather(): Buffer {
+    if (this.#gathered.length < this.#length) {
+      const larger = Buffer.allocUnsafe(Math.max(this.#length, 2 * this.#gathered.length));
+      this.#gathered.copy(larger, 0, 0, this.#gatheredLength);
+      this.#gathered = larger;
+    }
+    for (const piece of this.#pieces) this.#gatheredLength += piece.copy(this.#gathered, this.#gatheredLength);
+    this.#pieces = [];
+    return this.#gathered.subarray(0, this.#length);
   }
 }
 
@@ -117,6 +143,7 @@ function serve(path: string, method: UnaryMethod, head: CallHead, timeoutMs: num
   function fail({ code, details = '', metadata }: Partial<StatusObject>): void {
     if (isOver()) return;
     end();
+    reader.drop();
     const trailers = { ...CONTENT, 'grpc-status': String(code), 'grpc-message': encodeURI(details), ...metadata?.toHttp2Headers() };
     stream.respond(trailers, ONLY_TRAILERS);
     // What the client still sends is for nobody.

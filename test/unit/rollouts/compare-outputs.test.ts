@@ -17,6 +17,8 @@ describe('the answers of two versions', () => {
   it('agree where there is no number in both, and do not where there is one', () => {
     expect(compared(fp32(Number.NaN, Infinity), fp32(Number.NaN, Infinity))).toEqual({ agrees: true, difference: 0 });
     expect(compared(fp32(Number.NaN), fp32(1))).toEqual({ agrees: false, difference: Infinity });
+    expect(compared(fp32(Infinity), fp32(5))).toEqual({ agrees: false, difference: Infinity });
+    expect(compared(fp32(Infinity), fp32(-Infinity))).toEqual({ agrees: false, difference: Infinity });
   });
 
   it('of classifiers agree by their classes', () => {

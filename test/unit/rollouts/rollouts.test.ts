@@ -53,6 +53,31 @@ it('holds a decision that cannot be written, says so once, and writes it as soon
   await rollouts.stop();
 });
 
+it('is not ended by late answers of the one before it', async () => {
+  const terms = { baseline: 1, weight: 1, automatic: true };
+  let current = rolloutSchema.parse({ ...terms, candidate: 2, startedAt: '2026-11-24T12:00:00.000Z' });
+  const endRollout = vi.fn<Registry['endRollout']>(async () => ({}) as ModelDescription);
+  const registry = {
+    rolloutOf: () => current,
+    describe: () => ({}) as ModelDescription,
+    list: () => [],
+    setRollout: () => Promise.reject(new Error('not asked for here')),
+    endRollout,
+  };
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const rollouts = createRollouts({ registry, folder: await temporaryFolder(), saveMs: 1_000_000, logger });
+  const before = rollouts.of({ model: 'm' })!;
+  current = rolloutSchema.parse({ ...terms, candidate: 3, startedAt: '2026-11-24T13:00:00.000Z' });
+  expect(rollouts.of({ model: 'm' })).not.toBe(before);
+  for (let each = 0; each < 64; each += 1) {
+    before.answered('baseline', 1);
+    before.failed('candidate');
+  }
+  expect(endRollout).not.toHaveBeenCalled();
+  expect(rollouts.describe('m').counts).toMatchObject({ candidateRequests: 0 });
+  await rollouts.stop();
+});
+
 it('goes by its end while that is written, since the registry follows later', async () => {
   const rollout = rolloutSchema.parse({ candidate: 2, baseline: 1, weight: 1, startedAt: '2026-11-24T12:00:00.000Z' });
   let current: typeof rollout | undefined = rollout;

@@ -27,7 +27,12 @@ function fakeInference(fail?: (version: number) => SlipwayError | undefined): In
 
 const terms = { candidate: 2, baseline: 1, startedAt: '2026-11-24T12:00:00.000Z' };
 
-function setUp(more: object, fail?: (version: number) => SlipwayError | undefined, maxShadowing = 1) {
+function setUp(
+  more: object,
+  fail?: (version: number) => SlipwayError | undefined,
+  maxShadowing = 1,
+  unresolved?: ConstructorParameters<typeof SlipwayError>[0],
+) {
   const active = {
     model: 'm',
     rollout: rolloutSchema.parse({ ...terms, sticky: false, ...more }),
@@ -41,7 +46,12 @@ function setUp(more: object, fail?: (version: number) => SlipwayError | undefine
   };
   const inference = withRollouts(fakeInference(fail), {
     rollouts: { of: ({ version }) => (version === undefined ? active : undefined) },
-    uncounted: fakeInference(),
+    uncounted: {
+      resolve(reference, requester) {
+        if (unresolved !== undefined && reference.version === 2) throw error(unresolved);
+        return fakeInference().resolve(reference, requester);
+      },
+    },
     shadowing: fakeInference(fail),
     maxShadowing,
     shadowTimeoutMs: 1_000,
@@ -69,6 +79,17 @@ describe('a request of a rollout', () => {
     await vi.waitFor(() => expect(active[counted]).toHaveBeenCalledOnce());
     expect(active[other]).not.toHaveBeenCalled();
     expect(active.answered).toHaveBeenCalledExactlyOnceWith('baseline', 1);
+  });
+
+  it.each([
+    ['MODEL_NOT_READY', 0],
+    ['MODEL_UNLOADED', 0],
+    ['MODEL_FAILED', 1],
+    ['VERSION_NOT_FOUND', 1],
+  ] as const)('is answered by the baseline where the candidate is not there: %s is counted %d times', async (code, times) => {
+    const { active, ask } = setUp({ weight: 1 }, undefined, 1, code);
+    expect(await ask()).toBe(1);
+    expect(active.unavailable).toHaveBeenCalledTimes(times);
   });
 
   it('has no shadow while as many as may are under way', async () => {

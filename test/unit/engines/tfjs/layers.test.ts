@@ -65,8 +65,8 @@ describe('layers of transformers in tfjs', () => {
   });
 
   it('begin with the same weights for the same seeds, and can be trained', async () => {
-    // What dropout leaves out is drawn from the seed, too: by chance it may leave out all that the queries change.
-    const seededBlock = { ...block, seed: 3 };
+    // By chance dropout may leave out all that the queries change.
+    const seededBlock = { ...block, dropout: 0 };
     const [model, again] = [
       await build(embedding, layer('TransformerEncoder', seededBlock)),
       await build(embedding, layer('TransformerEncoder', seededBlock)),

@@ -111,6 +111,14 @@ describe('a Keras model that is damaged is refused by what is wrong', () => {
     );
   });
 
+  it('wrappers in wrappers, which a few bytes could make grow without end', async () => {
+    const config = JSON.parse(parts['config.json'].toString()) as { config: { layers: object[] } };
+    const wrapped = (layer: object): object => ({ module: 'keras.layers', class_name: 'Bidirectional', config: { name: 'both', layer } });
+    const lstm = { module: 'keras.layers', class_name: 'LSTM', config: { name: 'forward_lstm', units: 2 } };
+    config.config.layers.push(wrapped(wrapped(lstm)));
+    expect(await problemOf({ 'config.json': JSON.stringify(config) })).toMatch(/holds a Bidirectional, one wrapper inside of another/);
+  });
+
   it('a link out of the file', async () => {
     const weights = await weightsWith((file) => {
       file.create_group('layers/dense_2');
