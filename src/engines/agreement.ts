@@ -1,4 +1,5 @@
 import { STORAGE } from '../tensor/dtype.ts';
+import { decodeBf16, decodeFp16 } from '../tensor/float16.ts';
 import type { Signature } from '../tensor/signature.ts';
 import type { NamedTensors, Tensor } from '../tensor/tensor.ts';
 import { filledInputs } from './filled-inputs.ts';
@@ -11,6 +12,7 @@ import { filledInputs } from './filled-inputs.ts';
 export const MAX_DIFFERENCE = 1e-3;
 
 const FLOATS: ReadonlySet<string> = new Set(['FP32', 'FP64']);
+const WHOLE: ReadonlySet<string> = new Set(['BOOL', 'UINT8', 'UINT16', 'UINT32', 'UINT64', 'INT8', 'INT16', 'INT32', 'INT64']);
 
 /** Numbers that look random and are the same each time (a linear congruential generator, Numerical Recipes), in [0, 1). */
 function createNumbers(): () => number {
@@ -22,6 +24,13 @@ function createNumbers(): () => number {
 }
 
 function varied(tensor: Tensor, next: () => number): Tensor {
+  // A whole number of 0 or 1 fits wherever one does: a flag, an index, a token.
+  if (WHOLE.has(tensor.dtype)) {
+    const Whole = STORAGE[tensor.dtype as 'INT32'];
+    const isLong = tensor.dtype === 'INT64' || tensor.dtype === 'UINT64';
+    const drawn = (): number => Math.round(next());
+    return { ...tensor, data: Whole.from(tensor.data as Int32Array, isLong ? ((() => BigInt(drawn())) as never) : drawn) };
+  }
   if (!FLOATS.has(tensor.dtype)) return tensor;
   const Storage = STORAGE[tensor.dtype as 'FP32'];
   return { ...tensor, data: Storage.from(tensor.data as Float32Array, next) };
@@ -38,11 +47,25 @@ export function variedInputs(signature: Signature, rows = 1): NamedTensors[] {
   );
 }
 
-/** The largest difference of numbers, where those larger than 1 count by their ratio. */
+/** FP16 and BF16 are held as bits; undefined for what is no number with a fraction. */
+function fractionsOf({ dtype, data }: Tensor): Float32Array | undefined {
+  if (FLOATS.has(dtype)) return data as Float32Array;
+  if (dtype === 'FP16') return Float32Array.from(decodeFp16(data as Uint16Array));
+  return dtype === 'BF16' ? decodeBf16(data as Uint16Array) : undefined;
+}
+
+/**
+ * The largest difference of numbers, where those larger than 1 count by their ratio. Whole numbers and texts, such as classes
+ * and tokens, are the same or infinitely different.
+ */
 export function differenceOf(one: Tensor, other: Tensor): number {
-  if (!FLOATS.has(one.dtype)) return 0;
-  const values = one.data as Float32Array;
-  const others = other.data as Float32Array;
+  if (one.dtype !== other.dtype || one.data.length !== other.data.length) return Infinity;
+  const values = fractionsOf(one);
+  const others = fractionsOf(other);
+  if (values === undefined || others === undefined) {
+    const [elements, found] = [[...(one.data as Iterable<unknown>)], [...(other.data as Iterable<unknown>)]];
+    return elements.every((element, index) => String(element) === String(found[index])) ? 0 : Infinity;
+  }
   let largest = 0;
   for (const [index, value] of values.entries()) {
     if (Object.is(value, others[index]) || value === others[index]) continue;

@@ -55,6 +55,15 @@ function spellings(name: string): readonly string[] {
   });
 }
 
+/** Names are a file's own: there may be a million of them, and each as long as the file. */
+const [NAMES_LISTED, CHARACTERS_SHOWN] = [20, 100];
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_LISTED).map((name) => `"${name.slice(0, CHARACTERS_SHOWN)}"`);
+  const more = names.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
 /** Puts the tensors to the weights of the layers. @returns for each name of a weight its tensor */
 function matched(entries: readonly TensorEntry[], wanted: readonly string[]): ReadonlyMap<string, TensorEntry> {
   const names = new Set(wanted);
@@ -68,8 +77,8 @@ function matched(entries: readonly TensorEntry[], wanted: readonly string[]): Re
   }
   const missing = wanted.filter((name) => !found.has(name));
   const problems = [
-    ...(missing.length > 0 ? [`lacks ${missing.map((name) => `"${name}"`).join(', ')}`] : []),
-    ...(extra.length > 0 ? [`has ${extra.map((name) => `"${name}"`).join(', ')}, which no layer of model.json takes`] : []),
+    ...(missing.length > 0 ? [`lacks ${listed(missing)}`] : []),
+    ...(extra.length > 0 ? [`has ${listed(extra)}, which no layer of model.json takes`] : []),
   ];
   if (problems.length > 0) throw damaged(problems.join('; it '));
   return found;

@@ -26,6 +26,9 @@ function channelsFirst({ shape, data }: Values): Values {
   return { shape: [rows, channels, height, width], data: moved };
 }
 
+/** Rows that a teacher with an open batch is run on at once. */
+const MOST_ROWS = 256;
+
 /** Loads a teacher as the server would serve it, in the process that trains. */
 export const openTeacher: OpenTeacher = async ({ folder, teacher, preparation, scratch, threads }) => {
   const { model, engine } = await loadServed(folder, { compiles: true, threads, scratch });
@@ -67,17 +70,19 @@ export function teacherModel({ model, engine }: ServedModel, teacher: Teacher, p
     async outputs(given) {
       const source = isChannelsFirst ? channelsFirst(given) : given;
       const count = given.shape[0]!;
-      const size = fixed ?? count;
+      // As many as fit anywhere, however large a batch is that is divided for its memory's sake.
+      const most = fixed ?? Math.min(count, MOST_ROWS);
       const found = new Float32Array(count * classes);
-      for (let from = 0; from < count; from += size) {
-        const rows = Math.min(size, count - from);
+      for (let from = 0; from < count; from += most) {
+        const rows = Math.min(most, count - from);
+        const size = fixed ?? rows;
         const { dtype, shape, data } = (await model.run(batchOf(source, from, rows, size), [output])).get(output)!;
         if ((dtype !== 'FP32' && dtype !== 'FP64') || shape.length !== 2 || shape[0] !== size || shape[1] !== classes)
           throw unsuitableTeacher(
             `${nameOfTeacher(teacher)} cannot teach: its output "${output}" is ${dtype} of the shape [${shape.join(', ')}]; that of a classifier of ${classes} classes is [${size}, ${classes}].`,
           );
         found.set((data as Float32Array).subarray(0, rows * classes), from * classes);
-        if (fixed !== undefined) await nextTurn();
+        await nextTurn();
       }
       return found;
     },

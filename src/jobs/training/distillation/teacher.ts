@@ -64,6 +64,7 @@ export async function readTeacher(folder: string, which: Pick<Teacher, 'model' |
     throw refuse(
       '"classification" in its slipway.json does not name its classes, so it is not known which of its scores is for which class',
     );
+  if (classification.of === 'token') throw refuse('it labels the tokens of texts, not the texts');
   const files = await preprocessingFiles(folder, preprocessing).catch((error: unknown) => {
     throw refuse(`its tokenizer cannot be read (${messageOf(error)})`);
   });
@@ -76,7 +77,9 @@ function readingOf({ preprocessing }: Teacher): Preprocessing | undefined {
 }
 
 /** What is asked of the data, so that it becomes what the teacher reads. */
-export function teacherRequest(teacher: Teacher): Pick<PreparationRequest, 'features' | 'image' | 'text'> {
+export function teacherRequest(teacher: Teacher): Pick<PreparationRequest, 'features' | 'image' | 'text' | 'scaling'> {
+  // One that does not say how it reads takes the data as it is.
+  if (teacher.preprocessing === undefined) return { scaling: 'none' };
   return requestOf({ ...teacher, preprocessing: readingOf(teacher) });
 }
 
