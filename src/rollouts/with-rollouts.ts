@@ -1,6 +1,7 @@
 import { toSlipwayError } from '../errors/slipway-error.ts';
 import type { ErrorCode } from '../errors/catalogue.ts';
 import type { Inference, InferenceRequest, InferenceResponse, Requester } from '../inference/types.ts';
+import type { VersionManifest } from '../packages/manifest.ts';
 import type { ModelReference, Patience, ReadyVersion } from '../registry/types.ts';
 import { isForCandidate } from './assignment.ts';
 import { compareOutputs } from './compare-outputs.ts';
@@ -27,9 +28,19 @@ function isBlameless(error: unknown): boolean {
 /** Behind everything that somebody waits for. */
 const LOWEST_PRIORITY = Number.MAX_SAFE_INTEGER;
 
-/** Whether two versions make the same tensors of the same images, rows and texts. */
-function isReadAlike({ manifest: one }: ReadyVersion, { manifest: other }: ReadyVersion): boolean {
-  return one.preprocessing === other.preprocessing || JSON.stringify(one.preprocessing) === JSON.stringify(other.preprocessing);
+/**
+ * Tells whether two versions make the same tensors of the same images, rows and texts. It is looked at once for two versions:
+ * their vocabularies may be long, and a shadow request asks each time.
+ */
+function createReadAlike(): (one: ReadyVersion, other: ReadyVersion) => boolean {
+  const known = new WeakMap<VersionManifest, { readonly other: VersionManifest; readonly isAlike: boolean }>();
+  return ({ manifest: one }, { manifest: other }) => {
+    const found = known.get(one);
+    if (found?.other === other) return found.isAlike;
+    const isAlike = JSON.stringify(one.preprocessing) === JSON.stringify(other.preprocessing);
+    known.set(one, { other, isAlike });
+    return isAlike;
+  };
 }
 
 /** A request that a rollout has given to one of its versions. */
@@ -65,6 +76,7 @@ export function withRollouts<T extends Inference>(
   const assigned = new WeakMap<ReadyVersion, Assigned>();
   /** What stands for a version, for each of its arms; one for all requests, since protocols keep things by version. */
   const standIns: Readonly<Record<Arm, WeakMap<ReadyVersion, ReadyVersion>>> = { candidate: new WeakMap(), baseline: new WeakMap() };
+  const isReadAlike = createReadAlike();
   let shadows = 0;
 
   function standInOf(version: ReadyVersion, active: ActiveRollout, arm: Arm): ReadyVersion {
