@@ -22,3 +22,10 @@ export function createDigests(folder: string): DigestOf {
     return digest;
   };
 }
+
+/** The digests of files by their names. */
+export async function digestsBy(names: Iterable<string>, digestOf: DigestOf): Promise<Record<string, string>> {
+  const digests: [string, string][] = [];
+  for (const name of names) digests.push([name, await digestOf(name)]);
+  return Object.fromEntries(digests);
+}

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { compressor } from './compression.ts';
-import { sha256Of } from './file-digest.ts';
+import { createDigests, digestsBy } from './file-digest.ts';
 import { isLayersFormat, type ModelFormat } from './formats.ts';
 import { openLayersModel } from './layers-model.ts';
 import { VERSION_MANIFEST_FILE } from './manifest.ts';
@@ -29,10 +29,8 @@ export async function modelFilesOf(folder: string, format: ModelFormat, files: r
 }
 
 /** SHA-256 of files of a folder, by their names. */
-export async function digestsOf(folder: string, names: readonly string[]): Promise<Record<string, string>> {
-  const digests: Record<string, string> = {};
-  for (const name of names) digests[name] = await sha256Of(join(folder, name));
-  return digests;
+export function digestsOf(folder: string, names: readonly string[]): Promise<Record<string, string>> {
+  return digestsBy(names, createDigests(folder));
 }
 
 /** SHA-256 of all files of a version but what it says of itself, by their names. @throws as `readVersionFolder` */

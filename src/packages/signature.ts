@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { checkSchema, findingText } from '../errors/check-schema.ts';
 import { hasCode } from '../errors/has-code.ts';
 import { messageOf, SlipwayError } from '../errors/slipway-error.ts';
-import { createDigests, type DigestOf } from './file-digest.ts';
+import { createDigests, type DigestOf, digestsBy } from './file-digest.ts';
 import { sha256Schema } from './manifest.ts';
 import { filesOf } from './pack.ts';
 
@@ -53,9 +53,11 @@ export function publicKeyText(key: KeyObject): string {
 }
 
 async function digestsOf(folder: string, digestOf: DigestOf): Promise<Record<string, string>> {
-  const digests: [string, string][] = [];
-  for (const name of (await filesOf(folder)).keys()) if (name !== SIGNATURE_FILE) digests.push([name, await digestOf(name)]);
-  return Object.fromEntries(digests);
+  const names = [...(await filesOf(folder)).keys()];
+  return digestsBy(
+    names.filter((name) => name !== SIGNATURE_FILE),
+    digestOf,
+  );
 }
 
 /** The signature of the files of a version folder as they are; an earlier one does not count among them. */
